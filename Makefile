@@ -1,0 +1,124 @@
+# Paths are relative and programs run as `python -m`: the checkout may lie in a folder with spaces in its name.
+.DEFAULT_GOAL := help
+.ONESHELL:
+.NOTPARALLEL:
+.SHELLFLAGS := -euc
+.PHONY: help setup demo test test-slow lint style types imports dashboard clean lock FORCE
+
+PYTHON := .venv/bin/python
+WORKERS ?= 2# processes of the test run
+PYTEST_ARGS ?=
+
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export NODE_USE_SYSTEM_CA := 1# npm trusts the certificates that the system trusts, as uv does
+unexport PYTHONHOME VIRTUAL_ENV UV_SYSTEM_PYTHON UV_PYTHON MAKEFLAGS MFLAGS
+
+# Vite 8 wants Node ^20.19 or >= 22.12.
+node_suits := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || a == 22 && b >= 12 || a == 20 && b >= 19 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+setup: ## .venv with every dependency at its locked version, and flexdse in it
+	@say() { echo "make: $$*" >&2; }
+	missing() { say "$$1 is missing: install the Debian package $$2 (apt-get install $$2)"; exit 1; }
+	command -v git >/dev/null || missing git git
+	command -v g++ >/dev/null || missing g++ g++
+	locks="requirements.lock"
+	{ $(node_suits); } || locks="requirements.lock requirements-node.lock"
+	state=$$({ pwd; echo "$$locks"; cat requirements.lock requirements-node.lock pyproject.toml; } | sha256sum)
+	ready() { [ -x .venv/bin/flexdse ] && [ "$$(cat .venv/state 2>/dev/null)" = "$$state" ] && $(PYTHON) -c '' 2>/dev/null; }
+	if ready; then exit 0; fi
+	mkdir -p build
+	exec 9>build/setup.lock
+	if command -v flock >/dev/null; then flock 9; fi
+	if ready; then exit 0; fi
+	# A moved checkout has the old place in its scripts; a removed Python leaves a dangling link.
+	if [ "$$(cat .venv/location 2>/dev/null)" != "$$PWD" ] || ! $(PYTHON) -c '' 2>/dev/null; then
+	    python="" found=""
+	    for name in python3.11 python3; do
+	        IFS=:
+	        for folder in $$PATH; do
+	            # Tried, not only looked up: a version manager's shim may exist and yet refuse.
+	            "$$folder/$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+	            found="$$folder/$$name"
+	            if "$$found" -c 'import ensurepip, venv' 2>/dev/null; then python="$$found"; break 2; fi
+	        done
+	    done
+	    unset IFS
+	    [ -n "$$found" ] || missing "Python 3.11 or newer" python3
+	    [ -n "$$python" ] || missing "the venv module of $$found" python3-venv
+	    say "creating .venv with $$python"
+	    rm -rf .venv
+	    "$$python" -m venv .venv
+	    pwd > .venv/location
+	fi
+	rm -f .venv/state
+	awk '/^uv==/ { inside = 1 } inside { print } inside && !/\\$$/ { exit }' requirements.lock > .venv/uv.lock
+	uv_version=$$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' .venv/uv.lock)
+	if [ "$$($(PYTHON) -m uv --version 2>/dev/null | cut -d' ' -f2)" != "$$uv_version" ]; then
+	    say "installing uv $$uv_version"
+	    $(PYTHON) -m pip install --quiet --require-hashes --no-deps -r .venv/uv.lock
+	fi
+	say "installing the packages of $$locks"
+	$(PYTHON) -m uv pip sync --quiet --require-hashes --python $(PYTHON) $$locks
+	$(PYTHON) -m uv pip install --quiet --no-deps --no-build-isolation --python $(PYTHON) --editable .
+	echo "$$state" > .venv/state
+
+demo: setup dashboard ## explore a design end to end and show the dashboard (DEMO_ONCE=1: exit when done)
+	@exec $(PYTHON) -m flexdse.demo
+
+test: setup dashboard ## the test suite without what takes minutes
+	@exec $(PYTHON) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+test-slow: setup dashboard ## the tests that take minutes
+	@exec $(PYTHON) -m pytest -n $(WORKERS) -m slow $(PYTEST_ARGS)
+
+lint: style types imports ## style, types and the direction of imports
+
+style: setup
+	@$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: setup
+	@exec $(PYTHON) -m mypy
+
+imports: setup
+	@exec $(PYTHON) -c 'from importlinter.cli import lint_imports_command as main; main()' --no-logo
+
+bench-models: ## speed and accuracy of the cost models, written to build/bench/models.json
+bench-%: setup FORCE
+	@mkdir -p build/bench
+	rm -f "build/bench/$*.json"
+	exec $(PYTHON) -m benchmarks.$*
+
+dashboard: setup ## build dashboard/dist where its sources changed
+	@[ -f dashboard/package.json ] || exit 0
+	content() { find dashboard -type d \( -name node_modules -o -name dist -o -name .vite -o -name coverage \) -prune \
+	    -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum; }
+	mkdir -p build
+	if [ -f dashboard/dist/index.html ] && [ "$$(cat build/dashboard.state 2>/dev/null)" = "$$(content)" ]; then exit 0; fi
+	{ $(node_suits); } || export PATH="$$PWD/.venv/bin:$$PATH"
+	packages=$$(cat dashboard/package.json dashboard/package-lock.json | sha256sum)
+	cd dashboard
+	if [ "$$(cat node_modules/.state 2>/dev/null)" != "$$packages" ]; then
+	    echo "make: installing the packages of the dashboard" >&2
+	    npm ci --no-audit --no-fund --loglevel=error
+	    echo "$$packages" > node_modules/.state
+	fi
+	echo "make: building the dashboard" >&2
+	npm run --silent build
+	cd ..
+	content > build/dashboard.state
+
+lock: setup ## resolve pyproject.toml into the lock files again (UPGRADE=--upgrade: to the newest versions)
+	@compile() { $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(UPGRADE) "$$@"; }
+	compile --group dev pyproject.toml --output-file requirements.lock
+	compile --group pyproject.toml:node --output-file requirements-node.lock
+
+clean: ## everything that a build, a test or a benchmark left, but not .venv
+	@rm -rf build dist dashboard/dist dashboard/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name .venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+FORCE:

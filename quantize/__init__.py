@@ -1,0 +1,1 @@
+"""Rotation, rounding and packing of checkpoints into the integers that the hardware computes on."""
