@@ -1,0 +1,166 @@
+"""The catalog of devices, models and published designs, and loading of users' own files."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel
+
+from spec.catalog_sources import split_sources
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.errors import InputError, UnknownNameError, echo
+from spec.model_config import ModelConfig, from_hugging_face
+from spec.strict import Document, StrictModel, load_document, validate
+
+CATALOG_DIR = Path(__file__).parent / "catalog"
+Kind = Literal["devices", "models", "designs"]
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class PublishedDesign(StrictModel):
+    """A catalog design: the point and what is published of it, measurements apart from projections."""
+
+    name: str
+    title: str
+    device: str
+    model: str
+    origin: str
+    measured: dict[str, float] = {}
+    projected: dict[str, float] = {}
+    design: DesignPoint
+    sources: dict[str, str] = {}
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """Names in the catalog, sorted."""
+    return tuple(sorted(path.stem for path in (CATALOG_DIR / kind).glob("*.yaml")))
+
+
+def _sourced(document: Document, model: type[ModelT]) -> ModelT:
+    data, sources = split_sources(document)
+    if isinstance(data, dict):
+        given = data.get("sources", {})
+        data = {**data, "sources": {**sources, **given} if isinstance(given, dict) else given}
+    return validate(model, Document(data, document.source, document.lines))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name too long for the file system, a null character
+        return False
+
+
+def _looks_like_file(name: str) -> bool:
+    """By its ending or start, or because it exists: `meta-llama/Llama-3.2-1B` alone is no file."""
+    if name.lower().endswith((".yaml", ".yml", ".json")) or name.startswith(("/", "./", "../")):
+        return True
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _from_catalog(kind: Kind, what: str, name: str, model: type[ModelT], hint: str) -> ModelT:
+    if name not in names(kind):
+        raise UnknownNameError(what, name, names(kind), hint=hint)
+    return _sourced(load_document(CATALOG_DIR / kind / f"{name}.yaml", what), model)
+
+
+@cache
+def load_device(name: str) -> Device:
+    """A device by catalog name.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    return _from_catalog("devices", "device", name, Device, "Or give the path of a device YAML.")
+
+
+@cache
+def load_model(name: str) -> ModelConfig:
+    """A model by catalog name.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    return _from_catalog("models", "model", name, ModelConfig, "Or give the path of a Hugging Face config.json.")
+
+
+@cache
+def load_published_design(name: str) -> PublishedDesign:
+    """A published design by catalog name, with its measurements.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    return _from_catalog("designs", "design", name, PublishedDesign, "Or give the path of a design YAML or JSON.")
+
+
+def load_design(name: str) -> DesignPoint:
+    """A published design point by catalog name."""
+    return load_published_design(name).design
+
+
+def _safe_stem(path: Path) -> str:
+    parent = path.parent.name if path.stem == "config" else path.stem
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in parent.lower()).strip("-._")
+    return stem[:64] or "custom-model"
+
+
+def resolve_device(name: str) -> Device:
+    """A device by catalog name or from a YAML or JSON file."""
+    if name not in names("devices") and _looks_like_file(name):
+        return _sourced(load_document(Path(name), "device file"), Device)
+    return load_device(name)
+
+
+def resolve_model(name: str) -> ModelConfig:
+    """A model by catalog name, from a `config.json` of a Hugging Face checkpoint, or from our own model YAML."""
+    if name not in names("models") and _looks_like_file(name):
+        path = Path(name)
+        if _is_folder(path):
+            path = path / "config.json"
+        document = load_document(path, "model file")
+        if isinstance(document.data, dict) and document.data.get("schema") == "flexdse/model/v1":
+            return _sourced(document, ModelConfig)
+        return from_hugging_face(document, _safe_stem(path))
+    return load_model(name)
+
+
+def resolve_design(name: str) -> DesignPoint:
+    """A design by catalog name or from a file: a design document, or one `{design, metrics}` entry of a front."""
+    if name in names("designs") or not _looks_like_file(name):
+        return load_design(name)
+    document = load_document(Path(name), "design file")
+    data = document.data
+    if isinstance(data, list):
+        raise InputError(
+            "the file holds a list of designs",
+            field="design",
+            value=f"{len(data)} entries",
+            rule="one design",
+            hint="save one entry, for example by: jq '.[0].design' front.json > design.json",
+            source=document.source,
+        )
+    if isinstance(data, dict) and {"design", "title"} <= set(data):  # a copy of a catalog file
+        return _sourced(document, PublishedDesign).design
+    if isinstance(data, dict) and "design" in data:
+        inner = {path[1:]: line for path, line in document.lines.items() if path[:1] == ("design",)}
+        document = Document(data["design"], document.source, inner)
+    if not isinstance(document.data, dict):
+        raise InputError(
+            f"not a design: {echo(document.data)}",
+            field="design",
+            value=document.data,
+            rule="a mapping",
+            hint="start from a catalog design, as `flexdse designs show` prints it",
+            source=document.source,
+        )
+    plain, _ = split_sources(document)
+    return validate(DesignPoint, Document(plain, document.source, document.lines))

@@ -1,0 +1,87 @@
+"""DesignPoint: everything an architect decides, and nothing that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spec.memory_map import MemoryMap
+from spec.quant_scheme import QuantScheme
+from spec.strict import StrictModel
+
+Deployment = Literal["two_bitstreams"]
+NonlinearFormat = Literal["fp32"]
+Parallelism = Annotated[int, Field(ge=1, le=65536)]
+ClockMHz = Annotated[float, Field(gt=0, le=1500)]
+
+
+class PrefillDesign(StrictModel):
+    """Spatial prefill: five int4 systolic arrays (kq, vo, gate, up, down), each TP x WP, weights re-streamed per block.
+
+    The same five numbers as FlexLLM's `TOKEN_PARALLEL`, `PRE_QKVO_W_PARALLEL`, `PRE_FFN_W_PARALLEL`,
+    `PRE_FFN_W_BLOCK_NUM`, `PRE_K_PARALLEL` and `PRE_V_PARALLEL` (shared names in docs/concepts.md).
+    """
+
+    token_parallelism: Annotated[Parallelism, Field(description="tokens of a block = rows of every array")]
+    qkvo_weight_parallelism: Annotated[
+        Parallelism, Field(description="output channels per pass of the kq and vo arrays")
+    ]
+    ffn_weight_parallelism: Annotated[Parallelism, Field(description="output channels per pass of each FFN array")]
+    ffn_weight_blocks: Annotated[Parallelism, Field(description="sub-arrays of an FFN array, one weight port each")]
+    key_parallelism: Annotated[Parallelism, Field(description="keys per pass of the QK array")]
+    value_parallelism: Annotated[Parallelism, Field(description="head channels per pass of the AV array")]
+
+
+class DecodeDesign(StrictModel):
+    """Temporal decode: one block-parallel GEMV engine that every linear layer reuses."""
+
+    block_parallelism: Annotated[Parallelism, Field(description="groups of output channels computed side by side")]
+    weight_parallelism: Annotated[Parallelism, Field(description="output channels per group and pass")]
+    engine_splits: Annotated[Parallelism, Field(description="parts of the engine, each with a copy of the input")]
+    head_parallelism: Annotated[Parallelism, Field(description="heads computed side by side in attention")]
+    key_parallelism: Annotated[Parallelism, Field(description="keys per pass of each QK lane")]
+    value_parallelism: Annotated[Parallelism, Field(description="head channels per pass of each AV lane")]
+    vector_parallelism: Annotated[Parallelism, Field(description="lanes of embedding, norm and residual")]
+
+
+class StageClocks(StrictModel):
+    """Clock asked of the tools for each stage's bitstream (MHz)."""
+
+    prefill: ClockMHz
+    decode: ClockMHz
+
+
+class KernelPlacement(StrictModel):
+    """A module's kernel and SLR. `slr` None: left to the vendor's placer."""
+
+    module: Annotated[str, Field(pattern=r"^(prefill|decode)(\.[a-z][a-z0-9_]{0,40})?$")]
+    kernel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+    slr: Annotated[str, Field(pattern=r"^SLR[0-9]$")] | None = None
+
+
+DEFAULT_KERNELS = (
+    KernelPlacement(module="prefill", kernel="prefill"),
+    KernelPlacement(module="decode", kernel="decode"),
+)
+
+
+class DesignPoint(StrictModel):
+    """One pair of accelerators for one model on one card."""
+
+    schema_name: Annotated[Literal["flexdse/design/v1"], Field(alias="schema")] = "flexdse/design/v1"
+    deployment: Deployment
+    prefill: PrefillDesign
+    decode: DecodeDesign
+    memory_map: MemoryMap
+    kernels: tuple[KernelPlacement, ...] = DEFAULT_KERNELS
+    quant_scheme: QuantScheme
+    nonlinear_format: NonlinearFormat
+    clock_target_mhz: StageClocks
+
+    def canonical_key(self) -> str:
+        """16 hex digits that are equal exactly for equal designs."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,191 @@
+"""Device: an FPGA card, per super logic region (SLR) and memory system."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from spec.errors import InputError
+from spec.resources import RESOURCE_NAMES, ResourceVector
+from spec.strict import StrictModel
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+DspKind = Literal["dsp48e2", "dsp58"]
+MemoryKind = Literal["hbm", "ddr"]
+
+
+class SuperLogicRegion(StrictModel):
+    """One SLR: all of its resources, and the part that kernels can use beside the shell's static region."""
+
+    name: Annotated[str, Field(pattern=r"^SLR[0-9]$")]
+    total: ResourceVector
+    usable: ResourceVector
+
+    @model_validator(mode="after")
+    def _usable_within_total(self) -> SuperLogicRegion:
+        for name in RESOURCE_NAMES:
+            if getattr(self.usable, name) > getattr(self.total, name):
+                raise InputError(
+                    f"{self.name}: more {name} usable than there are",
+                    field=f"usable.{name}",
+                    value=getattr(self.usable, name),
+                    rule=f"usable.{name} <= total.{name} = {getattr(self.total, name)}",
+                    hint="exchange the two or correct one",
+                )
+        return self
+
+
+class MemorySystem(StrictModel):
+    """One kind of external memory. A channel is an HBM pseudo-channel or a DDR channel."""
+
+    kind: MemoryKind
+    channels: Annotated[int, Field(ge=1, le=256)]
+    channel_capacity_bytes: Annotated[int, Field(ge=2**20, le=2**42)]
+    channel_peak_bytes_per_s: Annotated[float, Field(gt=0, le=1e12)]
+    channel_sustained_bytes_per_s: Annotated[float, Field(gt=0, le=1e12)]
+    max_port_bits: Annotated[int, Field(ge=32, le=1024, description="widest AXI port that a kernel may ask for")]
+    memory_port_bits: Annotated[int, Field(ge=32, le=1024, description="width on the memory side of the port")]
+    memory_port_mhz: Annotated[float, Field(gt=0, le=2000, description="clock on the memory side of the port")]
+    efficiency: Annotated[
+        float, Field(gt=0, le=1, description="share of the sustained rate that long sequential bursts reach")
+    ]
+    attached_slr: Annotated[str, Field(pattern=r"^SLR[0-9]$")]
+
+    @model_validator(mode="after")
+    def _sustained_within_peak(self) -> MemorySystem:
+        if self.channel_sustained_bytes_per_s > self.channel_peak_bytes_per_s:
+            raise InputError(
+                "sustained rate above the peak rate",
+                field="channel_sustained_bytes_per_s",
+                value=self.channel_sustained_bytes_per_s,
+                rule=f"<= channel_peak_bytes_per_s = {self.channel_peak_bytes_per_s}",
+                hint="exchange the two or correct one",
+            )
+        return self
+
+    @property
+    def memory_port_bytes_per_s(self) -> float:
+        """Rate of the memory side of one port (bytes/s)."""
+        return self.memory_port_bits / 8 * self.memory_port_mhz * 1e6
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Capacity of all channels (bytes)."""
+        return self.channels * self.channel_capacity_bytes
+
+
+class ClockLimits(StrictModel):
+    """Kernel clocks (MHz)."""
+
+    default_mhz: Annotated[float, Field(gt=0, le=1500, description="target of a new design")]
+    max_mhz: Annotated[
+        float, Field(gt=0, le=1500, description="highest clock that public designs of this kind reached")
+    ]
+
+
+class PowerStates(StrictModel):
+    """Board power (W). `None`: no public measurement, see `Device.sources`."""
+
+    idle_w: Annotated[float, Field(ge=0, le=2000)] | None
+    configured_w: Annotated[float, Field(ge=0, le=2000)] | None
+    limit_w: Annotated[float, Field(gt=0, le=2000)]
+
+
+class Reconfiguration(StrictModel):
+    """What it takes to load another bitstream."""
+
+    swap_s: Annotated[float, Field(ge=0, le=3600)]
+    host_link_bytes_per_s: Annotated[float, Field(gt=0, le=1e12)]
+
+
+class Device(StrictModel):
+    """An FPGA card. `sources` maps the dotted path of a number to where it comes from."""
+
+    schema_name: Annotated[Literal["flexdse/device/v1"], Field(alias="schema")]
+    name: Name
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    part_number: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    platform: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] | None = None
+    dsp_kind: DspKind
+    slrs: Annotated[tuple[SuperLogicRegion, ...], Field(min_length=1, max_length=8)]
+    shell: ResourceVector
+    sll_per_boundary: Annotated[int, Field(ge=0, le=10**6)] | None  # None: no public figure
+    hbm: MemorySystem | None
+    ddr: MemorySystem | None
+    clock: ClockLimits
+    power: PowerStates
+    reconfiguration: Reconfiguration
+    sources: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Device:
+        names = [slr.name for slr in self.slrs]
+        if len(set(names)) != len(names):
+            raise InputError(
+                "two SLRs have one name", field="slrs", value=names, rule="SLR names are unique", hint="rename one"
+            )
+        for label, memory in (("hbm", self.hbm), ("ddr", self.ddr)):
+            if memory is None:
+                continue
+            if memory.kind != label:
+                raise InputError(
+                    f"{label} holds a memory of another kind",
+                    field=f"{label}.kind",
+                    value=memory.kind,
+                    rule=f"must be {label}",
+                    hint=f"write kind: {label}",
+                )
+            if memory.attached_slr not in names:
+                raise InputError(
+                    f"{label} is attached to an SLR that the device does not have",
+                    field=f"{label}.attached_slr",
+                    value=memory.attached_slr,
+                    rule=f"one of {', '.join(names)}",
+                    hint="name one of them, or add the SLR",
+                )
+        if self.clock.default_mhz > self.clock.max_mhz:
+            raise InputError(
+                "default clock above the highest clock",
+                field="clock.default_mhz",
+                value=self.clock.default_mhz,
+                rule=f"<= clock.max_mhz = {self.clock.max_mhz}",
+                hint="exchange the two or correct one",
+            )
+        for name in RESOURCE_NAMES:
+            if getattr(self.shell, name) > getattr(self.total, name):
+                raise InputError(
+                    f"the shell takes more {name} than there are",
+                    field=f"shell.{name}",
+                    value=getattr(self.shell, name),
+                    rule=f"<= total of the SLRs = {getattr(self.total, name)}",
+                    hint="correct the shell or the SLRs",
+                )
+        return self
+
+    @property
+    def total(self) -> ResourceVector:
+        """Resources of the whole card."""
+        return sum((slr.total for slr in self.slrs[1:]), self.slrs[0].total)
+
+    @property
+    def usable(self) -> ResourceVector:
+        """Resources that kernels can use."""
+        return sum((slr.usable for slr in self.slrs[1:]), self.slrs[0].usable)
+
+    def memory(self, kind: MemoryKind) -> MemorySystem:
+        """The memory system of that kind.
+
+        Raises:
+            InputError: the card has none.
+        """
+        found = self.hbm if kind == "hbm" else self.ddr
+        if found is None:
+            raise InputError(
+                f"{self.name} has no {kind.upper()}",
+                field=kind,
+                value=None,
+                rule=f"this design streams weights from {kind.upper()}",
+                hint=f"take a card with {kind.upper()}",
+            )
+        return found

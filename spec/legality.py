@@ -1,0 +1,252 @@
+"""Which designs the module templates can build. Vectorised; the search space and user designs pass the same rules.
+
+Each rule compares a demand with a bound, both (n_points,); a design is legal where no demand exceeds its bound.
+Divisibility rules have the remainder as demand and 0 as bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spec.design_batch import BoolArray, DecodeBatch, DesignBatch, FloatArray, IntArray, PrefillBatch
+from spec.device import Device
+from spec.hadamard import hadamard_base
+from spec.memory_map import PortRole
+from spec.model_config import ModelConfig
+from spec.quant_scheme import QuantScheme
+from spec.workload import Stage
+
+# An int4 product pair accumulates inside one 48-bit DSP register: 2 log2(d_in) + 16 bits <= 48, and its packed operand
+# of log2(d_in) + 13 bits must fit the 27-bit port (FlexLLM PE.h), so d_in <= 2^14.
+MAX_PACKED_INPUT_DIM = 2**14
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One legality rule over a batch."""
+
+    constraint: str
+    where: str
+    demand: FloatArray
+    bound: FloatArray
+    unit: str
+    message: str
+    levers: tuple[str, ...]
+
+    @property
+    def broken(self) -> BoolArray:
+        """(n_points,) where the rule is broken."""
+        return np.asarray(self.demand > self.bound)
+
+
+def _rule(
+    n: int,
+    constraint: str,
+    where: str,
+    demand: npt.ArrayLike,
+    bound: npt.ArrayLike,
+    unit: str,
+    message: str,
+    *levers: str,
+) -> Rule:
+    return Rule(
+        constraint,
+        where,
+        np.broadcast_to(np.asarray(demand, dtype=np.float64), (n,)),
+        np.broadcast_to(np.asarray(bound, dtype=np.float64), (n,)),
+        unit,
+        message,
+        levers,
+    )
+
+
+def _role_columns(batch: PrefillBatch | DecodeBatch, role: PortRole) -> tuple[IntArray, FloatArray]:
+    """Ports and narrowest width of a role, per design (n_points,)."""
+    column = batch.placements.role(role)
+    return batch.placements.ports[batch.placement, column], batch.placements.width_bits[batch.placement, column]
+
+
+def _port_rules(batch: PrefillBatch | DecodeBatch, stage: Stage, device: Device) -> Iterator[Rule]:
+    n = len(batch)
+    memory = device.hbm or device.memory("ddr")
+    table = batch.placements
+    widest = np.where(table.on_hbm, table.width_bits, 0.0).max(axis=1)
+    highest, count = table.max_channel, table.hbm_ports
+    yield _rule(
+        n, "port_width", stage, widest[batch.placement], memory.max_port_bits, "bits",
+        f"{stage} asks for a port wider than the memory of {device.name} offers",
+        "lower the weight parallelism of the engine", "use more, narrower ports",
+    )  # fmt: skip
+    yield _rule(
+        n, "memory_channel", stage, highest[batch.placement], memory.channels - 1, "channel",
+        f"{stage} names a memory channel that {device.name} does not have", "map the port to an existing channel",
+    )  # fmt: skip
+    yield _rule(
+        n, "hbm_ports", stage, count[batch.placement], memory.channels, "ports",
+        f"{stage} has more HBM ports than {device.name} has HBM channels",
+        "lower the number of weight blocks", "use wider ports", "let ports carry several roles",
+    )  # fmt: skip
+
+
+def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
+    """Rules of the prefill modules."""
+    n = len(batch)
+    for field in ("token_parallelism", "qkvo_weight_parallelism", "key_parallelism", "value_parallelism"):
+        yield _rule(
+            n, "even_lanes", f"prefill.{field}", getattr(batch, field) % 2, 0, "remainder",
+            f"{field} must be even: processing elements compute 2 x 2 products", f"use an even {field}",
+        )  # fmt: skip
+    blocks = batch.ffn_weight_blocks
+    yield _rule(
+        n, "ffn_blocks", "prefill.ffn_weight_blocks", batch.ffn_weight_parallelism % (2 * blocks), 0, "remainder",
+        "ffn_weight_parallelism must be an even multiple of ffn_weight_blocks",
+        "change ffn_weight_parallelism", "change ffn_weight_blocks",
+    )  # fmt: skip
+    lanes = np.maximum(batch.ffn_weight_parallelism // blocks, 1)
+    for d_out in {model.ffn_dim, model.hidden_dim}:
+        by_block = -(-(d_out // blocks) // lanes)
+        whole = -(-d_out // batch.ffn_weight_parallelism)
+        yield _rule(
+            n, "ffn_block_passes", "prefill.ffn_weight_blocks", np.abs(by_block - whole), 0, "passes",
+            f"the sub-arrays must need as many passes over {d_out} channels as the whole array",
+            "change ffn_weight_blocks", "change ffn_weight_parallelism",
+        )  # fmt: skip
+    tokens, keys = batch.token_parallelism, batch.key_parallelism
+    yield _rule(
+        n, "token_key_widths", "prefill.key_parallelism", np.minimum(tokens % keys, keys % tokens), 0, "remainder",
+        "one of token_parallelism and key_parallelism must divide the other: the buffer between them widens or narrows",
+        "use a key_parallelism that divides token_parallelism, or is a multiple of it",
+    )  # fmt: skip
+    yield _rule(
+        n, "keys_per_pass", "prefill.key_parallelism", keys, model.head_dim, "keys",
+        "a QK pass holds at most head_dim keys", "lower key_parallelism",
+    )  # fmt: skip
+    yield _rule(
+        n, "value_channels", "prefill.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
+        "value_parallelism must divide head_dim", "use a divisor of head_dim",
+    )  # fmt: skip
+    yield _rule(
+        n, "weight_lanes", "prefill.qkvo_weight_parallelism", batch.qkvo_weight_parallelism,
+        max(model.q_dim, model.hidden_dim), "lanes", "more lanes than output channels",
+        "lower qkvo_weight_parallelism",
+    )  # fmt: skip
+    yield _rule(
+        n, "weight_lanes", "prefill.ffn_weight_parallelism", batch.ffn_weight_parallelism, model.ffn_dim, "lanes",
+        "more lanes than output channels", "lower ffn_weight_parallelism",
+    )  # fmt: skip
+    widths: tuple[tuple[PortRole, IntArray, int], ...] = (
+        ("weights_kq", batch.qkvo_weight_parallelism, scheme.weight_bits),
+        ("weights_vo", batch.qkvo_weight_parallelism, scheme.weight_bits),
+        ("weights_gate", lanes, scheme.weight_bits),
+        ("weights_up", lanes, scheme.weight_bits),
+        ("weights_down", lanes, scheme.weight_bits),
+        ("k_cache", keys, scheme.kv_bits),
+        ("v_cache", batch.value_parallelism, scheme.kv_bits),
+    )
+    for role, role_lanes, bits in widths:
+        ports, width = _role_columns(batch, role)
+        yield _rule(
+            n, "port_feeds_lanes", f"prefill.{role}", role_lanes * bits, width, "bits",
+            f"a port of {role} must deliver an operand to each of its lanes every cycle",
+            "widen the port in the memory map", "lower the parallelism",
+        )  # fmt: skip
+        if role in ("weights_gate", "weights_up", "weights_down"):
+            yield _rule(
+                n, "port_per_block", f"prefill.{role}", np.abs(ports - blocks), 0, "ports",
+                f"{role} needs one port for each of ffn_weight_blocks", "match the memory map to ffn_weight_blocks",
+            )  # fmt: skip
+    yield from _port_rules(batch, "prefill", device)
+
+
+def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
+    """Rules of the decode modules."""
+    n = len(batch)
+    blocks, lanes = batch.block_parallelism, batch.weight_parallelism
+    for field in ("weight_parallelism", "key_parallelism", "value_parallelism"):
+        yield _rule(
+            n, "even_lanes", f"decode.{field}", getattr(batch, field) % 2, 0, "remainder",
+            f"{field} must be even: processing elements compute pairs of products", f"use an even {field}",
+        )  # fmt: skip
+    for dim, name in ((model.hidden_dim, "hidden_dim"), (model.q_dim, "q_dim"), (model.ffn_dim, "ffn_dim")):
+        yield _rule(
+            n, "input_banks", "decode.block_parallelism", dim % blocks, 0, "remainder",
+            f"block_parallelism must divide {name} = {dim}: the input vector is stored in as many banks",
+            f"use a divisor of {dim}",
+        )  # fmt: skip
+    yield _rule(
+        n, "engine_splits", "decode.engine_splits", blocks % batch.engine_splits, 0, "remainder",
+        "engine_splits must divide block_parallelism", "use a divisor of block_parallelism",
+    )  # fmt: skip
+    yield _rule(
+        n, "kv_heads", "decode.head_parallelism", model.n_kv_heads % batch.head_parallelism, 0, "remainder",
+        f"head_parallelism must divide the {model.n_kv_heads} KV heads", "use a divisor of the number of KV heads",
+    )  # fmt: skip
+    yield _rule(
+        n, "keys_per_pass", "decode.key_parallelism", batch.key_parallelism, model.head_dim, "keys",
+        "a QK pass holds at most head_dim keys", "lower key_parallelism",
+    )  # fmt: skip
+    yield _rule(
+        n, "value_channels", "decode.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
+        "value_parallelism must divide head_dim", "use a divisor of head_dim",
+    )  # fmt: skip
+    yield _rule(
+        n, "vector_lanes", "decode.vector_parallelism", model.hidden_dim % (4 * batch.vector_parallelism), 0,
+        "remainder", "4 x vector_parallelism must divide hidden_dim: the norm keeps four partial sums a lane",
+        "lower vector_parallelism",
+    )  # fmt: skip
+    ports, width = _role_columns(batch, "weights")
+    yield _rule(
+        n, "port_feeds_lanes", "decode.weights", np.abs(blocks * lanes * scheme.weight_bits - ports * width), 0,
+        "bits", "weight ports x width must equal block_parallelism x weight_parallelism x weight bits",
+        "change the number or width of the weight ports",
+    )  # fmt: skip
+    caches: tuple[tuple[PortRole, IntArray], ...] = (
+        ("k_cache", batch.key_parallelism),
+        ("v_cache", batch.value_parallelism),
+    )
+    for role, cache_lanes in caches:
+        ports, width = _role_columns(batch, role)
+        yield _rule(
+            n, "port_feeds_lanes", f"decode.{role}", cache_lanes * scheme.kv_bits, width, "bits",
+            f"a port of {role} must deliver a word to each lane every cycle", "widen the port",
+        )  # fmt: skip
+        yield _rule(
+            n, "port_per_head", f"decode.{role}", batch.head_parallelism, ports, "ports",
+            f"{role} needs a port for each of head_parallelism", "add ports", "lower head_parallelism",
+        )  # fmt: skip
+    yield from _port_rules(batch, "decode", device)
+
+
+def model_rules(n: int, model: ModelConfig, scheme: QuantScheme) -> Iterator[Rule]:
+    """Rules that hold for every design of a model."""
+    longest = max(model.hidden_dim, model.q_dim, model.ffn_dim)
+    yield _rule(
+        n, "packed_accumulator", "linear", longest, MAX_PACKED_INPUT_DIM, "channels",
+        "the packed int4 accumulator overflows for longer inputs", "take a model with a smaller ffn_dim",
+    )  # fmt: skip
+    yield _rule(
+        n, "hadamard_order", "down_proj", 0 if hadamard_base(model.ffn_dim) else 1, 0, "missing order",
+        f"no Hadamard matrix of order {model.ffn_dim} from our bases", "take a model whose ffn_dim has one",
+    )  # fmt: skip
+    built = (
+        scheme.weight_bits,
+        scheme.activation_bits,
+        scheme.kv_bits,
+        scheme.attention_bits,
+        scheme.lm_head_weight_bits,
+    )
+    yield _rule(
+        n, "quant_scheme", "quant_scheme", 0 if built == (4, 4, 8, 8, 4) else 1, 0, "missing modules",
+        "only W4A4KV8 with 8-bit attention and a 4-bit lm_head is built", "use the scheme w4a4kv8",
+    )  # fmt: skip
+
+
+def rules(batch: DesignBatch, model: ModelConfig, device: Device) -> Iterator[Rule]:
+    """Every legality rule over a batch of designs."""
+    yield from model_rules(len(batch), model, batch.quant_scheme)
+    yield from prefill_rules(batch.prefill, model, device, batch.quant_scheme)
+    yield from decode_rules(batch.decode, model, device, batch.quant_scheme)
