@@ -1,0 +1,1 @@
+"""The search: legal values, objectives, samplers, exact fronts, shortlists and sweeps."""
