@@ -22,6 +22,7 @@ from typing import Any, Self
 import uvicorn
 
 from api.app import create_app, stop_streams
+from api.gate import host_name
 from api.settings import ApiSettings
 from db.data_folder import HomeLock, database_url, locked_home, prepare_home
 from db.migrations import upgrade
@@ -131,11 +132,15 @@ class _Server(uvicorn.Server):
 async def _run(
     listener: socket.socket, database: Database, supervisor: WorkerSupervisor, on_ready: Callable[[], None]
 ) -> None:
-    app = create_app(ApiSettings(database_url=database.url.render_as_string(hide_password=False)))
+    settings = ApiSettings(database_url=database.url.render_as_string(hide_password=False))
+    # Another loopback address than the usual ones is a name that this server answers to as well.
+    own_name = host_name(_url(listener).removeprefix("http://"))
+    app = create_app(settings.model_copy(update={"allowed_hosts": settings.allowed_hosts | {own_name}}))
     config = uvicorn.Config(
         app,
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,

@@ -93,6 +93,7 @@ class WorkerSupervisor:
             "--parent-pid",
             str(os.getpid()),
             *self._options,
+            stdin=asyncio.subprocess.DEVNULL,
             process_group=0,  # Ctrl-C reaches the server alone, which then stops the worker in order
         )
 

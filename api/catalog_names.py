@@ -1,0 +1,53 @@
+"""Fields of a request that take the name of a catalog entry or a whole document, and never a path of the server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from spec import catalog
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.errors import UnknownNameError
+from spec.model_config import ModelConfig, from_hugging_face
+from spec.strict import Document
+
+CatalogName = Annotated[str, Field(max_length=200, description="a name of the catalog")]
+HuggingFaceConfig = Annotated[dict[str, Any], Field(description="the config.json of a Hugging Face checkpoint")]
+
+_UPLOADED_MODEL_NAME = "uploaded-model"
+
+
+def known(kind: catalog.Kind, what: str, name: str) -> str:
+    """`name` if the catalog has it.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    if name not in catalog.names(kind):
+        raise UnknownNameError(what, name, catalog.names(kind), hint=f"GET /api/v1/{kind} lists them.")
+    return name
+
+
+def _device(value: Any) -> Any:
+    return catalog.load_device(known("devices", "device", value)) if isinstance(value, str) else value
+
+
+def _model(value: Any) -> Any:
+    if isinstance(value, str):
+        return catalog.load_model(known("models", "model", value))
+    if isinstance(value, dict) and "hidden_size" in value:  # the key that only a config.json has
+        return from_hugging_face(Document(value), _UPLOADED_MODEL_NAME)
+    return value
+
+
+def _design(value: Any) -> Any:
+    return catalog.load_design(known("designs", "design", value)) if isinstance(value, str) else value
+
+
+DeviceField = Annotated[Device, BeforeValidator(_device, json_schema_input_type=CatalogName | Device)]
+ModelField = Annotated[
+    ModelConfig, BeforeValidator(_model, json_schema_input_type=CatalogName | ModelConfig | HuggingFaceConfig)
+]
+DesignField = Annotated[DesignPoint, BeforeValidator(_design, json_schema_input_type=CatalogName | DesignPoint)]

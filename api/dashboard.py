@@ -1,0 +1,100 @@
+"""The built dashboard at `/`: files as they are, and index.html for every path that the page itself routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi.responses import HTMLResponse
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import problem_response
+from api.problems import MethodNotAllowedError, NotFoundError
+from db.bundled import bundled
+
+# No inline script, nothing from elsewhere. Style attributes stay possible: charts place their labels with them.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "style-src-attr 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+_NOT_BUILT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>FlexDSE</title></head>
+<body><h1>FlexDSE</h1>
+<p>The service runs, but its dashboard is not built. Run <code>make dashboard</code> and load this page again.</p>
+<p>The interface is described in <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>
+</body></html>
+"""
+
+_API_PATHS = ("/api/", "/healthz", "/readyz")
+
+
+class Dashboard:
+    """ASGI middleware: takes the paths that are not the API's."""
+
+    def __init__(self, app: ASGIApp, directory: Path | None) -> None:
+        self._app = app
+        self._directory = directory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_API_PATHS) or scope["path"] == "/api":
+            await self._app(scope, receive, send)
+            return
+        response = self._response(scope)
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        await response(scope, receive, send)
+
+    def _response(self, scope: Scope) -> Response:
+        path: str = scope["path"]
+        if scope["method"] not in ("GET", "HEAD"):
+            refused = MethodNotAllowedError(
+                f"{scope['method']} is not possible here",
+                field="method",
+                value=scope["method"],
+                rule="allowed: GET, HEAD",
+            )
+            return problem_response(refused.to_problem(), {"Allow": "GET, HEAD"})
+        # Looked for at each request: `make dashboard` may run beside the server.
+        directory = self._directory or bundled("dashboard")
+        if directory is None:
+            return HTMLResponse(_NOT_BUILT) if path == "/" else _nothing_at(path)
+        found = _file_in(directory, path)
+        if found is not None and found.name != "index.html":
+            return FileResponse(found, headers={"Cache-Control": _cache_control(path)})
+        wants_page = "text/html" in Headers(scope=scope).get("accept", "text/html") and "." not in Path(path).name
+        if found is not None or wants_page:
+            return FileResponse(directory / "index.html", headers={"Cache-Control": "no-cache"})
+        return _nothing_at(path)
+
+
+def _file_in(directory: Path, path: str) -> Path | None:
+    """The file that `path` names inside `directory`; nothing outside of it, neither by `..` nor by a link."""
+    if "\x00" in path:
+        return None
+    root = directory.resolve()
+    candidate = (root / path.lstrip("/")).resolve()
+    if candidate == root:
+        return root / "index.html"
+    return candidate if candidate.is_relative_to(root) and candidate.is_file() else None
+
+
+def _cache_control(path: str) -> str:
+    # The names of built assets hold a hash of their content.
+    return "public, max-age=31536000, immutable" if path.startswith("/assets/") else "no-cache"
+
+
+def _nothing_at(path: str) -> Response:
+    missing = NotFoundError("there is nothing at this path", field="path", value=path, rule="must be a page or a file")
+    return problem_response(missing.to_problem())

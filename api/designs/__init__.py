@@ -1,0 +1,1 @@
+"""Published designs, and the evaluation of any design."""

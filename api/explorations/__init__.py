@@ -1,0 +1,1 @@
+"""Explorations: submit, watch, read the front."""

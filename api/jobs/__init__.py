@@ -1,0 +1,1 @@
+"""Jobs: what the workers have to do, do and did."""

@@ -1,0 +1,39 @@
+"""Jobs as the outside sees them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from api.problems import Problem
+from db.job_state import JobState
+from spec.strict import StrictModel
+
+
+class Job(StrictModel):
+    """One piece of work for the workers."""
+
+    id: str
+    kind: str
+    queue: Annotated[str, Field(description="resource class: which workers may take it")]
+    resource: Annotated[str, Field(description="path of what the job works on")]
+    state: JobState
+    cancel_requested: bool
+    attempt: int
+    max_attempts: int
+    progress: Annotated[dict[str, Any] | None, Field(description="of the kind's own shape")]
+    cause: str | None
+    error: Problem | None
+    created_at: datetime
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobPage(StrictModel):
+    """Jobs, newest first."""
+
+    items: tuple[Job, ...]
+    next_cursor: Annotated[str | None, Field(description="`cursor` of the next page; null on the last")]

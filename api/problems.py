@@ -1,0 +1,115 @@
+"""Problem documents (RFC 9457): the one shape of every answer that is not a success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spec.errors import FlexDSEError, UnknownNameError
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDetail(BaseModel):
+    """One broken rule."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: Annotated[str | None, Field(description="dotted path of what is wrong")] = None
+    value: Annotated[str | None, Field(description="the value that was given, shortened")] = None
+    rule: str | None = None
+    hint: Annotated[str | None, Field(description="a way out")] = None
+    source: str | None = None
+    line: int | None = None
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(description="urn:flexdse:problem:<code>")]
+    title: str
+    status: int
+    detail: str
+    errors: tuple[ProblemDetail, ...] = ()
+
+
+class NotFoundError(FlexDSEError):
+    """There is nothing under that id or path."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class ConflictError(FlexDSEError):
+    """The resource is in a state that does not allow this."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class ForbiddenError(FlexDSEError):
+    """The request comes from where it must not come from."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class MalformedError(FlexDSEError):
+    """The body cannot be parsed."""
+
+    code = "malformed_body"
+    http_status = 400
+
+
+class MethodNotAllowedError(FlexDSEError):
+    """The path exists, this method does not."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class TooLargeError(FlexDSEError):
+    """The body is larger than this route takes."""
+
+    code = "body_too_large"
+    http_status = 413
+
+
+class MediaTypeError(FlexDSEError):
+    """The body is of a type that no route takes."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route declares for the problems that it may answer with."""
+    titles = {
+        400: "The body is malformed",
+        404: "No such resource",
+        409: "The state of the resource does not allow it",
+        413: "The body is too large",
+        415: "The body is not JSON",
+        422: "The input breaks a rule",
+        503: "The database cannot be used",
+    }
+    return {status: {"model": Problem, "description": titles[status]} for status in statuses}
+
+
+BODY_PROBLEMS = (400, 413, 415, 422)
+
+
+@contextmanager
+def catalog_not_found() -> Iterator[None]:
+    """In a path an unknown name is a missing resource; in a body it is bad input."""
+    try:
+        yield
+    except UnknownNameError as error:
+        raise NotFoundError(
+            error.message, field=error.field, value=error.value, rule=error.rule, hint=error.hint
+        ) from error

@@ -1,0 +1,70 @@
+"""Routes whose JSON bodies are read as strictly as files: no duplicate keys, no NaN, hints for misspelt keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from api.problems import MalformedError
+from spec.errors import FlexDSEError, InputError
+from spec.strict import Document, parse_json, validate
+
+# Above this a body is parsed in a thread, so that others are served meanwhile.
+_LARGE_BODY_BYTES = 256 * 1024
+
+
+class ProblemException(HTTPException):
+    """Carries an error of ours through FastAPI's body parsing, which lets only HTTPException pass."""
+
+    def __init__(self, error: FlexDSEError) -> None:
+        super().__init__(status_code=error.http_status, detail=error.message)
+        self.error = error
+
+
+def _parse(body: bytes, model: type[BaseModel] | None) -> Any:
+    try:
+        document = parse_json(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MalformedError("the body is not UTF-8 text", rule="JSON is sent as UTF-8") from error
+    except InputError as error:
+        raise MalformedError(
+            error.message,
+            **{name: getattr(error, name) for name in ("field", "rule", "hint", "line")},
+        ) from error
+    return validate(model, Document(document.data)) if model is not None else document.data
+
+
+class StrictRequest(Request):
+    """A request whose JSON is parsed and validated by `spec.strict`."""
+
+    body_model: type[BaseModel] | None = None
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            if len(body) > _LARGE_BODY_BYTES:
+                return await run_in_threadpool(_parse, body, self.body_model)
+            return _parse(body, self.body_model)
+        except FlexDSEError as error:
+            raise ProblemException(error) from error
+
+
+class StrictRoute(APIRoute):
+    """A route that hands FastAPI an instance of the body's model, already validated."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        annotation = self.body_field.field_info.annotation if self.body_field is not None else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+        async def handle_strictly(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            strict.body_model = model
+            return await handle(strict)
+
+        return handle_strictly

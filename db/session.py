@@ -1,0 +1,139 @@
+"""The engine and the unit of work: one transaction a block, committed at its end, by nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from db.errors import translate
+from db.repositories.explorations import Explorations
+from db.repositories.idempotency import IdempotencyKeys
+from db.repositories.jobs import Jobs
+from spec.errors import InputError
+
+BUSY_TIMEOUT_MS = 30_000
+_READ_ONLY = "flexdse_read_only"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOfWork:
+    """The repositories of one transaction."""
+
+    session: Session
+    jobs: Jobs
+    explorations: Explorations
+    idempotency_keys: IdempotencyKeys
+
+
+def parse_url(url: str) -> URL:
+    """`url` as SQLAlchemy takes it, with the driver that we ship with.
+
+    Raises:
+        InputError: not an address of SQLite or PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except Exception as error:
+        raise _bad_url(url) from error
+    if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and parsed.database in (None, "", ":memory:")):
+        raise _bad_url(url)
+    return parsed
+
+
+def _bad_url(url: str) -> InputError:
+    return InputError(
+        "not the address of a database",
+        field="database",
+        value=url.split("@")[-1],  # what stands before may hold a password
+        rule="sqlite:///<file> or postgresql+psycopg://<user>@<host>/<name>",
+        hint="leave it out to use the data folder",
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transactions start too late (and not at all before DDL): BEGIN is ours, see below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # WAL: the pages that readers see do not block the one writer, nor the other way round. With it, NORMAL loses
+    # nothing when a process dies; a power cut may take the last commits, never the consistency.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer that begins as a reader can be refused halfway without waiting (its snapshot is old by then).
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def create_database_engine(url: URL) -> Engine:
+    """An engine with the settings that the rest of the code counts on."""
+    if url.get_backend_name() != "sqlite":
+        try:
+            return create_engine(url, pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"the driver {error.name} is not installed",
+                field="database",
+                value=url.drivername,
+                rule="PostgreSQL needs its driver",
+                hint="install the Python package psycopg[binary], or leave the address out to use the data folder",
+            ) from error
+    engine = create_engine(url)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+class Database:
+    """An open database. Threads may share it; processes each open their own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = parse_url(url)
+        self.engine = create_database_engine(self.url)
+        self._reader = self.engine.execution_options(**{_READ_ONLY: True})
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Turns what a driver says about the state of the database into a message for the user."""
+        try:
+            yield
+        except DBAPIError as error:
+            known = translate(self.url, error)
+            if known is None:
+                raise
+            raise known from error
+
+    def connect_read_only(self) -> Connection:
+        """A bare connection, for questions about the schema."""
+        return self._reader.connect()
+
+    @contextmanager
+    def _unit_of_work(self, engine: Engine) -> Iterator[UnitOfWork]:
+        with self.translated_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
+            yield UnitOfWork(session, Jobs(session), Explorations(session), IdempotencyKeys(session))
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """A consistent view; it takes no lock that a writer would wait for."""
+        with self._unit_of_work(self._reader) as work:
+            yield work
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        with self._unit_of_work(self.engine) as work:
+            yield work
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()

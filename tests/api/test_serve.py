@@ -1,0 +1,268 @@
+"""`serve` as a process: it starts, it refuses, it stops, it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from db.data_folder import DATABASE_NAME, database_url, locked_home, prepare_home
+from db.job_state import JobState
+from db.migrations import upgrade
+from db.session import Database
+from flexdse.serve import BackgroundService, serve, start_background
+from spec.errors import FlexDSEError, InputError
+
+BODIES = {"explore": "tests.workers.bodies:timed"}
+
+
+def children(pid: int) -> list[int]:
+    """Every living descendant of a process."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., BackgroundService]]:
+    """`start(...)` serves from one data folder of the test; whatever runs at its end is stopped."""
+    running: list[BackgroundService] = []
+
+    def start_one(**options: Any) -> BackgroundService:
+        options = {"home": tmp_path / "home", "port": 0, "bodies": BODIES, "log": tmp_path / "log", **options}
+        running.append(start_background(**options))
+        return running[-1]
+
+    yield start_one
+    for service in running:
+        service.stop()
+
+
+def submit(service: BackgroundService, seconds: float) -> str:
+    body = {
+        "name": f"{seconds}|",
+        "model": "llama-3.2-1b",
+        "device": "u280",
+        "workload": {"prompt_tokens": 128, "output_tokens": 128},
+    }
+    answer = httpx.post(f"{service.url}/api/v1/explorations", json=body)
+    assert answer.status_code == 202
+    return str(answer.headers["Location"])
+
+
+def state(service: BackgroundService, path: str) -> tuple[str, int]:
+    shown = httpx.get(service.url + path).json()
+    return shown["state"], shown["attempt"]
+
+
+def open_stream(service: BackgroundService, path: str) -> tuple[threading.Thread, threading.Event]:
+    """Somebody who listens and does not leave."""
+    heard = threading.Event()
+
+    def listen() -> None:
+        try:
+            with httpx.stream("GET", f"{service.url}{path}/events", timeout=20) as stream:
+                for _ in stream.iter_lines():
+                    heard.set()
+        except httpx.HTTPError:
+            pass
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    assert heard.wait(5)
+    return thread, heard
+
+
+def test_ready_soon_and_in_a_private_folder(start: Callable[..., BackgroundService], tmp_path: Path) -> None:
+    home = tmp_path / "a b%c#d ü"
+    began = time.monotonic()
+    service = start(home=home)
+    assert time.monotonic() - began < 10  # two seconds on an idle machine
+    assert httpx.get(f"{service.url}/readyz").json() == {"status": "ready"}
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in home.iterdir()} == {0}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_in_order_with_a_stream_open_and_a_job_running(
+    start: Callable[..., BackgroundService], tmp_path: Path, number: signal.Signals
+) -> None:
+    service = start()
+    path = submit(service, 30)
+    wait_until(lambda: state(service, path)[0] == "running" and len(children(service.pid)) == 2)
+    thread, _ = open_stream(service, path)
+    family = children(service.pid)
+    began = time.monotonic()
+    os.kill(service.pid, number)
+    wait_until(lambda: not alive(service.pid), 5)
+    assert time.monotonic() - began < 3
+    assert service.stop() == 0
+    assert not [pid for pid in family if alive(pid)]
+    thread.join(5)
+    database = Database(database_url(tmp_path / "home"))
+    with database.read() as work:
+        (job,) = work.jobs.page("local", None, 2)
+    database.close()
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)  # given back, not lost
+
+
+def test_killed_service_leaves_nothing_running_and_loses_nothing(start: Callable[..., BackgroundService]) -> None:
+    service = start()
+    path = submit(service, 1.5)
+    wait_until(lambda: state(service, path)[0] == "running" and len(children(service.pid)) == 2)
+    family = children(service.pid)
+    os.kill(service.pid, signal.SIGKILL)
+    wait_until(lambda: not [pid for pid in family if alive(pid)], 2)
+    service.stop()
+    again = start()
+    wait_until(lambda: state(again, path) == ("succeeded", 2))  # although the lease of the first still runs
+
+
+def test_killed_worker_is_replaced(start: Callable[..., BackgroundService]) -> None:
+    service = start()
+    path = submit(service, 1.0)
+    wait_until(lambda: state(service, path)[0] == "running")
+    worker = children(service.pid)[0]
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: state(service, path) == ("succeeded", 2))
+    assert children(service.pid)[0] != worker
+
+
+def test_any_loopback_address(start: Callable[..., BackgroundService]) -> None:
+    service = start(host="127.0.0.2")
+    assert service.url.startswith("http://127.0.0.2:")
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
+
+
+def test_port_in_use_takes_the_next_free_one(start: Callable[..., BackgroundService], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        service = start(port=port)
+    assert port < int(service.url.rpartition(":")[2]) <= port + 50
+    assert f"port {port} is in use, trying the next one" in (tmp_path / "log").read_text()
+
+
+def test_strict_port_in_use_is_refused(start: Callable[..., BackgroundService]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError) as caught:
+            start(port=port, strict_port=True)
+    message = str(caught.value)
+    for part in ("the port is in use", "field: port", f"value: {port}", "rule: must be free", "way out: stop"):
+        assert part in message
+
+
+def test_second_service_on_the_same_folder_is_refused(start: Callable[..., BackgroundService], tmp_path: Path) -> None:
+    first = start()
+    with pytest.raises(InputError) as caught:
+        serve(home=tmp_path / "home")
+    message = str(caught.value)
+    for part in (f"process {first.pid}", first.url, "field: home", "one server per data folder"):
+        assert part in message
+    assert httpx.get(f"{first.url}/readyz").status_code == 200
+    first.stop()
+    with locked_home(tmp_path / "home"):
+        pass
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.org"])
+def test_other_addresses_are_refused_until_there_is_authentication(tmp_path: Path, host: str) -> None:
+    with pytest.raises(InputError, match="only this machine") as caught:
+        serve(host=host, home=tmp_path / "home")
+    assert caught.value.field == "host"
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_port_that_is_none(tmp_path: Path, port: int) -> None:
+    with pytest.raises(InputError, match="no such port"):
+        serve(port=port, home=tmp_path / "home")
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+
+
+def make_newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says", "way_out"), [(damage, "damaged", "move it away"), (make_newer, "newer FlexDSE", "update FlexDSE")]
+)
+def test_database_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None], says: str, way_out: str) -> None:
+    home = prepare_home(tmp_path / "home")
+    upgrade(database_url(home))
+    path = home / DATABASE_NAME
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(FlexDSEError, match=says) as caught:
+        serve(home=home)
+    assert caught.value.exit_code == 2
+    assert str(path) in str(caught.value)
+    assert way_out in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_database_that_breaks_while_serving(
+    start: Callable[..., BackgroundService], tmp_path: Path, assert_problem: Callable[..., Any]
+) -> None:
+    service = start()
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / "home" / f"{DATABASE_NAME}{suffix}").unlink(missing_ok=True)
+    damage(tmp_path / "home" / DATABASE_NAME)
+    answer = httpx.get(f"{service.url}/readyz")
+    assert_problem(answer, 503, "database_unusable", "database")
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_service_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    script = f"""
+import json, os, signal, sys
+from pathlib import Path
+from flexdse.serve import start_background
+service = start_background(home=Path({str(tmp_path / "home")!r}), port=0, log=Path({str(tmp_path / "log")!r}))
+print(json.dumps([service.pid, service.url]), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert finished.returncode == -signal.SIGKILL
+    pid, _ = json.loads(finished.stdout)
+    wait_until(lambda: not alive(pid), 2)
+
+
+def test_folder_with_a_question_mark(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="question mark"):
+        serve(home=tmp_path / "what?")

@@ -1,0 +1,141 @@
+"""Real workers on a real file, killed at any moment. The journal that the bodies write is the judge, not the table."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from db.job_state import JobState
+
+Wait = Callable[..., None]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_killed_job_runs_again(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit(0.6)
+    bench.start_worker()
+    wait_until(lambda: bench.journal_lines("start"))
+    os.kill(bench.journal_lines("start")[0], signal.SIGKILL)
+    wait_until(lambda: bench.job(job_id).state is JobState.SUCCEEDED)
+    assert (bench.job(job_id).attempt, bench.front_size(job_id)) == (2, 3)
+    assert len(bench.journal_lines("start")) == 2
+
+
+def test_killed_worker_takes_its_job_along_and_another_worker_runs_it(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit(1.5)
+    first = bench.start_worker()
+    wait_until(lambda: bench.journal_lines("start"))
+    first.kill()
+    first.wait()
+    (pid,) = bench.journal_lines("start")
+    wait_until(lambda: not alive(pid), 1.0, "for the process of the job to die with its worker")
+    assert bench.job(job_id).state is JobState.RUNNING  # nobody has noticed yet
+    bench.start_worker()
+    wait_until(lambda: bench.job(job_id).state is JobState.SUCCEEDED)
+    assert (bench.job(job_id).attempt, len(bench.journal_lines("end"))) == (2, 1)
+
+
+def test_worker_that_sleeps_past_its_lease_cannot_finish_twice(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit(1.5)
+    first = bench.start_worker()
+    wait_until(lambda: bench.journal_lines("start"))
+    first.send_signal(signal.SIGSTOP)  # its job goes on, and has a result to tell when the worker wakes up
+    bench.start_worker()
+    wait_until(lambda: bench.job(job_id).state is JobState.SUCCEEDED)
+    ended = bench.job(job_id)
+    first.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    now = bench.job(job_id)
+    assert (now.attempt, now.version, now.finished_at) == (2, ended.version, ended.finished_at)
+    assert bench.front_size(job_id) == 3
+    wait_until(lambda: first.poll() is None and not any(alive(pid) for pid in bench.journal_lines("start")))
+
+
+def test_stopped_worker_leaves_nothing_behind(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit(30)
+    worker = bench.start_worker()
+    wait_until(lambda: bench.journal_lines("start"))
+    worker.terminate()
+    assert worker.wait(2) == 0
+    assert not alive(bench.journal_lines("start")[0])
+    assert (bench.job(job_id).state, bench.job(job_id).attempt) == (JobState.QUEUED, 1)
+
+
+def test_whatever_is_killed_nothing_is_lost_or_done_twice(bench: Any, wait_until: Wait) -> None:
+    chance = random.Random(7)
+    jobs = [bench.submit(0.4) for _ in range(6)]
+    for job_id in jobs:  # the kills below are more than a job is allowed
+        with bench.database.write() as work:
+            work.jobs.get(job_id).max_attempts = 100
+    workers = [bench.start_worker(lease_s=0.8) for _ in range(2)]
+    kills: Counter[str] = Counter()
+    end = time.monotonic() + 40
+    while any(not bench.job(job_id).state.is_final for job_id in jobs):
+        assert time.monotonic() < end, [bench.job(job_id).state for job_id in jobs]
+        time.sleep(chance.uniform(0.1, 0.3))
+        victim = chance.choice(["child", "worker", "none"])
+        running = [pid for pid in bench.journal_lines("start") if alive(pid)]
+        if victim == "child" and running and kills["child"] < 3:
+            os.kill(chance.choice(running), signal.SIGKILL)
+            kills["child"] += 1
+        elif victim == "worker" and running and kills["worker"] < 2:
+            index = chance.randrange(2)
+            workers[index].kill()
+            workers[index].wait()
+            workers[index] = bench.start_worker(lease_s=0.8)
+            kills["worker"] += 1
+    assert kills["child"] + kills["worker"] >= 2
+    for job_id in jobs:
+        assert (bench.job(job_id).state, bench.front_size(job_id)) == (JobState.SUCCEEDED, 3)
+    # A body whose end was written may have been killed before it was published, and then another one ran.
+    assert len(bench.journal_lines("start")) >= len(bench.journal_lines("end")) >= len(jobs)
+
+
+WORKER_THAT_DIES_WHILE_IT_PUBLISHES = """
+import os, signal, sys
+from dataclasses import replace
+from db.session import Database
+from workers.kinds import with_bodies
+from workers.runner import Worker, WorkerSettings
+
+kind = with_bodies({"explore": "tests.workers.bodies:timed"})["explore"]
+
+def prepare(job, result):
+    publish = kind.prepare(job, result)
+
+    def publish_and_die(work):
+        publish(work)
+        work.session.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return publish_and_die
+
+Worker(Database(sys.argv[1]), WorkerSettings("dies"), {"explore": replace(kind, prepare=prepare)}).run_one()
+"""
+
+
+def test_worker_killed_while_it_publishes_has_published_nothing(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit()
+    command = [sys.executable, "-c", WORKER_THAT_DIES_WHILE_IT_PUBLISHES, bench.url]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert bench.job(job_id).state is JobState.RUNNING
+    assert (bench.front_size(job_id), bench.exploration(job_id).record) == (0, None)
+    with bench.database.write() as work:
+        assert work.jobs.lose_held("dies") == 1
+    bench.start_worker()
+    wait_until(lambda: bench.job(job_id).state is JobState.SUCCEEDED)
+    assert (bench.job(job_id).attempt, bench.front_size(job_id)) == (2, 3)

@@ -1,0 +1,188 @@
+"""One worker in this process, its jobs in real processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.job_state import JobState
+from spec.errors import InputError
+from workers.kinds import KINDS, with_bodies
+from workers.runner import Worker, WorkerSettings, main
+
+Wait = Callable[..., None]
+
+
+def worker(bench: Any, body: str, stop: threading.Event | None = None, lease_s: float = 5.0) -> Worker:
+    kinds = with_bodies({"explore": f"tests.workers.bodies:{body}"})
+    return Worker(bench.database, WorkerSettings("test", lease_s=lease_s), kinds, stop)
+
+
+def test_result_record_and_versions_are_published(bench: Any) -> None:
+    job_id = bench.submit(0.5)
+    began_s = time.monotonic()
+    assert worker(bench, "timed").run_one()
+    seconds = time.monotonic() - began_s
+    job, exploration = bench.job(job_id), bench.exploration(job_id)
+    assert (job.state, job.attempt, job.cause, job.error) == (JobState.SUCCEEDED, 1, None, None)
+    assert (exploration.front_size, bench.front_size(job_id)) == (3, 3)
+    assert exploration.record["evaluations"] == 1000
+    assert exploration.flexdse_version
+    # Progress came in the meantime, at most five times a second, and its last word is kept.
+    assert 2 <= job.progress_version <= 2 + 5 * seconds + 2
+    assert job.progress["evaluations"] == 10_000
+
+
+def test_nothing_to_do(bench: Any) -> None:
+    assert not worker(bench, "timed").run_one()
+
+
+def test_jobs_run_in_the_order_of_submission(bench: Any) -> None:
+    first, second = bench.submit(), bench.submit()
+    at_work = worker(bench, "timed")
+    assert at_work.run_one()
+    assert (bench.job(first).state, bench.job(second).state) == (JobState.SUCCEEDED, JobState.QUEUED)
+
+
+def test_error_for_the_user_becomes_the_cause(bench: Any) -> None:
+    job_id = bench.submit()
+    worker(bench, "infeasible").run_one()
+    job = bench.job(job_id)
+    assert (job.state, job.cause) == (JobState.FAILED, "infeasible")
+    assert job.error["errors"][0]["hint"] == "take a larger card"
+    assert bench.exploration(job_id).record is None
+
+
+@pytest.mark.parametrize("body", ["broken", "unusable", "not_a_number", "no_such_function"])
+def test_bug_fails_the_job_without_its_inside(bench: Any, body: str) -> None:
+    job_id = bench.submit()
+    worker(bench, body).run_one()
+    job = bench.job(job_id)
+    assert (job.state, job.cause, bench.front_size(job_id)) == (JobState.FAILED, "internal_error", 0)
+    assert "log of the worker" in job.error["detail"]
+    assert "secret" not in str(job.error)
+
+
+def test_dead_process_is_tried_again(bench: Any) -> None:
+    job_id = bench.submit()
+    at_work = worker(bench, "killed_at_first")
+    at_work.run_one()
+    assert (bench.job(job_id).state, bench.job(job_id).attempt) == (JobState.QUEUED, 2)
+    at_work.run_one()
+    assert (bench.job(job_id).state, bench.front_size(job_id)) == (JobState.SUCCEEDED, 3)
+
+
+def test_job_that_kills_its_process_is_given_up(bench: Any) -> None:
+    job_id = bench.submit()
+    at_work = worker(bench, "killed")
+    while at_work.run_one():
+        pass
+    job = bench.job(job_id)
+    assert (job.state, job.cause, job.attempt) == (JobState.FAILED, "lost", 3)
+    assert "SIGKILL" in job.error["detail"]
+    assert len(bench.journal_lines("start")) == 3
+
+
+def in_thread(run: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_cancel_kills_the_process_soon(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit(30)
+    thread = in_thread(worker(bench, "timed").run_one)
+    wait_until(lambda: bench.job(job_id).progress)
+    with bench.database.write() as work:
+        work.jobs.request_cancel(job_id)
+    asked_s = time.monotonic()
+    thread.join(5)
+    assert time.monotonic() - asked_s < 2.0
+    assert bench.job(job_id).state is JobState.CANCELLED
+    (pid,) = bench.journal_lines("start")
+    assert not Path(f"/proc/{pid}").exists()
+    assert bench.exploration(job_id).record is None
+
+
+def test_worker_that_stops_gives_its_job_back(bench: Any, wait_until: Wait) -> None:
+    job_id = bench.submit(30)
+    stop = threading.Event()
+    thread = in_thread(worker(bench, "timed", stop).run)
+    wait_until(lambda: bench.journal_lines("start"))
+    stop.set()
+    thread.join(5)
+    job = bench.job(job_id)
+    assert (job.state, job.attempt, job.progress) == (JobState.QUEUED, 1, None)
+    (pid,) = bench.journal_lines("start")
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_lease_outlives_a_silent_job(bench: Any, wait_until: Wait) -> None:
+    """The body says nothing for longer than the lease; the worker's heartbeat keeps it."""
+    job_id = bench.submit(0)
+    kinds = with_bodies({"explore": "tests.workers.bodies:silent"})
+    thread = in_thread(Worker(bench.database, WorkerSettings("test", lease_s=1.0), kinds).run_one)
+    wait_until(lambda: bench.job(job_id).state is JobState.RUNNING)
+    while thread.is_alive():
+        with bench.database.write() as work:
+            assert work.jobs.lose_expired() == 0
+        time.sleep(0.1)
+    assert bench.job(job_id).state is JobState.SUCCEEDED
+
+
+def test_result_of_a_lost_attempt_is_dropped(bench: Any, wait_until: Wait) -> None:
+    """Somebody else has the job by the time that the first comes to an end."""
+    job_id = bench.submit(0)
+    at_work = worker(bench, "timed")
+    end = at_work._end
+
+    def late_end(*arguments: Any, **named: Any) -> bool:
+        with bench.database.write() as work:
+            work.jobs.lose_held()
+            assert work.jobs.claim(kinds=["explore"], queues=["search"], holder="rival", lease=timedelta(seconds=30))
+        return end(*arguments, **named)
+
+    at_work._end = late_end  # type: ignore[method-assign]
+    at_work.run_one()
+    job = bench.job(job_id)
+    assert (job.state, job.attempt, job.lease_holder) == (JobState.RUNNING, 2, "rival")
+    assert (bench.front_size(job_id), bench.exploration(job_id).record) == (0, None)
+
+
+def test_database_that_cannot_be_written_for_a_while(bench: Any) -> None:
+    """A full disk when the result comes: it is stored as soon as there is room."""
+    job_id = bench.submit(0)
+    at_work = worker(bench, "timed")
+    end, pages = at_work._end, iter([1, 1, 2**30])
+
+    def end_on_a_small_disk(*arguments: Any, **named: Any) -> bool:
+        with bench.database.write() as work:
+            connection = work.session.connection()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {next(pages)}")
+            connection.exec_driver_sql("CREATE TABLE filler (x)")
+            connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(100000))")
+        return end(*arguments, **named)
+
+    at_work._end = end_on_a_small_disk  # type: ignore[method-assign]
+    at_work.run_one()
+    assert (bench.job(job_id).state, bench.job(job_id).attempt) == (JobState.SUCCEEDED, 1)
+    assert next(pages, None) is None
+
+
+def test_bodies_are_checked() -> None:
+    with pytest.raises(InputError, match="kind of job"):
+        with_bodies({"explor": "a:b"})
+    with pytest.raises(InputError, match="name of a function"):
+        with_bodies({"explore": "a.b"})
+    assert with_bodies({}) == dict(KINDS)
+
+
+def test_worker_refuses_a_database_that_is_not_migrated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert main(["--database", f"sqlite:///{tmp_path / 'empty.db'}"]) == 1
+    assert "flexdse db upgrade" in caplog.text

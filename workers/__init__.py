@@ -1,0 +1,1 @@
+"""Jobs with leases that generate, simulate and synthesize what a search promotes."""

@@ -1,0 +1,102 @@
+"""The process that runs one job. It knows no database: input comes on stdin, what it says goes to a pipe as JSON lines.
+
+    python -m workers.child PARENT_PID PIPE_FD MODULE:FUNCTION
+
+A separate process, because a job must be killed without asking it (cancel, memory, a bug in a native library) and
+because the worker has to renew its lease while the job keeps a core busy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from spec.errors import FlexDSEError
+from workers.logs import log_to_stderr
+from workers.parent import die_with_parent
+
+logger = logging.getLogger("flexdse.job")
+
+# What the worker stores at most; more would only fill the pipe.
+PROGRESS_INTERVAL_S = 0.2
+
+Report = Callable[[Any], None]
+
+
+class JobBody(Protocol):
+    """What `MODULE:FUNCTION` names: from the input of a job to its result, both plain JSON data."""
+
+    def __call__(self, job_input: dict[str, Any], report: Report) -> dict[str, Any]: ...
+
+
+def load_body(name: str) -> JobBody:
+    """The function behind `module:function`."""
+    module, _, function = name.partition(":")
+    body: JobBody = getattr(importlib.import_module(module), function)
+    return body
+
+
+class _Pipe:
+    def __init__(self, descriptor: int) -> None:
+        self._stream = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._next_progress_s = 0.0
+        self._held_back: Any = None
+
+    def say(self, kind: str, data: Any) -> None:
+        # NaN or an infinity is a bug of the body: better here, with a traceback, than as unreadable JSON later.
+        self._stream.write(json.dumps({"kind": kind, "data": data}, allow_nan=False) + "\n")
+        self._stream.flush()
+
+    def progress(self, data: Any) -> None:
+        """Says the progress, or holds it back until it is time; `data` may be a function, called only if needed."""
+        now = time.monotonic()
+        if now < self._next_progress_s:
+            self._held_back = data
+            return
+        self._next_progress_s = now + PROGRESS_INTERVAL_S
+        self._held_back = None
+        self.say("progress", data() if callable(data) else data)
+
+    def result(self, data: Any) -> None:
+        """Says the result, after the last progress: what the job ended with must not look half done."""
+        if self._held_back is not None:
+            self._next_progress_s = 0.0
+            self.progress(self._held_back)
+        self.say("result", data)
+
+
+def _internal_error(error: BaseException) -> dict[str, Any]:
+    return {
+        "type": "urn:flexdse:problem:internal_error",
+        "title": "internal error",
+        "status": 500,
+        "detail": f"the job failed with an unexpected {type(error).__name__}; the log of the worker says more",
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one job; 0 if its end was told, whatever that end was."""
+    parent_pid, descriptor, body_name = int(arguments[0]), int(arguments[1]), arguments[2]
+    die_with_parent(parent_pid)
+    log_to_stderr()
+    pipe = _Pipe(descriptor)
+    job_input = json.load(sys.stdin)
+    try:
+        pipe.result(load_body(body_name)(job_input, pipe.progress))
+    except FlexDSEError as error:
+        logger.info("%s", error)
+        pipe.say("error", {"cause": error.code, "problem": error.to_problem()})
+    except Exception as error:
+        logger.exception("the job failed")
+        pipe.say("error", {"cause": "internal_error", "problem": _internal_error(error)})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

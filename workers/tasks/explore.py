@@ -1,0 +1,30 @@
+"""One exploration: plain data in, plain data out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dse.explore import explore
+from spec.documents import envelope
+from spec.exploration import ExplorationRequest
+from spec.exploration_result import ExplorationProgress
+
+
+def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """The exploration of `job_input["request"]`; the result says which versions computed it.
+
+    Raises:
+        FlexDSEError: the request cannot be met; the job then fails with that as its cause.
+    """
+    request = ExplorationRequest.model_validate(job_input["request"])
+
+    def on_progress(progress: ExplorationProgress) -> None:
+        report(lambda: progress.model_dump(mode="json", by_alias=True))
+
+    result = explore(request, on_progress=on_progress)
+    return {
+        "versions": envelope("exploration-result/v1"),
+        "front": [entry.model_dump(mode="json", by_alias=True) for entry in result.front],
+        "record": result.record.model_dump(mode="json", by_alias=True),
+    }
