@@ -31,6 +31,6 @@ USER flexdse
 RUN mkdir -p /var/lib/flexdse/data
 WORKDIR /var/lib/flexdse
 VOLUME /var/lib/flexdse/data
-EXPOSE 8000
 ENTRYPOINT ["flexdse"]
-CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
+# Only loopback is served until there is authentication: docker run --network host
+CMD ["serve", "--port", "8000"]

@@ -3,7 +3,7 @@
 .ONESHELL:
 .NOTPARALLEL:
 .SHELLFLAGS := -euc
-.PHONY: help setup demo test test-slow lint style types imports dashboard clean lock FORCE
+.PHONY: help setup demo screenshots test test-slow lint style types imports dashboard clean lock FORCE
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2# processes of the test run
@@ -116,6 +116,12 @@ lock: setup ## resolve pyproject.toml into the lock files again (UPGRADE=--upgra
 	@compile() { $(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(UPGRADE) "$$@"; }
 	compile --group dev pyproject.toml --output-file requirements.lock
 	compile --group pyproject.toml:node --output-file requirements-node.lock
+
+screenshots: setup dashboard ## the pictures of README and docs, from the browser tests
+	@$(PYTHON) -m pytest -q tests/dashboard/test_browser.py
+	mkdir -p docs/images
+	cp build/screenshots/exploration-light.png docs/images/dashboard.png
+	cp build/screenshots/design-light.png docs/images/design.png
 
 clean: ## everything that a build, a test or a benchmark left, but not .venv
 	@rm -rf build dist dashboard/dist dashboard/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Benchmarks: performance and accuracy claims, each by a make target; not installed."""

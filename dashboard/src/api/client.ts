@@ -1,0 +1,45 @@
+/** The one door to the server: typed by its OpenAPI document, with two kinds of failure. */
+import createClient from "openapi-fetch";
+import type { paths } from "../client/schema";
+import { type Problem, toProblem } from "../domain/problem";
+
+const TIMEOUT_MS = 30_000;
+
+/** The server answered, and refused. */
+export class ApiError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = "ApiError";
+    this.problem = problem;
+  }
+}
+
+/** No answer: the server is down, restarting or out of reach. */
+export class ConnectionError extends Error {
+  constructor(cause: unknown) {
+    super("The server does not answer.", { cause });
+    this.name = "ConnectionError";
+  }
+}
+
+export const client = createClient<paths>({
+  baseUrl: "",
+  fetch: (request: Request) => fetch(new Request(request, { signal: AbortSignal.timeout(TIMEOUT_MS) })),
+});
+
+/** The data of an answer, or the failure as one of the two errors. */
+export async function answer<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  let result;
+  try {
+    result = await call;
+  } catch (error) {
+    throw new ConnectionError(error);
+  }
+  const { data, error, response } = result;
+  // What stands between us and a server that is down (a proxy, a load balancer) says it with these.
+  if ([502, 503, 504].includes(response.status)) throw new ConnectionError(error);
+  if (!response.ok || data === undefined) throw new ApiError(toProblem(error, response.status));
+  return data;
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest";
+import type { Exploration, SearchRecord } from "./documents";
+import { explorationTitle, keyFigures } from "./exploration";
+import { initialLive } from "./live";
+
+const exploration = {
+  name: "",
+  model: "llama-3.2-1b",
+  device: "u280",
+  state: "running",
+  front_size: null,
+  progress: null,
+  record: null,
+} as unknown as Exploration;
+
+const record = {
+  space_size: 3e11,
+  evaluations: 1000,
+  feasible_evaluations: 250,
+  seconds: 2,
+  designs_per_s: 500,
+  exact: false,
+  hypervolume: 4.5,
+  hypervolume_ratio: 0.9,
+} as unknown as SearchRecord;
+
+test("an exploration without a name is called by its model and card", () => {
+  expect(explorationTitle(exploration)).toBe("llama-3.2-1b on u280");
+  expect(explorationTitle({ ...exploration, name: "night" })).toBe("night");
+});
+
+describe("keyFigures", () => {
+  test("what is not known yet has a reason, never a zero", () => {
+    const figures = keyFigures(exploration, initialLive("queued"));
+    for (const key of ["evaluations", "rate", "spaceSize", "feasible", "frontSize", "hypervolume", "seconds"] as const) {
+      expect(figures[key].value).toBeNull();
+      expect(figures[key].reason).toMatch(/\w+/);
+    }
+    expect(figures.phase).toBe("waiting for a worker");
+    expect(figures.done).toBeNull();
+  });
+
+  test("progress while it runs", () => {
+    const live = initialLive("running", {
+      phase: "decode",
+      evaluations: 250,
+      total: 1000,
+      designs_per_s: 100,
+      eta_s: 7.5,
+      feasible_fraction: 0.5,
+      front: [[1], [2]],
+      hypervolume: null,
+    });
+    const figures = keyFigures(exploration, live);
+    expect(figures).toMatchObject({ phase: "pricing decode designs", done: 0.25, frontSize: { value: 2 }, seconds: { value: 7.5 } });
+    expect(figures.hypervolume.value).toBeNull();
+  });
+
+  test("the record when it is done, with the distance from the optimum", () => {
+    const done = { ...exploration, state: "succeeded", front_size: 12, record } as Exploration;
+    expect(keyFigures(done, null)).toMatchObject({
+      finished: true,
+      feasible: { value: 0.25 },
+      frontSize: { value: 12 },
+      hypervolumeRatio: 0.9,
+      seconds: { value: 2 },
+    });
+    expect(keyFigures({ ...done, record: { ...record, exact: true } }, null).hypervolumeRatio).toBeNull();
+  });
+
+  test("a search that failed says that there is no result", () => {
+    const failed = { ...exploration, state: "failed" } as Exploration;
+    expect(keyFigures(failed, null).evaluations.reason).toBe("the search ended without a result");
+  });
+});

@@ -1,0 +1,83 @@
+/** What the page knows of a search while it runs: a pure reducer over the events of the server's stream. */
+import type { ExplorationState, Progress } from "./documents";
+
+export type Connection = "connecting" | "open" | "reconnecting" | "closed";
+
+export interface HistoryPoint {
+  readonly evaluations: number;
+  readonly hypervolume: number;
+}
+
+export interface Live {
+  readonly connection: Connection;
+  readonly state: ExplorationState;
+  readonly progress: Progress | null;
+  readonly history: readonly HistoryPoint[];
+}
+
+export type LiveEvent =
+  | { readonly type: "open" }
+  | { readonly type: "lost" }
+  | { readonly type: "state"; readonly state: ExplorationState }
+  | { readonly type: "progress"; readonly progress: Progress }
+  | { readonly type: "done"; readonly state: ExplorationState };
+
+/** Enough for a line of a few hundred pixels; every second point goes when it is full. */
+export const MAX_HISTORY = 512;
+
+const FINISHED: ReadonlySet<ExplorationState> = new Set(["succeeded", "failed", "cancelled"]);
+
+export function isFinished(state: ExplorationState): boolean {
+  return FINISHED.has(state);
+}
+
+export function initialLive(state: ExplorationState, progress: Progress | null = null): Live {
+  const live: Live = { connection: isFinished(state) ? "closed" : "connecting", state, progress: null, history: [] };
+  return progress === null ? live : withProgress(live, progress);
+}
+
+function withProgress(live: Live, progress: Progress): Live {
+  // After a reconnection the server may repeat what was already shown.
+  if (live.progress !== null && progress.evaluations < live.progress.evaluations) return live;
+  let history = live.history;
+  const { evaluations, hypervolume } = progress;
+  if (hypervolume !== null && hypervolume !== undefined) {
+    const last = history[history.length - 1];
+    if (last === undefined || evaluations > last.evaluations) history = [...history, { evaluations, hypervolume }];
+    if (history.length > MAX_HISTORY) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
+  }
+  return { ...live, progress, history };
+}
+
+export function reduceLive(live: Live, event: LiveEvent): Live {
+  switch (event.type) {
+    case "open":
+      return live.connection === "closed" ? live : { ...live, connection: "open" };
+    case "lost":
+      return live.connection === "closed" ? live : { ...live, connection: "reconnecting" };
+    case "state":
+      if (isFinished(live.state)) return live;
+      // Back in the queue: another attempt starts from nothing.
+      if (event.state === "queued" && live.state === "running") {
+        return { ...live, state: "queued", progress: null, history: [] };
+      }
+      return { ...live, state: event.state };
+    case "progress": {
+      if (isFinished(live.state)) return live;
+      const next = withProgress(live, event.progress);
+      return next.state === "queued" ? { ...next, state: "running" } : next;
+    }
+    case "done":
+      return { ...live, state: event.state, connection: "closed" };
+  }
+}
+
+/** The objective vectors of a progress event, one column per objective. */
+export function liveColumns(progress: Progress | null, objectives: readonly string[]): Record<string, Float64Array> {
+  const rows = progress?.front ?? [];
+  const columns: Record<string, Float64Array> = {};
+  objectives.forEach((name, k) => {
+    columns[name] = Float64Array.from(rows, (row) => row[k] ?? Number.NaN);
+  });
+  return columns;
+}

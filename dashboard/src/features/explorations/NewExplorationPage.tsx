@@ -1,0 +1,365 @@
+/** The form that starts an exploration; the server judges it, and its messages stand beside the fields. */
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { ApiError } from "../../api/client";
+import { submitExploration } from "../../api/explorations";
+import type { DeviceSummary, Method, ModelSummary } from "../../domain/documents";
+import { type Draft, type FieldName, FIELDS, toRequest } from "../../domain/draft";
+import { betterText } from "../../domain/metrics";
+import { type PlacedProblems, placeProblems } from "../../domain/problem";
+import { REGISTRY } from "../../domain/registry";
+import { formatCount, formatNumber } from "../../domain/units";
+import { devices, loadCatalog, models } from "../../state/catalog";
+import { draft } from "../../state/draft";
+import { refreshExplorations } from "../../state/explorations";
+import { formatPage } from "../../state/route";
+import { navigate } from "../../state/router";
+import { Button, Failure, Num, Panel } from "../../ui/basics";
+import css from "./explorations.module.css";
+
+const METHODS: readonly { readonly name: Method; readonly title: string; readonly text: string }[] = [
+  { name: "exact", title: "Exact", text: "every legal design: proven" },
+  { name: "nsga2", title: "NSGA-II", text: "evolution within a budget" },
+  { name: "random", title: "Random", text: "samples, as a yardstick" },
+];
+
+const NOTHING: PlacedProblems = { fields: {}, general: [] };
+
+export function NewExplorationPage(): JSX.Element {
+  const [problems, setProblems] = useState<PlacedProblems>(NOTHING);
+  const [failure, setFailure] = useState<Error | null>(null);
+  const [sending, setSending] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => void loadCatalog(), []);
+  useEffect(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [problems]);
+
+  const value = draft.value;
+  const change = (part: Partial<Draft>): void => {
+    draft.value = { ...draft.value, ...part };
+  };
+  const catalogError = devices.state.value.error ?? models.state.value.error;
+  const of = (field: FieldName): readonly string[] => problems.fields[field] ?? [];
+
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    setSending(true);
+    setProblems(NOTHING);
+    setFailure(null);
+    try {
+      const created = await submitExploration(toRequest(draft.value));
+      change({ name: "" });
+      void refreshExplorations();
+      navigate(formatPage({ name: "exploration", id: created.id }));
+    } catch (error) {
+      if (error instanceof ApiError && error.problem.errors.length > 0) setProblems(placeProblems(error.problem, FIELDS));
+      else setFailure(error instanceof Error ? error : new Error(String(error)));
+      setSending(false);
+    }
+  };
+
+  return (
+    <>
+      <h1>New exploration</h1>
+      <div class={css.formGrid}>
+        <form ref={form} class={css.form} aria-label="New exploration" noValidate onSubmit={(event) => void submit(event as unknown as SubmitEvent)}>
+          <Panel title="What to build for">
+            <div class={css.form}>
+              <div class={css.row}>
+                <Picker label="Model" field="model" value={value.model} items={models.state.value.data} errors={of("model")} onPick={(model) => change({ model })} />
+                <Picker label="Device" field="device" value={value.device} items={devices.state.value.data} errors={of("device")} onPick={(device) => change({ device })} />
+                <NumberField label="Prompt tokens" value={value.promptTokens} errors={of("workload.prompt_tokens")} onType={(promptTokens) => change({ promptTokens })} />
+                <NumberField label="Output tokens" value={value.outputTokens} errors={of("workload.output_tokens")} onType={(outputTokens) => change({ outputTokens })} />
+              </div>
+              {catalogError !== null && <Failure error={catalogError} retry={() => void loadCatalog()} />}
+            </div>
+          </Panel>
+
+          <Panel title="What to search for" note={`1 to ${REGISTRY.maxObjectives} objectives; the front holds every trade-off between them`}>
+            <Objectives value={value} errors={of("objectives")} change={change} />
+          </Panel>
+
+          <Panel title="How to search">
+            <div class={css.form}>
+              <Methods value={value.method} errors={of("method")} onPick={(method) => change({ method })} />
+              <div class={css.three}>
+                <NumberField
+                  label="Budget"
+                  hint={value.method === "exact" ? "not used by exact" : "evaluations"}
+                  disabled={value.method === "exact"}
+                  value={value.budget}
+                  errors={of("budget")}
+                  onType={(budget) => change({ budget })}
+                />
+                <NumberField label="Seed" hint="same seed, same result" value={value.seed} errors={of("seed")} onType={(seed) => change({ seed })} />
+                <Field label="Name" hint="optional" errors={of("name")}>
+                  {(id, described, invalid) => (
+                    <input
+                      id={id}
+                      class={css.input}
+                      value={value.name}
+                      maxLength={200}
+                      placeholder={`${value.model} on ${value.device}`}
+                      aria-describedby={described}
+                      aria-invalid={invalid}
+                      autocomplete="off"
+                      onInput={(event) => change({ name: event.currentTarget.value })}
+                    />
+                  )}
+                </Field>
+              </div>
+            </div>
+          </Panel>
+
+          {problems.general.map((message) => (
+            <p key={message} class={css.error} role="alert">
+              {message}
+            </p>
+          ))}
+          {failure !== null && <Failure error={failure} />}
+          <div class={css.actions}>
+            <Button primary type="submit" disabled={sending}>
+              {sending ? "Starting…" : "Start exploration"}
+            </Button>
+            {Object.keys(problems.fields).length > 0 && (
+              <span class={css.error} role="alert">
+                The server refused this: see the marked fields.
+              </span>
+            )}
+          </div>
+        </form>
+        <div class={css.side}>
+          <ModelFacts model={models.state.value.data?.find((item) => item.name === value.model)} />
+          <DeviceFacts device={devices.state.value.data?.find((item) => item.name === value.device)} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+interface FieldProps {
+  readonly label: string;
+  readonly hint?: string | undefined;
+  readonly errors: readonly string[];
+  readonly children: (id: string, describedBy: string | undefined, invalid: boolean) => ComponentChildren;
+}
+
+function Field({ label, hint, errors, children }: FieldProps): JSX.Element {
+  const id = useId();
+  const described = [hint !== undefined && `${id}-hint`, errors.length > 0 && `${id}-error`].filter(Boolean).join(" ");
+  return (
+    <div class={css.field}>
+      <label class={css.label} for={id}>
+        {label}
+      </label>
+      {children(id, described === "" ? undefined : described, errors.length > 0)}
+      {hint !== undefined && (
+        <span id={`${id}-hint`} class={css.hint}>
+          {hint}
+        </span>
+      )}
+      <Errors id={`${id}-error`} messages={errors} />
+    </div>
+  );
+}
+
+function Errors({ id, messages }: { readonly id?: string; readonly messages: readonly string[] }): JSX.Element | null {
+  if (messages.length === 0) return null;
+  return (
+    <span id={id} class={css.error}>
+      {messages.join(". ")}
+    </span>
+  );
+}
+
+interface PickerProps {
+  readonly label: string;
+  readonly field: "model" | "device";
+  readonly value: string;
+  readonly items: readonly (ModelSummary | DeviceSummary)[] | null;
+  readonly errors: readonly string[];
+  readonly onPick: (name: string) => void;
+}
+
+function Picker({ label, field, value, items, errors, onPick }: PickerProps): JSX.Element {
+  const missing = items !== null && !items.some((item) => item.name === value);
+  return (
+    <Field label={label} errors={errors}>
+      {(id, described, invalid) => (
+        <select
+          id={id}
+          class={css.input}
+          value={value}
+          disabled={items === null}
+          aria-describedby={described}
+          aria-invalid={invalid}
+          onChange={(event) => onPick(event.currentTarget.value)}
+        >
+          {items === null && <option value={value}>Loading…</option>}
+          {missing && <option value={value}>Choose a {field}</option>}
+          {items?.map((item) => (
+            <option key={item.name} value={item.name}>
+              {item.title}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+interface NumberFieldProps {
+  readonly label: string;
+  readonly hint?: string;
+  readonly value: string;
+  readonly disabled?: boolean;
+  readonly errors: readonly string[];
+  readonly onType: (text: string) => void;
+}
+
+function NumberField({ label, hint, value, disabled = false, errors, onType }: NumberFieldProps): JSX.Element {
+  return (
+    <Field label={label} hint={hint} errors={errors}>
+      {(id, described, invalid) => (
+        <input
+          id={id}
+          class={css.input}
+          inputMode="numeric"
+          autocomplete="off"
+          value={value}
+          disabled={disabled}
+          aria-describedby={described}
+          aria-invalid={invalid}
+          onInput={(event) => onType(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+interface ObjectivesProps {
+  readonly value: Draft;
+  readonly errors: readonly string[];
+  readonly change: (part: Partial<Draft>) => void;
+}
+
+function Objectives({ value, errors, change }: ObjectivesProps): JSX.Element {
+  const choices = [...REGISTRY.metrics.values()].filter((metric) => !REGISTRY.notModelled.includes(metric.name));
+  const toggle = (name: string, on: boolean): void => {
+    // The order of the registry, so that the same choice always makes the same request.
+    const chosen = new Set(on ? [...value.objectives, name] : value.objectives.filter((other) => other !== name));
+    change({ objectives: choices.map((metric) => metric.name).filter((other) => chosen.has(other)) });
+  };
+  return (
+    <fieldset class={css.field} aria-invalid={errors.length > 0}>
+      <legend class="visually-hidden">Objectives</legend>
+      <div class={css.checks}>
+        {choices.map((metric) => (
+          <label key={metric.name} class={css.check} title={metric.definition}>
+            <input
+              type="checkbox"
+              checked={value.objectives.includes(metric.name)}
+              onChange={(event) => toggle(metric.name, event.currentTarget.checked)}
+            />
+            <span>
+              {metric.title} <small>{betterText(metric)}</small>
+            </span>
+          </label>
+        ))}
+      </div>
+      <Errors messages={errors} />
+    </fieldset>
+  );
+}
+
+interface MethodsProps {
+  readonly value: Method;
+  readonly errors: readonly string[];
+  readonly onPick: (method: Method) => void;
+}
+
+function Methods({ value, errors, onPick }: MethodsProps): JSX.Element {
+  const id = useId();
+  return (
+    <fieldset class={css.field}>
+      <legend class={css.label}>Method</legend>
+      <div class={css.methods}>
+        {METHODS.map((method) => (
+          <label key={method.name} class={css.method}>
+            <input
+              type="radio"
+              name="method"
+              aria-label={method.title}
+              aria-describedby={`${id}-${method.name}`}
+              checked={value === method.name}
+              onChange={() => onPick(method.name)}
+            />
+            <span>{method.title}</span>
+            <small id={`${id}-${method.name}`}>{method.text}</small>
+          </label>
+        ))}
+      </div>
+      <Errors messages={errors} />
+    </fieldset>
+  );
+}
+
+function ModelFacts({ model }: { readonly model: ModelSummary | undefined }): JSX.Element | null {
+  if (model === undefined) return null;
+  return (
+    <Panel title={model.title}>
+      <dl class={css.facts}>
+        <dt>Parameters</dt>
+        <dd>{formatNumber(model.parameters / 1e6)} M</dd>
+        <dt>Layers</dt>
+        <dd>{model.n_layers}</dd>
+        <dt>Hidden / FFN</dt>
+        <dd>
+          {formatCount(model.hidden_dim)} / {formatCount(model.ffn_dim)}
+        </dd>
+        <dt>Query / KV heads</dt>
+        <dd>
+          {model.n_q_heads} / {model.n_kv_heads}
+        </dd>
+        <dt>Vocabulary</dt>
+        <dd>{formatCount(model.vocab_size)}</dd>
+        <dt>Longest context</dt>
+        <dd>{formatCount(model.max_context_tokens)} tokens</dd>
+      </dl>
+    </Panel>
+  );
+}
+
+function DeviceFacts({ device }: { readonly device: DeviceSummary | undefined }): JSX.Element | null {
+  if (device === undefined) return null;
+  const { lut, ff, dsp, bram_18k: bram, uram } = device.resources;
+  return (
+    <Panel title={device.title} note={device.part_number}>
+      <dl class={css.facts}>
+        <dt>LUT</dt>
+        <dd>{formatCount(lut)}</dd>
+        <dt>FF</dt>
+        <dd>{formatCount(ff)}</dd>
+        <dt>DSP ({device.dsp_kind.toUpperCase()})</dt>
+        <dd>{formatCount(dsp)}</dd>
+        <dt>BRAM 18K</dt>
+        <dd>{formatCount(bram)}</dd>
+        <dt>URAM</dt>
+        <dd>{formatCount(uram)}</dd>
+        <dt>SLRs</dt>
+        <dd>{device.slrs}</dd>
+        <dt>HBM</dt>
+        <dd>
+          <Num value={device.hbm_capacity_bytes} unit="B" reason="this card has no HBM" />
+        </dd>
+        <dt>HBM, sustained</dt>
+        <dd>
+          <Num value={device.hbm_sustained_bytes_per_s} unit="B/s" reason="this card has no HBM" />
+        </dd>
+        <dt>Highest clock</dt>
+        <dd>
+          <Num value={device.max_clock_mhz} unit="MHz" />
+        </dd>
+      </dl>
+    </Panel>
+  );
+}

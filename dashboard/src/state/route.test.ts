@@ -1,0 +1,70 @@
+import { describe, expect, test } from "vitest";
+import { chooseAxes, opposingPair } from "./axes";
+import { formatPage, formatView, type Page, parseRoute } from "./route";
+
+describe("the address", () => {
+  const pages: Page[] = [
+    { name: "home" },
+    { name: "new" },
+    { name: "exploration", id: "a b/c" },
+    { name: "design", id: "0198", index: 41 },
+  ];
+
+  test.each(pages)("says which page it is: $name", (page) => {
+    expect(parseRoute(formatPage(page), "").page).toEqual(page);
+  });
+
+  test.each(["/designs", "/explorations/x/designs/-1", "/explorations/x/designs/1e3", "/explorations/%E0%A4%A", "/new/x"])(
+    "%s leads nowhere",
+    (path) => {
+      expect(parseRoute(path, "").page.name).toBe("unknown");
+    },
+  );
+
+  test("holds the axes in view", () => {
+    const view = { x: "tpot_s", y: "power_w", colour: "", xKind: "log", yKind: null } as const;
+    expect(parseRoute("/", formatView(view)).view).toEqual(view);
+    expect(parseRoute("/", "?xscale=cubic").view.xKind).toBeNull();
+    expect(formatView({})).toBe("");
+  });
+});
+
+describe("chooseAxes", () => {
+  const columns = new Map(["ttft_s", "tpot_s", "power_w"].map((name, k) => [name, Float64Array.of(1, 10 ** (k + 1))]));
+  const none = { x: null, y: null, colour: null, xKind: null, yKind: null };
+
+  test("takes the objectives where the address says nothing", () => {
+    expect(chooseAxes(columns, ["ttft_s", "tpot_s", "power_w"], none)).toEqual({
+      x: "ttft_s",
+      y: "tpot_s",
+      colour: "power_w",
+      xKind: "linear",
+      yKind: "log",
+    });
+  });
+
+  test("takes what the address says where there is such a column", () => {
+    expect(chooseAxes(columns, ["ttft_s"], { ...none, x: "power_w", y: "nothing", colour: "" })).toMatchObject({
+      x: "power_w",
+      y: "ttft_s",
+      colour: "",
+    });
+  });
+
+  test("leads with the objectives that pull against each other", () => {
+    const conflict = new Map([
+      ["ttft_s", Float64Array.of(1, 2, 3)],
+      ["tpot_s", Float64Array.of(1, 2, 3)],
+      ["max_utilization", Float64Array.of(3, 2, 1)],
+    ]);
+    const objectives = [...conflict.keys()];
+    const pair = opposingPair(conflict, objectives, () => "min");
+    expect(pair).toEqual(["ttft_s", "max_utilization"]);
+    expect(chooseAxes(conflict, objectives, none, pair!)).toMatchObject({ x: "ttft_s", y: "max_utilization", colour: "tpot_s" });
+    expect(chooseAxes(conflict, objectives, { ...none, y: "ttft_s" }, pair!)).toMatchObject({ x: "max_utilization", y: "ttft_s" });
+  });
+
+  test("has no axes without columns", () => {
+    expect(chooseAxes(new Map(), ["ttft_s"], none)).toBeNull();
+  });
+});

@@ -1,0 +1,319 @@
+"""The dashboard in a real browser, against a real server that runs real searches."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from flexdse.serve import BackgroundService, start_background
+
+pytestmark = pytest.mark.needs_program("chromium")
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+SEARCH_MS = 240_000
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",  # tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# Notes every state and number of points that the page has ever shown: a fast search must not outrun the test.
+RECORDER = """
+window.seen = [];
+new MutationObserver(() => {
+  const plot = document.querySelector('[aria-roledescription="scatter plot"]');
+  const state = document.querySelector('[aria-label="State of the exploration"]');
+  if (state !== null) {
+    const entry = [state.textContent.split(' ')[0], plot === null ? 0 : Number(plot.dataset.points)];
+    if (JSON.stringify(entry) !== JSON.stringify(window.seen.at(-1))) window.seen.push(entry);
+  }
+}).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(built_page: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def empty_service(tmp_path: Path) -> Iterator[BackgroundService]:
+    with start_background(home=tmp_path / "home", port=0, log=tmp_path / "log") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundService]:
+    folder = tmp_path_factory.mktemp("service")
+    assert threading.current_thread() is threading.main_thread(), "the service ends with the thread that starts it"
+    with start_background(home=folder / "home", port=0, log=folder / "log") as service:
+        yield service
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.add_init_script(RECORDER)
+    yield context
+    context.close()
+
+
+class Errors(list[str]):
+    """Errors that the page wrote to the console; a broken Content-Security-Policy is among them."""
+
+    def watch(self, page: Page) -> Page:
+        page.on("console", lambda message: self.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.append(str(error)))
+        return page
+
+
+@pytest.fixture
+def errors() -> Errors:
+    return Errors()
+
+
+@pytest.fixture
+def page(context: BrowserContext, errors: Errors) -> Iterator[Page]:
+    yield errors.watch(context.new_page())
+    assert errors == []
+
+
+def screenshots(page: Page, name: str, height: int) -> None:
+    """The page in both colour schemes, as tall as its content."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": 1280, "height": height})
+    page.mouse.move(0, 0)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(150)  # one redraw of the canvas
+        page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def seconds(text: str) -> float:
+    """ "5.153 ms" in seconds."""
+    number, unit = text.split()
+    return float(number.replace(",", "")) * {"s": 1.0, "ms": 1e-3, "µs": 1e-6}[unit]
+
+
+def api(service: BackgroundService, path: str) -> Any:
+    return httpx.get(f"{service.url}/api/v1{path}", timeout=30).raise_for_status().json()
+
+
+def start(page: Page, service: BackgroundService, **fields: str) -> str:
+    """Submits the form and returns the id of the new exploration."""
+    page.goto(f"{service.url}/new")
+    form = page.get_by_role("form", name="New exploration")
+    for label in ("Model", "Device"):
+        if label in fields:
+            form.get_by_label(label).select_option(label=fields.pop(label))
+    if "Method" in fields:
+        form.get_by_role("radio", name=fields.pop("Method")).check()
+    for label, text in fields.items():
+        form.get_by_label(label, exact=True).fill(text)
+    form.get_by_role("button", name="Start exploration").click()
+    page.wait_for_url(re.compile(r"/explorations/[^/]+$"))
+    return page.url.rsplit("/", 1)[1]
+
+
+def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: BackgroundService) -> None:
+    service = empty_service
+    page.goto(service.url)
+    expect(page.get_by_role("heading", name="New exploration")).to_be_visible()
+    expect(page.get_by_text("Nothing explored yet")).to_be_visible()
+    expect(page.get_by_label("Model").locator("option")).not_to_have_count(0)
+    screenshots(page, "new-exploration", 900)
+
+    # A search of the demo's model and card, submitted by the form.
+    exploration = start(page, service, **{"Name": "Browser test", "Prompt tokens": "1024", "Output tokens": "128"})
+    state = page.get_by_label("State of the exploration")
+    plot = page.get_by_role("application", name=re.compile(" against "))
+    expect(plot.or_(state.get_by_text("Failed"))).to_be_visible(timeout=SEARCH_MS)
+    screenshots(page, "live", 900)
+    expect(state).to_contain_text(re.compile("Succeeded|Failed"), timeout=SEARCH_MS)
+    expect(state).to_contain_text("Succeeded")
+
+    # Points were there while it ran, and grew into the whole front.
+    front = api(service, f"/explorations/{exploration}/front")
+    entries = front["entries"]
+    expect(plot).to_have_attribute("data-points", str(len(entries)))
+    expect(page.get_by_role("link", name="Design 0", exact=True)).to_be_visible()
+    seen: list[tuple[str, int]] = page.evaluate("window.seen")
+    assert max((points for state, points in seen if state == "Running"), default=0) > 0, seen
+    figures = page.get_by_label("Key figures")
+    expect(figures).to_contain_text(f"Front size{len(entries):,}")
+    expect(page.get_by_label("List of explorations").get_by_role("link")).to_contain_text("Browser test")
+    expect(page.get_by_text("analytical").first).to_be_visible()
+
+    # Sorted by the time per output token, the first row is the fastest decoder.
+    table = page.get_by_role("table", name="Designs on the front")
+    table.get_by_role("button", name="TPOT").click()
+    expect(table.locator("th[aria-sort=ascending]")).to_contain_text("TPOT")
+    fastest = min(entries, key=lambda entry: (entry["metrics"]["tpot_s"], entry["index"]))
+    first = table.locator("tbody tr[data-row='0']")
+    expect(first.get_by_role("link")).to_have_accessible_name(f"Design {fastest['index']}")
+
+    # The published designs of this model and card are marks in the scatter.
+    expect(plot.get_by_text("flexllm-u280", exact=True)).to_be_attached()
+
+    # Axes are in the address, and come back with it.
+    page.get_by_label("x axis", exact=True).select_option("tpot_s")
+    page.get_by_label("y axis", exact=True).select_option("energy_j_per_token")
+    page.get_by_role("button", name="y axis logarithmic").click()
+    expect(page).to_have_url(re.compile(r"\?x=tpot_s&y=energy_j_per_token&yscale=(log|linear)$"))
+    page.reload()
+    expect(plot).to_have_accessible_name("Energy per output token against Time per output token")
+    page.goto(f"{service.url}/explorations/{exploration}")
+    expect(plot).to_have_attribute("data-points", str(len(entries)))
+    page.wait_for_timeout(300)
+    screenshots(page, "exploration", 1420)
+
+    # Hovering says what a point is, and a click opens it.
+    box = plot.bounding_box()
+    assert box is not None
+    plot.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    tip = page.get_by_role("tooltip")
+    expect(tip).to_contain_text(re.compile(r"Design #\d+"))
+    expect(tip).to_contain_text(re.compile(r"TTFT[\d.]+ m?s"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(rf"/explorations/{exploration}/designs/\d+$"))
+    index = int(page.url.rsplit("/", 1)[1])
+
+    # The design: its latency is the server's number.
+    report = api(service, f"/explorations/{exploration}/front/{index}/report")
+    metrics = page.get_by_role("table", name="Metrics")
+    for title, name in (("Time to first token", "ttft_s"), ("Time per output token", "tpot_s")):
+        cells = (
+            metrics.get_by_role("row")
+            .filter(has=page.get_by_role("rowheader", name=title, exact=True))
+            .get_by_role("cell")
+        )
+        shown = f"{cells.nth(0).inner_text()} {cells.nth(1).inner_text()}"
+        assert seconds(shown) == pytest.approx(report["metrics"][name], rel=6e-4), shown
+        assert report["metrics"][name] == pytest.approx(entries[index]["metrics"][name], rel=1e-9)
+    expect(metrics.get_by_text("missing: no quality model")).to_be_attached()
+    for heading in (
+        "Parameters",
+        "Prefill: time per module",
+        "Decode step: time per module",
+        "Resources",
+        "HBM traffic",
+    ):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(page.get_by_text("Every constraint is met.")).to_be_visible()
+    modules = {row["module"] for row in report["breakdown"] if row["stage"] == "decode"}
+    shown_modules = page.get_by_role("table", name="Decode step: time per module").get_by_role("rowheader")
+    assert set(shown_modules.all_inner_texts()) == modules
+    page.wait_for_timeout(300)
+    screenshots(page, "design", 2300)
+
+    # The downloaded document is the design of the front, and the commands name it.
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download design JSON").click()
+    assert json.loads(Path(download.value.path()).read_text()) == entries[index]["design"]
+    expect(page.get_by_text(f"--design {download.value.suggested_filename}").first).to_be_visible()
+
+    page.get_by_role("link", name="Browser test").first.click()
+    expect(table).to_be_visible()
+
+
+def test_keys_alone_lead_through_the_table(page: Page, service: BackgroundService) -> None:
+    start(page, service, **{"Model": "SmolLM2 135M", "Method": "Random", "Budget": "300", "Output tokens": "16"})
+    first = page.locator("tbody tr[data-row='0'] a")
+    expect(first).to_be_visible(timeout=SEARCH_MS)
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("tbody tr[data-row='1'] a")).to_be_focused()
+    page.keyboard.press("End")
+    last = page.locator("tbody tr[data-row]").last.get_by_role("link")
+    expect(last).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/designs/\d+$"))
+    page.go_back()
+    expect(first).to_be_visible()
+
+
+def test_refusals_stand_beside_their_fields(page: Page, service: BackgroundService, errors: Errors) -> None:
+    page.goto(f"{service.url}/new")
+    form = page.get_by_role("form", name="New exploration")
+    form.get_by_label("Prompt tokens").fill("0")
+    form.get_by_role("radio", name="NSGA-II").check()
+    form.get_by_label("Budget").fill("lots")
+    form.get_by_role("button", name="Start exploration").click()
+    for label in ("Prompt tokens", "Budget"):
+        field = form.get_by_label(label)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_have_accessible_description(re.compile(r"\w+ .*\w"))
+    expect(form.get_by_label("Prompt tokens")).to_be_focused()
+    expect(form.get_by_label("Output tokens")).to_have_attribute("aria-invalid", "false")
+    expect(form.get_by_role("alert")).to_contain_text("refused")
+    screenshots(page, "refused", 900)
+    expect(page).to_have_url(re.compile("/new$"))
+    # The browser itself notes the 422; nothing else may be there.
+    assert [text for text in errors if "422" not in text] == []
+    errors.clear()
+
+
+def test_what_is_not_there_is_said(page: Page, service: BackgroundService, errors: Errors) -> None:
+    page.goto(f"{service.url}/explorations/no-such-id")
+    expect(page.get_by_role("heading", name="There is no such exploration")).to_be_visible()
+    page.goto(f"{service.url}/no/such/page")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    assert [text for text in errors if "404" not in text] == []
+    errors.clear()
+
+
+def test_a_cancelled_search_says_so(page: Page, service: BackgroundService) -> None:
+    start(page, service, Method="Random", Budget="5000000")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=60_000)
+
+
+def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path) -> None:
+    """The page says that the server is away, keeps what it shows, and goes on by itself."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    service = start_background(home=tmp_path / "home", port=0, log=tmp_path / "log")
+    try:
+        page.goto(service.url)
+        expect(page.get_by_role("heading", name="New exploration")).to_be_visible()
+        start(page, service, Name="Interrupted", Method="Random", Budget="5000000")
+        expect(page.get_by_role("application", name=re.compile(" against "))).to_be_visible(timeout=60_000)
+        service.stop()
+        connection = page.get_by_role("status", name="Connection")
+        expect(connection).to_contain_text("No connection", timeout=30_000)
+        expect(page.get_by_text("The live stream is interrupted")).to_be_visible()
+        expect(page.get_by_role("heading", name="Interrupted")).to_be_visible()
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / "disconnected-light.png")
+        port = int(service.url.rsplit(":", 1)[1])
+        service = start_background(home=tmp_path / "home", port=port, strict_port=True, log=tmp_path / "log")
+        expect(connection).not_to_contain_text("No connection", timeout=30_000)
+        expect(page.get_by_text("The live stream is interrupted")).to_have_count(0, timeout=30_000)
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=60_000)
+    finally:
+        service.stop()
+        context.close()
+    assert failures == []
