@@ -1,0 +1,178 @@
+"""Writes a project: completely, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hls_gen.errors import ProjectExistsError, ProjectWriteError
+from hls_gen.manifest import MANIFEST_NAME, ManifestFile, describe, make_manifest
+from hls_gen.plan import plan_project
+from hls_gen.planning.types import ProjectPlan
+from hls_gen.render import render
+from hls_gen.vectors import make_vectors
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.errors import InputError, echo
+from spec.model_config import ModelConfig
+from spec.workload import Workload
+
+
+def generate_project(
+    design: DesignPoint,
+    model: ModelConfig,
+    device: Device,
+    workload: Workload,
+    out_dir: Path,
+    *,
+    force: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Write the HLS project of `design` to `out_dir` and return its absolute path.
+
+    The project grows in a hidden folder beside `out_dir` and takes its name when it is complete. `force` replaces an
+    earlier project, which stays until the new one is complete.
+
+    Raises:
+        InputError: the design is illegal (no file was written), or `out_dir` can not be a folder.
+        ProjectExistsError: `out_dir` is not empty and `force` is off, or holds something that is no project.
+        ProjectWriteError: the disk is full or not writable; nothing was left behind.
+    """
+    plan = plan_project(design, model, device, workload, seed)
+    target = _resolve(out_dir)
+    _check_target(target, force)
+    created: list[Path] = []
+    partial: Path | None = None
+    try:
+        created = _make_parents(target.parent)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent))
+        partial.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+        _fill(partial, plan, design, model, device, workload)
+        _put_in_place(partial, target)
+    except BaseException as error:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        for folder in reversed(created):
+            _remove_if_empty(folder)
+        if isinstance(error, OSError):
+            raise ProjectWriteError(
+                f"the project could not be written: {error.strerror or error}",
+                field="out_dir",
+                value=str(target),
+                rule="a folder on a writable disk with some 100 MB free",
+                hint="free some space or choose another folder; nothing was left behind",
+            ) from error
+        raise
+    return target
+
+
+def _resolve(out_dir: Path) -> Path:
+    try:
+        target = Path(out_dir).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{echo(str(out_dir))} is no path: {error}",
+            field="out_dir",
+            value=str(out_dir),
+            rule="a path",
+            hint="correct it",
+        ) from error
+    if target.parent == target:
+        raise InputError(
+            "a project needs a folder of its own", field="out_dir", value=str(target), rule="not the root folder",
+            hint="name a new folder",
+        )  # fmt: skip
+    return target
+
+
+def _check_target(target: Path, force: bool) -> None:
+    try:
+        if not target.exists():
+            return
+        is_folder = target.is_dir()
+        empty = is_folder and next(target.iterdir(), None) is None
+        is_project = is_folder and (target / MANIFEST_NAME).is_file()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{echo(str(target))} can not be used: {error}",
+            field="out_dir",
+            value=str(target),
+            rule="a readable folder, or none yet",
+            hint="choose another folder",
+        ) from error
+    if empty or (is_project and force):
+        return
+    if not is_folder or not is_project:
+        raise ProjectExistsError(
+            f"{echo(str(target))} is {'a folder with other content' if is_folder else 'a file'}",
+            field="out_dir",
+            value=str(target),
+            rule="a new or empty folder" + (": force replaces only generated projects" if force else ""),
+            hint="choose another folder",
+        )
+    raise ProjectExistsError(
+        f"{echo(str(target))} already holds a project",
+        field="out_dir",
+        value=str(target),
+        rule="a new or empty folder",
+        hint="choose another folder, or allow to replace it (force)",
+    )
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Create `folder`; the folders that this took, outermost first."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(i for i, path in enumerate(missing) if path.exists())]
+    folder.mkdir(parents=True, exist_ok=True)
+    return list(reversed(missing))
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+def _umask() -> int:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _fill(
+    folder: Path, plan: ProjectPlan, design: DesignPoint, model: ModelConfig, device: Device, workload: Workload
+) -> None:
+    written: dict[str, ManifestFile] = {}
+    for name, text in render(plan).items():
+        content = text.encode()
+        _write_file(folder / name, content)
+        written[name] = describe(content)
+    for name, content in make_vectors(plan):
+        _write_file(folder / name, content)
+        written[name] = describe(content)
+    manifest = make_manifest(plan, design, model, device, workload, written)
+    _write_file(folder / MANIFEST_NAME, manifest.to_text().encode())
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Give the complete project its name. Another project there is set aside first and removed last."""
+    if not target.exists() or next(target.iterdir(), None) is None:
+        partial.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.replaced-", dir=target.parent))
+    target.rename(aside / "project")
+    try:
+        partial.rename(target)
+    except BaseException:
+        (aside / "project").rename(target)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,89 @@
+"""From a ProjectPlan to the text of its files. Templates hold text only; the same plan gives the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import jinja2
+
+from hls_gen.planning.decode import MODULE as DECODE_MODULE
+from hls_gen.planning.types import PortPlan, ProjectPlan
+from hls_gen.toolchain.flags import CSIM_FLAGS, CXX_FLAGS
+from spec.workload import STAGES, Stage
+
+# What a value may consist of: names, numbers, laws, compiler flags, a memory bank. Nothing here ends a comment or a string
+# of C++, starts a substitution of Tcl or make, or a link of Markdown, whatever a user called a model or a port.
+_HARMLESS = re.compile(r"[A-Za-z0-9_ .,;:=+()/-]*(\[[0-9]+\])?")
+
+
+def _checked(value: Any) -> Any:
+    """The value as it may be printed into C++, Tcl, make, a configuration file or Markdown."""
+    text = str(value)
+    if isinstance(value, bool) or value is None or not _HARMLESS.fullmatch(text) or "//" in text:
+        raise ValueError(f"a template prints {text!r}, which is not safe in every language that it may stand in")
+    return value
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("hls_gen", "templates"),
+        undefined=jinja2.StrictUndefined,
+        finalize=_checked,
+        autoescape=False,  # C++ and Tcl, not HTML: every value passes _checked
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _tree(folder: Traversable, prefix: str, suffix: str) -> dict[str, str]:
+    found = {}
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            found.update(_tree(entry, f"{prefix}/{entry.name}", suffix))
+        elif entry.name.endswith(suffix):
+            found[f"{prefix}/{entry.name}"] = entry.read_text(encoding="utf-8")
+    return found
+
+
+def library_headers() -> dict[str, str]:
+    """Path in a project -> text, of the library and of the testbenches' shared header."""
+    library = files("hls_gen") / "library"
+    return {
+        **_tree(library / "include" / "flexdse_hls", "include/flexdse_hls", ".hpp"),
+        **_tree(library / "testbench", "tb", ".hpp"),
+    }
+
+
+def _ports(plan: ProjectPlan, stage: Stage) -> tuple[PortPlan, ...]:
+    if stage == "decode":
+        return (*plan.decode.weight_ports, plan.decode.scale_port)
+    return tuple(port for engine in plan.prefill.engines for port in (*engine.weight_ports, engine.scale_port))
+
+
+def render(plan: ProjectPlan) -> dict[str, str]:
+    """Path in the project -> text, of every text file but the manifest."""
+    environment = _environment()
+    values: dict[str, Any] = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    values.update(cxx_flags=" ".join(CXX_FLAGS), csim_flags=" ".join(CSIM_FLAGS), decode_module=DECODE_MODULE)
+
+    def text(template: str, **more: Any) -> str:
+        return environment.get_template(f"{template}.j2").render({**values, **more})
+
+    rendered = {"README.md": text("README.md"), "Makefile": text("Makefile"), "include/config.hpp": text("config.hpp")}
+    for stage in STAGES:
+        kernel = plan.prefill.kernel if stage == "prefill" else plan.decode.kernel
+        name = kernel.function
+        rendered[f"src/{name}.hpp"] = text(f"{stage}_linear.hpp")
+        rendered[f"src/{name}.cpp"] = text(f"{stage}_linear.cpp")
+        rendered[f"tb/{name}_tb.cpp"] = text(f"{stage}_linear_tb.cpp")
+        rendered[f"vitis/{name}.tcl"] = text("vitis.tcl", kernel=kernel)
+        rendered[f"vitis/{name}_hls_config.cfg"] = text("hls_config.cfg", kernel=kernel)
+        rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernel=kernel, stage=stage, ports=_ports(plan, stage))
+    return {**rendered, **library_headers()}

@@ -1,0 +1,1 @@
+"""Programs that work on a generated project: compilers, simulators, synthesis."""
