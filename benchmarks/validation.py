@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.published_ratios import hmt_section, reference_section
 from benchmarks.record import bench_record
 from cost_models.report import evaluate_document
 from spec.catalog import PublishedDesign, load_device, load_model, load_published_design, names
@@ -19,7 +20,7 @@ from spec.workload import Workload
 WORKLOAD = Workload(prompt_tokens=1024, output_tokens=1024)
 PAGE = Path("docs/validation.md")
 # What served to choose a coefficient is no evidence for the model: shown, but marked.
-FITTED = {"prefill_power_w", "decode_power_w"}
+FITTED = {"decode_lut_fraction", "decode_ff_fraction"}
 
 HEAD = """# Models against published numbers
 
@@ -87,13 +88,15 @@ def rows(design: PublishedDesign) -> list[dict[str, Any]]:
 def main() -> None:
     """Write the record and the page."""
     found = [row for name in names("designs") for row in rows(load_published_design(name))]
-    Path("build/bench/validation.json").write_text(json.dumps({**bench_record(seed=None), "rows": found}, indent=2))
+    hmt, references = hmt_section(), reference_section()
+    record = {**bench_record(seed=None), "rows": found, "hmt": hmt.record, "references": references.record}
+    Path("build/bench/validation.json").write_text(json.dumps(record, indent=2))
     lines = [
         f"| {r['design']} | {r['quantity']} | {r['published']:.4g} | {r['kind']} | {r['model']:.4g} | {r['error']:+.1%} |"
         for r in found
     ]
     head = HEAD.format(prompt=WORKLOAD.prompt_tokens, output=WORKLOAD.output_tokens)
-    PAGE.write_text(head + "\n".join(lines) + "\n" + TAIL)
+    PAGE.write_text(head + "\n".join(lines) + "\n" + TAIL + hmt.markdown + references.markdown)
     sys.stdout.write("\n".join(lines) + f"\nwrote {PAGE}\n")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from cost_models.arrays import FloatArray, IntArray, ceil_div
 from spec.timing import TimingTable
+from spec.workload import Workload
 
 SOFTMAX_PASSES = 3  # maximum, exponential and sum, normalise (FlexLLM Softmax.h)
 
@@ -31,7 +32,7 @@ def prefill_softmax_cycles(tokens: IntArray, n_q_heads: int) -> FloatArray:
 
 
 def decode_attention_cycles(
-    contexts: IntArray,
+    workload: Workload,
     n_q_heads: int,
     head_dim: int,
     heads: IntArray,
@@ -41,22 +42,84 @@ def decode_attention_cycles(
     v_slowdown: FloatArray,
     timing: TimingTable,
 ) -> tuple[FloatArray, FloatArray]:
-    """Attention of one layer: cycles at the first context, and the mean over the further contexts, (n_points,) each.
+    """Attention of one layer: cycles of the first decode step, and the mean over the further steps, (n_points,) each.
 
-    Head iterations flow through QK -> softmax -> AV: the first passes all three, the others add the slowest:
-    `a + 2S + v + (Hq/HP - 1) max(a, 3S, S + v)` with `a = ceil(S/KP) (max(dh, KP) + restart)` and
+    Head iterations flow through QK -> softmax -> AV: the first passes all three, the others add the slowest. At
+    context S, `a + 2S + v + (ceil(Hq/HP) - 1) max(a, 3S, S + v)` with `a = ceil(S/KP) (max(dh, KP) + restart)` and
     `v = (dh/VP) (S + restart) + (dh/VP - 1) access` (FlexLLM dec_MHA_qxk, dec_MHA_Softmax, dec_MHA_axv): each pass
     over the values but the first opens a new burst with nothing to hide its latency. Every query head reads its own
-    copy of the keys and values. Exact at each context; `contexts` is (n_steps,), `contexts[0]` the first step.
+    copy of the keys and values. The mean is exact over every context, and costs the same for any number of them.
     """
-    s = contexts[np.newaxis, :].astype(np.float64)
     k_tile = np.maximum(head_dim, keys) * k_slowdown + timing.loop_restart_cycles
-    a = ceil_div(contexts[np.newaxis, :], keys[:, np.newaxis]) * k_tile[:, np.newaxis]
-    passes = (head_dim // channels)[:, np.newaxis]
-    v = passes * (s * v_slowdown[:, np.newaxis] + timing.loop_restart_cycles)
-    v = v + np.maximum(passes - 1, 0) * timing.memory_access_cycles
-    slowest = np.maximum(np.maximum(a, SOFTMAX_PASSES * s), s + v)
-    iterations = ceil_div(n_q_heads, heads)[:, np.newaxis]
-    cycles = a + 2 * s + v + (iterations - 1) * slowest
-    further = cycles[:, 1:].mean(axis=1) if contexts.size > 1 else np.zeros(len(keys))
-    return cycles[:, 0], further
+    passes = head_dim // channels
+    v_fixed = passes * timing.loop_restart_cycles + np.maximum(passes - 1, 0) * timing.memory_access_cycles
+    v_slope = passes * v_slowdown
+    iterations = ceil_div(n_q_heads, heads)
+
+    s = workload.prompt_tokens
+    a, v = ceil_div(s, keys) * k_tile, v_slope * s + v_fixed
+    slowest = np.maximum(np.maximum(a, float(SOFTMAX_PASSES * s)), s + v)
+    first = a + 2 * s + v + (iterations - 1) * slowest
+
+    low, high = s + 1, workload.context_tokens
+    steps = high - low + 1
+    if steps == 0:
+        return first, np.zeros(len(keys))
+    contexts = steps * (low + high) / 2
+    a_sum = (_sum_of_ceilings(high, keys) - _sum_of_ceilings(low - 1, keys)) * k_tile
+    v_sum = v_slope * contexts + steps * v_fixed
+    slowest_sum = _sum_of_slowest(low, high, keys, k_tile, 1 + v_slope, v_fixed)
+    return first, (a_sum + 2 * contexts + v_sum + (iterations - 1) * slowest_sum) / steps
+
+
+def mean_key_tiles(workload: Workload, keys: IntArray) -> FloatArray:
+    """Mean of `ceil(S / keys)` over the contexts of the further decode steps (of the first if there is no other)."""
+    low = workload.prompt_tokens + (1 if workload.output_tokens > 1 else 0)
+    high = workload.context_tokens
+    return (_sum_of_ceilings(high, keys) - _sum_of_ceilings(low - 1, keys)) / float(high - low + 1)
+
+
+def _sum_of_ceilings(last: int, divisor: IntArray) -> IntArray:
+    """Sum of `ceil(S / divisor)` over S = 1 .. last."""
+    full, rest = last // divisor, last % divisor
+    return np.asarray(divisor * (full * (full + 1) // 2) + rest * (full + 1))
+
+
+def _sum_of_slowest(
+    low: int, high: int, keys: IntArray, k_tile: FloatArray, v_slope: FloatArray, v_fixed: FloatArray
+) -> FloatArray:
+    """Sum of `max(ceil(S / keys) k_tile, 3 S, v_slope S + v_fixed)` over S = low .. high, (n_points,).
+
+    Among the contexts with one remainder S mod keys all three are straight lines. Between two crossings of the lines
+    one of them is the highest throughout, so the sum of the maximum is the largest of the three sums.
+    """
+    if len(keys) == 0:
+        return np.zeros(0)
+    starts = np.cumsum(keys) - keys
+    point = np.repeat(np.arange(len(keys)), keys)
+    step = keys[point]
+    remainder = np.arange(len(point)) - starts[point]
+    s = low + (remainder - low) % step
+    last = (high - s) // step  # index of the last context of this remainder, -1 where there is none
+    tile = k_tile[point]
+    lines = (
+        (ceil_div(s, step) * tile, tile),
+        (float(SOFTMAX_PASSES) * s, float(SOFTMAX_PASSES) * step),
+        (v_slope[point] * s + v_fixed[point], v_slope[point] * step),
+    )
+    crossings = []
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        (start, rise), (other_start, other_rise) = lines[i], lines[j]
+        gap = rise - other_rise
+        crossing = np.divide(other_start - start, gap, out=np.zeros(len(point)), where=gap != 0)
+        crossings.append(np.clip(np.floor(crossing), -1, last))
+    first_crossing, middle, last_crossing = np.sort(np.stack(crossings), axis=0)
+    total = np.zeros(len(point))
+    before: FloatArray = np.full(len(point), -1.0)
+    for end in (first_crossing, middle, last_crossing, last.astype(np.float64)):
+        count = end - before
+        index_sum = (before + 1 + end) * count / 2
+        sums = [start * count + rise * index_sum for start, rise in lines]
+        total += np.maximum(np.maximum(sums[0], sums[1]), sums[2])
+        before = end
+    return np.asarray(np.add.reduceat(total, starts))

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cost_models.arrays import FloatArray, IntArray, ceil_div
-from cost_models.attention import decode_attention_cycles
+from cost_models.arrays import FloatArray, IntArray, ceil_div, distinct_rows
+from cost_models.attention import decode_attention_cycles, mean_key_tiles
 from cost_models.linear import array_dsp, gemv_cycles
-from cost_models.memory import port_bytes, stream_slowdown
+from cost_models.memory import port_bytes, stream_slowdown, word_bytes
 from cost_models.nonlinear import (
     DECODE_BLOCK_INSTANCES,
     DECODE_HEAD_INSTANCES,
@@ -25,7 +25,6 @@ from cost_models.resources import decode_resources
 from cost_models.stage_cost import ModuleCycles, StageCost
 from cost_models.transforms import serial_hadamard_cycles
 from spec.design_batch import DecodeBatch
-from spec.device import Device
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
@@ -47,15 +46,9 @@ def padded_vocab(model: ModelConfig) -> int:
     return int(ceil_div(model.vocab_size, VOCAB_PAD_CHANNELS)) * VOCAB_PAD_CHANNELS
 
 
-def decode_contexts(workload: Workload) -> IntArray:
-    """Attended tokens of each decode step, (output_tokens,): `prompt_tokens + i` for output token i."""
-    return workload.prompt_tokens + np.arange(workload.output_tokens, dtype=np.int64)
-
-
 def evaluate_decode(
     batch: DecodeBatch,
     model: ModelConfig,
-    device: Device,
     workload: Workload,
     scheme: QuantScheme,
     timing: TimingTable,
@@ -65,48 +58,36 @@ def evaluate_decode(
     d, ff, q, kv, layers = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim, model.n_layers
     tb, w = batch.block_parallelism, batch.weight_parallelism
     lanes = tb * w
-    slow = stream_slowdown(batch, "weights", device)
-
-    def gemv(d_in: int, d_out: int) -> FloatArray:
-        return gemv_cycles(d_in, d_out, lanes, slow, restart)
-
-    # Scales of a pass arrive one channel a cycle; they show where a pass is shorter than that (dec_dequant_bandwidth).
-    scale_stall = np.maximum(0, lanes + w - d)
-    passes = {
-        "kv_proj": ceil_div(2 * kv, lanes),
-        "q_proj": ceil_div(q, lanes),
-        "o_proj": ceil_div(d, lanes),
-        "gate_up_proj": 2 * ceil_div(ff, lanes),
-        "lm_head": ceil_div(padded_vocab(model), lanes),
-    }
-    kv_proj = gemv(d, 2 * kv) + passes["kv_proj"] * scale_stall
-    q_proj = gemv(d, q) + passes["q_proj"] * scale_stall
-    o_proj = gemv(q, d) + passes["o_proj"] * np.maximum(0, lanes + w - q)
-    gate_up = 2 * gemv(d, ff) + passes["gate_up_proj"] * scale_stall
-    down = gemv(ff, d)
-    first_attention, attention = _attention(batch, model, device, workload, timing)
-    hadamard = serial_hadamard_cycles(ff) / tb
-    vector = _vector_cycles(batch, model, timing)
+    slow = stream_slowdown(batch, "weights")
     # Insertion of a pass into the top-k lists hides under the next pass over the input, unless that is shorter.
     insert = w * timing.sampler_insert_cycles
-    head = gemv(d, padded_vocab(model)) + passes["lm_head"] * np.maximum(scale_stall, np.maximum(0, insert - d))
+
+    def gemv(d_in: int, d_out: int, beside: IntArray | FloatArray) -> FloatArray:
+        # `beside` are cycles beside a pass that hide under it, unless it is shorter.
+        stall = np.maximum(0.0, beside - d_in * slow)
+        return gemv_cycles(d_in, d_out, lanes, slow, restart) + ceil_div(d_out, lanes) * stall
+
+    # Scales of a pass arrive one channel a cycle, then its outputs leave (FlexLLM dec_dequant_layer_*_bandwidth).
+    scales = lanes + w
+    kv_proj, q_proj, o_proj = gemv(d, 2 * kv, scales), gemv(d, q, scales), gemv(q, d, scales)
+    gate_up, down = 2 * gemv(d, ff, scales), gemv(ff, d, scales)
+    head = gemv(d, padded_vocab(model), np.maximum(scales, insert))
+    first_attention, attention = _attention(batch, model, workload, timing)
+    hadamard = serial_hadamard_cycles(ff, tb, restart)
+    vector = _vector_cycles(batch, model, timing)
     sampler = (
         timing.top_k * tb * timing.sampler_merge_cycles
         + insert
         + timing.sampler_tail_cycles
-        + 3 * (d / batch.vector_parallelism)  # final norm reads twice, embedding row
-        + 2 * (d / tb)  # its quantizer
+        + 2 * (d / batch.vector_parallelism + d / tb)  # final norm and its quantizer
+        + d / _port_lanes(batch, "embedding")  # row of the new token
     )
     dsp = _module_dsp(batch, timing)
     ones, zeros = np.ones(len(batch)), np.zeros(len(batch))
-    kv_slow = np.maximum(stream_slowdown(batch, "k_cache", device), stream_slowdown(batch, "v_cache", device))
+    kv_slow = np.maximum(stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache"))
 
-    def module(
-        name: str, per_token: FloatArray, hbm: FloatArray, where: str, dsp_key: str | None = None
-    ) -> ModuleCycles:
-        return ModuleCycles(
-            name, per_token, per_token, dsp.get(dsp_key or name, zeros), hbm, _SOURCE.format(where)
-        )  # fmt: skip
+    def module(name: str, per_token: FloatArray, hbm: FloatArray, where: str) -> ModuleCycles:
+        return ModuleCycles(name, per_token, per_token, dsp.get(name, zeros), hbm, _SOURCE.format(where))
 
     modules = (
         module("kv_proj", layers * kv_proj, slow, "Linear_Layer.h"),
@@ -120,8 +101,8 @@ def evaluate_decode(
         module("lm_head", head, slow, "Linear_Layer.h"),
         module("sampler", sampler, ones, "Logits.h; tail from TimingTable"),
     )
-    cycles = sum((m.critical for m in modules), zeros)
-    first = cycles - layers * attention + layers * first_attention
+    besides = sum((m.critical for m in modules if m.name != "attention"), zeros)
+    cycles, first = besides + layers * attention, besides + layers * first_attention
     return StageCost(
         stage="decode",
         cycles=cycles if workload.output_tokens > 1 else zeros,
@@ -134,19 +115,15 @@ def evaluate_decode(
 
 
 def _attention(
-    batch: DecodeBatch, model: ModelConfig, device: Device, workload: Workload, timing: TimingTable
+    batch: DecodeBatch, model: ModelConfig, workload: Workload, timing: TimingTable
 ) -> tuple[FloatArray, FloatArray]:
-    """Attention of one layer, first step and mean of the further ones.
-
-    The law depends on few parameters, and is summed over every context, so it is computed once per distinct row.
-    """
-    k_slow, v_slow = stream_slowdown(batch, "k_cache", device), stream_slowdown(batch, "v_cache", device)
-    rows = np.stack([batch.head_parallelism, batch.key_parallelism, batch.value_parallelism, k_slow, v_slow])
-    distinct, inverse = np.unique(rows, axis=1, return_inverse=True)
-    heads, keys, channels = (distinct[i].astype(np.int64) for i in range(3))
+    """Attention of one layer, first step and mean of the further ones, computed once for each distinct row."""
+    heads, keys, channels = batch.head_parallelism, batch.key_parallelism, batch.value_parallelism
+    k_slow, v_slow = stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache")
+    one, inverse = distinct_rows(heads, keys, channels, k_slow, v_slow)
     first, further = decode_attention_cycles(
-        decode_contexts(workload), model.n_q_heads, model.head_dim, heads, keys, channels,
-        distinct[3], distinct[4], timing,
+        workload, model.n_q_heads, model.head_dim,
+        heads[one], keys[one], channels[one], k_slow[one], v_slow[one], timing,
     )  # fmt: skip
     if workload.output_tokens == 1:
         further = first
@@ -157,16 +134,21 @@ def _vector_cycles(batch: DecodeBatch, model: ModelConfig, timing: TimingTable) 
     """Vector passes of one layer that nothing hides, (n_points,).
 
     Two norms (two passes of D/T4) each followed by a quantizer (two of D/TB); the quantizers of O (q_dim) and down
-    (ffn_dim); the write of the hidden state, awaited and read back by the next layer; four drains of the engine with
-    their dequantization (1.5 W + W).
+    (ffn_dim); the write of the hidden state over its port, awaited and read back by the next layer; four drains of the
+    engine with their dequantization (1.5 W + W). Norm weights are fetched beforehand.
     """
     d, q, ff = model.hidden_dim, model.q_dim, model.ffn_dim
     t4, tb, w = batch.vector_parallelism, batch.block_parallelism, batch.weight_parallelism
     norms = 2 * (2 * d / t4 + 2 * d / tb)
     quantizers = 2 * q / tb + 2 * ff / tb
-    write_back = d / t4 + 2 * timing.memory_access_cycles
+    write_back = d / _port_lanes(batch, "io") + 2 * timing.memory_access_cycles
     drains = 4 * 2.5 * w
     return norms + quantizers + write_back + drains + timing.decode_chain_depth_cycles
+
+
+def _port_lanes(batch: DecodeBatch, role: PortRole) -> FloatArray:
+    """fp32 values that pass between a port of `role` and the vector lanes each cycle, (n_points,)."""
+    return np.minimum(batch.vector_parallelism, word_bytes(batch, role) / HIDDEN_BYTES)
 
 
 def _module_dsp(batch: DecodeBatch, timing: TimingTable) -> dict[str, FloatArray]:
@@ -191,13 +173,33 @@ def decode_traffic_bytes(
 ) -> dict[PortRole, FloatArray]:
     """Bytes each role moves in the mean decode step after the first (the only step if there is one), (n_points,) each.
 
-    Output channels are padded to whole passes; keys and values are read once per query head.
+    Output channels are padded to whole passes. Keys and values are read once per query head, at the full port word
+    (surplus lanes are fetched and dropped), and written once.
     """
-    contexts = decode_contexts(workload)
-    mean_context = float(contexts[1:].mean() if contexts.size > 1 else contexts.mean())
-    d, ff, q, kv, layers = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim, model.n_layers
+    contexts_to = workload.context_tokens
+    contexts_from = workload.prompt_tokens + (1 if workload.output_tokens > 1 else 0)
+    mean_context = (contexts_from + contexts_to) / 2
+    d, heads, layers = model.hidden_dim, model.n_q_heads, model.n_layers
+    key_beats = heads * mean_key_tiles(workload, batch.key_parallelism) * model.head_dim
+    value_beats = heads * (model.head_dim // batch.value_parallelism) * mean_context
+    written = model.kv_dim * scheme.kv_bits / 8
+    channels = layers * (2 * model.kv_dim + model.q_dim + d + 2 * model.ffn_dim + d) + padded_vocab(model)
+    ones = np.ones(len(batch))
+    return {
+        "weights": stored_weight_bytes(batch, model),
+        "scales": channels * SCALE_BYTES * ones,
+        "k_cache": layers * (key_beats * word_bytes(batch, "k_cache") + written),
+        "v_cache": layers * (value_beats * word_bytes(batch, "v_cache") + written),
+        "io": layers * 2 * d * HIDDEN_BYTES * ones,
+        "norm_weights": (2 * layers + 1) * d * HIDDEN_BYTES * ones,
+        "embedding": d * HIDDEN_BYTES * ones,
+    }
+
+
+def stored_weight_bytes(batch: DecodeBatch, model: ModelConfig) -> FloatArray:
+    """Bytes of all weights as they lie in memory and are read once a token: output channels padded to whole passes."""
+    d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
     lanes = batch.block_parallelism * batch.weight_parallelism
-    words = port_bytes(batch, "weights")
     layer_beats = (
         ceil_div(2 * kv, lanes) * d
         + ceil_div(q, lanes) * d
@@ -206,16 +208,4 @@ def decode_traffic_bytes(
         + ceil_div(d, lanes) * ff
     )
     head_beats = ceil_div(padded_vocab(model), lanes) * d
-    channels = layers * (2 * kv + q + d + 2 * ff + d) + padded_vocab(model)
-    ones = np.ones(len(batch))
-    kv_word = scheme.kv_bits / 8
-    cache = layers * (mean_context * model.n_q_heads * model.head_dim * kv_word + kv * kv_word) * ones
-    return {
-        "weights": (layers * layer_beats + head_beats) * words,
-        "scales": channels * SCALE_BYTES * ones,
-        "k_cache": cache,
-        "v_cache": cache,
-        "io": layers * 2 * d * HIDDEN_BYTES * ones,
-        "norm_weights": (2 * layers + 1) * d * HIDDEN_BYTES * ones,
-        "embedding": d * HIDDEN_BYTES * ones,
-    }
+    return (model.n_layers * layer_beats + head_beats) * port_bytes(batch, "weights")

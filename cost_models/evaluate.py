@@ -12,22 +12,28 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from cost_models.arrays import BoolArray, FloatArray, IntArray
-from cost_models.decode import evaluate_decode
+from cost_models.calibrated import calibrate_power, calibrate_stage
+from cost_models.decode import SCALE_BYTES, evaluate_decode
 from cost_models.feasibility import memory_rules, resource_rules, used_fractions
 from cost_models.frequency import achieved_clock_mhz
+from cost_models.hmt import evaluate_hmt_prefill, plugin_stored_bytes
+from cost_models.memory import hbm_bytes
 from cost_models.power import stage_power_w
 from cost_models.prefill import evaluate_prefill, prefilled_tokens
 from cost_models.stage_cost import StageCost
+from spec.calibration import CalibrationTable
 from spec.design_batch import DecodeBatch, DesignBatch, PrefillBatch
 from spec.device import Device
+from spec.hmt import HmtPlugin
+from spec.hmt_rules import hmt_rules
 from spec.legality import Rule, decode_rules, model_rules, prefill_rules
-from spec.memory_map import ROLES
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
+from spec.versions import MODEL_VERSION
 from spec.workload import Workload
 
-CHUNK_POINTS = 8192  # arrays of one chunk stay in the second-level cache
+CHUNK_POINTS = 16_384  # few calls for each array, and the arrays in use stay in the second-level cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,34 @@ class Context:
     scheme: QuantScheme
     timing: TimingTable = DEFAULT_TIMING_TABLE
     swap_s: float | None = None
+    hmt: HmtPlugin | None = None
+    calibration: CalibrationTable | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a calibration of another device, model version or timing table."""
+        if self.calibration is not None:
+            self.calibration.check_applies(self.device.name, MODEL_VERSION, self.timing.version)
+
+    @property
+    def window(self) -> Workload:
+        """The prompt as the stages see it, and the whole output: with an HMT plug-in, decode finds the last memory
+        window in the KV cache and attends to nothing else of the prompt.
+        """
+        return self.workload if self.hmt is None else self._with_prompt(self.hmt.kept_tokens(self._prefilled))
+
+    @property
+    def prefill_window(self) -> Workload:
+        """The longest prompt that goes through the prefill kernel at once."""
+        if self.hmt is None:
+            return self.workload
+        return self._with_prompt(self.hmt.longest_window_tokens(self._prefilled))
+
+    @property
+    def _prefilled(self) -> int:
+        return prefilled_tokens(self.workload)
+
+    def _with_prompt(self, prefilled: int) -> Workload:
+        return self.workload.model_copy(update={"prompt_tokens": prefilled + 1})
 
     @property
     def swap_time_s(self) -> float:
@@ -47,9 +81,24 @@ class Context:
         return self.device.reconfiguration.swap_s if self.swap_s is None else self.swap_s
 
     @property
+    def upload_s(self) -> float:
+        """Seconds to write the decode weights and scales: loading a bitstream loses what the HBM held.
+
+        Without the padding that a design adds to them, so the same for every design.
+        """
+        model, scheme = self.model, self.scheme
+        layer_channels = 2 * model.kv_dim + model.q_dim + 2 * model.hidden_dim + 2 * model.ffn_dim
+        stored = (
+            model.n_layers * model.layer_linear_weights * scheme.weight_bits / 8
+            + model.lm_head_weights * scheme.lm_head_weight_bits / 8
+            + (model.n_layers * layer_channels + model.vocab_size) * SCALE_BYTES
+        )
+        return stored / self.device.reconfiguration.host_link_bytes_per_s
+
+    @property
     def relayout_s(self) -> float:
         """Seconds to read the prefill KV cache back, reorder it and write it for decode, over the host link."""
-        cache = 2 * self.model.n_layers * prefilled_tokens(self.workload) * self.model.kv_dim * self.scheme.kv_bits / 8
+        cache = 2 * self.model.n_layers * prefilled_tokens(self.window) * self.model.kv_dim * self.scheme.kv_bits / 8
         return 2 * cache / self.device.reconfiguration.host_link_bytes_per_s
 
 
@@ -77,44 +126,49 @@ class StageSummary:
 def price_prefill(batch: PrefillBatch, context: Context) -> StageCost:
     """The laws of prefill at the achieved clock."""
     batch = replace(batch, clock_mhz=achieved_clock_mhz(batch.clock_mhz, context.device))
-    return evaluate_prefill(batch, context.model, context.device, context.workload, context.scheme, context.timing)
+    if context.hmt is not None:
+        cost = evaluate_hmt_prefill(batch, context.model, context.workload, context.scheme, context.timing, context.hmt)
+    else:
+        cost = evaluate_prefill(batch, context.model, context.workload, context.scheme, context.timing)
+    return calibrate_stage(cost, context.calibration)
 
 
 def price_decode(batch: DecodeBatch, context: Context) -> StageCost:
     """The laws of decode at the achieved clock."""
     batch = replace(batch, clock_mhz=achieved_clock_mhz(batch.clock_mhz, context.device))
-    return evaluate_decode(batch, context.model, context.device, context.workload, context.scheme, context.timing)
+    cost = evaluate_decode(batch, context.model, context.window, context.scheme, context.timing)
+    return calibrate_stage(cost, context.calibration)
 
 
 def prefill_constraints(cost: StageCost, batch: PrefillBatch, context: Context) -> Iterable[Rule]:
     """Every rule that a prefill design must hold."""
     yield from model_rules(len(batch), context.model, context.scheme)
     yield from prefill_rules(batch, context.model, context.device, context.scheme)
+    if context.hmt is not None:
+        yield from hmt_rules(batch, context.hmt, context.model, prefilled_tokens(context.workload))
     yield from resource_rules(cost, context.device)
-    yield from memory_rules(cost, batch, context.model, context.device, context.workload, context.scheme)
+    beside = plugin_stored_bytes(context.model, context.workload, len(batch)) if context.hmt is not None else {}
+    yield from memory_rules(cost, batch, context.model, context.device, context.prefill_window, context.scheme, beside)
 
 
 def decode_constraints(cost: StageCost, batch: DecodeBatch, context: Context) -> Iterable[Rule]:
     """Every rule that a decode design must hold."""
     yield from decode_rules(batch, context.model, context.device, context.scheme)
     yield from resource_rules(cost, context.device)
-    yield from memory_rules(cost, batch, context.model, context.device, context.workload, context.scheme)
+    yield from memory_rules(cost, batch, context.model, context.device, context.window, context.scheme)
 
 
 def _excess(rules: Iterable[Rule], n: int) -> FloatArray:
     worst = np.full(n, -np.inf)
     for rule in rules:
-        np.maximum(worst, (rule.demand - rule.bound) / np.maximum(np.abs(rule.bound), 1.0), out=worst)
+        demand, bound = _once(rule.demand), _once(rule.bound)
+        np.maximum(worst, (demand - bound) / np.maximum(np.abs(bound), 1.0), out=worst)
     return worst
 
 
-def hbm_bytes(cost: StageCost, batch: PrefillBatch | DecodeBatch) -> FloatArray:
-    """Bytes over HBM in `cost.cycles`, (n_points,)."""
-    total = np.zeros(len(batch))
-    for column, role in enumerate(ROLES[cost.stage]):
-        on_hbm = batch.placements.on_hbm[batch.placement, column]
-        total += np.where(on_hbm, cost.traffic_bytes[role], 0.0)
-    return total
+def _once(values: FloatArray) -> FloatArray:
+    """A value that was broadcast over the batch, as one element: most bounds are the same for every design."""
+    return values[:1] if values.strides == (0,) else values
 
 
 def _summarise(
@@ -123,9 +177,10 @@ def _summarise(
     step_s, first_s = cost.latency_s, cost.first_latency_s
     # One output token has no further step: its traffic is that of the first.
     duration = np.where(step_s > 0, step_s, first_s)
-    moved = hbm_bytes(cost, batch)
+    moved = hbm_bytes(batch, cost.traffic_bytes)
     rate = np.divide(moved, duration, out=np.zeros(len(batch)), where=duration > 0)
     power, dynamic = stage_power_w(cost.resources.lut, cost.clock_mhz, rate, context.device)
+    power, dynamic = calibrate_power(power, dynamic, cost.stage, context.calibration)
     used = np.maximum.reduce(list(used_fractions(cost.resources, context.device).values()))
     return StageSummary(
         first_s=first_s,
@@ -187,10 +242,11 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
     """Metrics of the pairs `(prefill[i], decode[i])`."""
     workload, device = context.workload, context.device
     further = workload.output_tokens - 1
-    between_s = context.swap_time_s + context.relayout_s
-    ttft = prefill.step_s + between_s + decode.first_s
+    between_s = context.swap_time_s + context.upload_s + context.relayout_s
     decode_s = decode.first_s + further * decode.step_s
-    e2e = ttft + further * decode.step_s
+    ttft = prefill.step_s + between_s + decode.first_s
+    # Summed stage by stage: rounding then never turns an order of two designs of one stage around.
+    e2e = prefill.step_s + between_s + decode_s
     idle_w = device.power.configured_w if device.power.configured_w is not None else np.nan
     energy = prefill.power_w * prefill.step_s + idle_w * between_s + decode.power_w * decode_s
     dynamic = prefill.dynamic_w * prefill.step_s + decode.dynamic_w * decode_s
@@ -220,7 +276,9 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
 
 
 def evaluate_batch(batch: DesignBatch, context: Context) -> CostBatch:
-    """Price a batch of designs, (n_points,) in, arrays of (n_points,) out."""
+    """Price a batch of designs, (n_points,) in, arrays of (n_points,) out; its HMT plug-in is that of the batch."""
+    if batch.hmt is not None:
+        context = replace(context, hmt=batch.hmt)
     return combine(summarise_prefill(batch.prefill, context), summarise_decode(batch.decode, context), context)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from cost_models.arrays import FloatArray, ResourceArrays
-from cost_models.memory import channel_bytes
+from cost_models.memory import ddr_bytes, fullest_channel_bytes
+from cost_models.prefill import HIDDEN_BYTES, prefilled_tokens, stored_weight_bytes
 from cost_models.stage_cost import StageCost
 from spec.design_batch import DecodeBatch, PrefillBatch
 from spec.device import Device
@@ -54,7 +55,7 @@ def resource_rules(cost: StageCost, device: Device) -> Iterator[Rule]:
             constraint=f"{name}_utilization",
             where=cost.stage,
             demand=fraction,
-            bound=np.full(n, UTILIZATION_CAPS[name]),
+            bound=np.broadcast_to(UTILIZATION_CAPS[name], (n,)),
             unit="fraction",
             message=f"{cost.stage} uses too many {name} of {device.name}, shell included",
             levers=_LEVERS[cost.stage][name],
@@ -69,25 +70,17 @@ def stored_bytes(
     scheme: QuantScheme,
 ) -> dict[PortRole, FloatArray]:
     """Bytes that each role keeps in external memory during the stage, (n_points,) each."""
-    cache = np.full(len(batch), model.n_layers * workload.context_tokens * model.kv_dim * scheme.kv_bits / 8)
+    n = len(batch)
+    tokens = workload.context_tokens if isinstance(batch, DecodeBatch) else prefilled_tokens(workload)
+    cache = np.full(n, model.n_layers * tokens * model.kv_dim * scheme.kv_bits / 8)
     stored: dict[PortRole, FloatArray] = {"k_cache": cache, "v_cache": cache}
-    if cost.stage == "decode":
+    if isinstance(batch, DecodeBatch):
         stored["weights"] = cost.traffic_bytes["weights"]  # each weight is read once a token
         stored["scales"] = cost.traffic_bytes["scales"]
-        stored["embedding"] = np.full(len(batch), float(model.vocab_size * model.hidden_dim * 4))
+        stored["embedding"] = np.full(n, float(model.vocab_size * model.hidden_dim * HIDDEN_BYTES))
         return stored
-    per_block = model.n_layers * model.layer_linear_weights * scheme.weight_bits / 8
-    shares = {
-        "weights_kq": model.hidden_dim * (model.kv_dim + model.q_dim),
-        "weights_vo": model.hidden_dim * (model.kv_dim + model.q_dim),
-        "weights_gate": model.hidden_dim * model.ffn_dim,
-        "weights_up": model.hidden_dim * model.ffn_dim,
-        "weights_down": model.hidden_dim * model.ffn_dim,
-    }
-    total = sum(shares.values())
-    for role, weights in shares.items():
-        stored[role] = np.full(len(batch), per_block * weights / total)  # type: ignore[index]
-    stored["io"] = np.full(len(batch), float(2 * workload.prompt_tokens * model.hidden_dim * 4))
+    stored.update(stored_weight_bytes(batch, model))
+    stored["io"] = np.full(n, float(2 * tokens * model.hidden_dim * HIDDEN_BYTES))
     return stored
 
 
@@ -98,29 +91,26 @@ def memory_rules(
     device: Device,
     workload: Workload,
     scheme: QuantScheme,
+    beside: Mapping[PortRole, FloatArray] | None = None,
 ) -> Iterator[Rule]:
-    """The busiest HBM channel and the DDR against their capacity."""
+    """The busiest HBM channel and the DDR against their capacity; `beside`: bytes of roles that are not the kernel's."""
     n = len(batch)
-    stored = stored_bytes(cost, batch, model, workload, scheme)
+    stored = {**stored_bytes(cost, batch, model, workload, scheme), **(beside or {})}
     if device.hbm is not None:
         yield Rule(
             constraint="hbm_channel_capacity",
             where=cost.stage,
-            demand=channel_bytes(batch, stored).max(axis=1),
-            bound=np.full(n, float(device.hbm.channel_capacity_bytes)),
+            demand=fullest_channel_bytes(batch, stored),
+            bound=np.broadcast_to(float(device.hbm.channel_capacity_bytes), (n,)),
             unit="bytes",
             message=f"the fullest HBM channel of {cost.stage} holds more than a channel of {device.name} has",
             levers=("spread the weights over more ports", "take a card with more HBM", "take a smaller model"),
         )
-    ddr_bytes = np.zeros(n)
-    for role, amount in stored.items():
-        on_hbm = batch.placements.on_hbm[batch.placement, batch.placements.role(role)]
-        ddr_bytes += np.where(on_hbm, 0.0, amount)
     yield Rule(
         constraint="ddr_capacity",
         where=cost.stage,
-        demand=ddr_bytes,
-        bound=np.full(n, float(device.ddr.capacity_bytes) if device.ddr is not None else 0.0),
+        demand=ddr_bytes(batch, stored),
+        bound=np.broadcast_to(float(device.ddr.capacity_bytes) if device.ddr is not None else 0.0, (n,)),
         unit="bytes",
         message=f"{cost.stage} keeps more in DDR than {device.name} has",
         levers=("map the embedding to HBM", "take a smaller model"),

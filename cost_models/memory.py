@@ -1,4 +1,4 @@
-"""External memory: the port law and the traffic of each channel."""
+"""External memory: how long a beat takes, and the bytes on each channel. The port law itself is in `spec.design_batch`."""
 
 from __future__ import annotations
 
@@ -8,33 +8,13 @@ import numpy as np
 
 from cost_models.arrays import FloatArray
 from spec.design_batch import DecodeBatch, PrefillBatch
-from spec.device import Device
 from spec.memory_map import PortRole
 
 
-def port_limit_bytes_per_s(device: Device, width_bits: float, clock_mhz: float, channel_demand_bits: float) -> float:
-    """Bytes/s that one port gets: min(kernel side, memory side of the port, its share of the channel).
-
-    kernel side = width/8 x clock; memory side = native port width x its clock; the channel gives its sustained rate x
-    efficiency, shared by the concurrently streaming ports in proportion to their width.
-    """
-    memory = device.hbm or device.memory("ddr")
-    kernel_side = width_bits / 8 * clock_mhz * 1e6
-    channel = memory.channel_sustained_bytes_per_s * memory.efficiency * width_bits / channel_demand_bits
-    return min(kernel_side, memory.memory_port_bytes_per_s, channel)
-
-
-def stream_slowdown(batch: PrefillBatch | DecodeBatch, role: PortRole, device: Device) -> FloatArray:
-    """How much longer than one cycle a beat of `role` takes, (n_points,), >= 1: the port law over the kernel side."""
-    memory = device.hbm or device.memory("ddr")
-    channel_rate = memory.channel_sustained_bytes_per_s * memory.efficiency
-    table, column = batch.placements, batch.placements.role(role)
-    width, demand = table.width_bits[:, column], table.channel_demand_bits[:, column]
-    bytes_per_mhz = 1e6 / 8
-    by_port = width * bytes_per_mhz / memory.memory_port_bytes_per_s
-    by_channel = demand * bytes_per_mhz / channel_rate
-    worst = np.maximum(by_port, by_channel)[batch.placement]
-    return np.asarray(np.maximum(1.0, worst * batch.clock_mhz))
+def stream_slowdown(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
+    """How much longer than one cycle a beat of `role` takes, (n_points,), >= 1: kernel clock over saturation clock."""
+    table = batch.placements
+    return np.asarray(np.maximum(1.0, batch.clock_mhz / table.saturation_mhz[:, table.role(role)][batch.placement]))
 
 
 def port_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
@@ -43,10 +23,55 @@ def port_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
     return (table.ports[:, column] * table.width_bits[:, column] / 8)[batch.placement]
 
 
-def channel_bytes(batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray]) -> FloatArray:
-    """Bytes on each HBM channel, (n_points, n_channels), from the bytes of each role, (n_points,) each."""
+def word_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
+    """Bytes that one port of a role delivers in one beat, (n_points,)."""
+    table, column = batch.placements, batch.placements.role(role)
+    return (table.width_bits[:, column] / 8)[batch.placement]
+
+
+def hbm_bytes(batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray]) -> FloatArray:
+    """The part of the bytes of all roles that is in HBM, (n_points,)."""
+    return _sum_where(batch, role_bytes, hbm=True)
+
+
+def ddr_bytes(batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray]) -> FloatArray:
+    """The part of the bytes of all roles that is in DDR, (n_points,)."""
+    return _sum_where(batch, role_bytes, hbm=False)
+
+
+def _sum_where(
+    batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray], *, hbm: bool
+) -> FloatArray:
     table = batch.placements
-    total = np.zeros((len(batch), table.share.shape[2]))
+    total = np.zeros(len(batch))
     for role, amount in role_bytes.items():
-        total += amount[:, np.newaxis] * table.share[batch.placement, table.role(role)]
+        there = table.on_hbm[:, table.role(role)] == hbm
+        if there.all():
+            total += amount
+        elif there.any():
+            total += np.where(there[batch.placement], amount, 0.0)
     return total
+
+
+def fullest_channel_bytes(batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray]) -> FloatArray:
+    """Bytes on the HBM channel that has the most of them, (n_points,), from the bytes of each role."""
+    table = batch.placements
+    by_column = {table.role(role): amount for role, amount in role_bytes.items()}
+    channels: dict[int, FloatArray] = {}
+    for mix, column in table.mix_terms:
+        if column in by_column:
+            part = by_column[column] * table.mixes[:, mix, column][batch.placement]
+            channels[mix] = channels[mix] + part if mix in channels else part
+    return np.maximum.reduce(list(channels.values())) if channels else np.zeros(len(batch))
+
+
+def channel_bytes(
+    batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray], point: int = 0
+) -> dict[int, float]:
+    """Bytes on each HBM channel that carries something, of one design of the batch."""
+    table, placement = batch.placements, int(batch.placement[point])
+    by_column = {table.role(role): float(amount[point]) for role, amount in role_bytes.items()}
+    return {
+        channel: sum(by_column.get(r, 0.0) * number / int(table.ports[placement, r]) for r, number in carried.items())
+        for channel, carried in sorted(table.channels[placement].items())
+    }

@@ -3,10 +3,16 @@
 Phase A: K and V of all token blocks, side by side on the kq and vo arrays. Phase B, a pipeline over token blocks:
 Q -> QK -> softmax -> AV -> O -> norm -> gate, up -> swish -> Hadamard -> down. Per layer
 
-    N T_KV + N max(stages of phase B) + (T_Q + T_O + T_GU + T_FHT) + entries,
+    N T_KV + T_first + (N - 1) max(T of the stages of phase B) + entries,
 
-N = token blocks. Derived from the loop bounds of SpinQuant_Prefilling_mem_opt.h (FlexLLM @09a6534); entries = norm and
-quantizer passes at the three entries of a layer and one head through attention.
+N = token blocks, T_first = the first block through all of phase B, entries = norm and quantizer passes that nothing
+hides. Heads flow one by one from Q through attention. With h = cycles of one head in Q, QK, softmax and AV,
+
+    T_first = T_Q,fill + h_Q + h_QK + h_SM/3 + h_AV + (Hq - 1) max(h) + T_O + T_GU + T_FHT - F + T_DN:
+
+the softmax reads scores while QK makes them and writes while AV reads, the Hadamard reads while gate and up write.
+Derived from the loop bounds of SpinQuant_Prefilling_mem_opt.h (FlexLLM @09a6534). FIFOs between stages must hold a
+block, those of attention one head's scores; then a line of stages with fixed times waits for its slowest alone.
 """
 
 from __future__ import annotations
@@ -14,15 +20,14 @@ from __future__ import annotations
 import numpy as np
 
 from cost_models.arrays import FloatArray, IntArray, ceil_div
-from cost_models.attention import prefill_av_cycles, prefill_qk_cycles, prefill_softmax_cycles
+from cost_models.attention import SOFTMAX_PASSES, prefill_av_cycles, prefill_qk_cycles, prefill_softmax_cycles
 from cost_models.linear import array_dsp, systolic_cycles
-from cost_models.memory import port_bytes, stream_slowdown
+from cost_models.memory import port_bytes, stream_slowdown, word_bytes
 from cost_models.nonlinear import PREFILL_INSTANCES, lane_cost
 from cost_models.resources import prefill_resources
 from cost_models.stage_cost import ModuleCycles, StageCost
 from cost_models.transforms import serial_hadamard_cycles
 from spec.design_batch import PrefillBatch
-from spec.device import Device
 from spec.memory_map import PREFILL_ROLES, PortRole
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
@@ -50,7 +55,6 @@ def padded_tokens(tokens: int, batch: PrefillBatch) -> IntArray:
 def evaluate_prefill(
     batch: PrefillBatch,
     model: ModelConfig,
-    device: Device,
     workload: Workload,
     scheme: QuantScheme,
     timing: TimingTable,
@@ -62,9 +66,8 @@ def evaluate_prefill(
     blocks = tokens // batch.token_parallelism
     wq, wf = batch.qkvo_weight_parallelism, batch.ffn_weight_parallelism
 
-    slow = {role: stream_slowdown(batch, role, device) for role in PREFILL_ROLES if role.startswith("weights")}
-    k_slow = stream_slowdown(batch, "k_cache", device)
-    v_slow = stream_slowdown(batch, "v_cache", device)
+    slow = {role: stream_slowdown(batch, role) for role in PREFILL_ROLES if role.startswith("weights")}
+    k_slow, v_slow = stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache")
 
     k = systolic_cycles(d, kv, wq, slow["weights_kq"], restart)
     v = systolic_cycles(d, kv, wq, slow["weights_vo"], restart)
@@ -82,20 +85,16 @@ def evaluate_prefill(
             systolic_cycles(d, ff, wf, slow["weights_gate"], restart),
             systolic_cycles(d, ff, wf, slow["weights_up"], restart),
         ),
-        "hadamard": np.full(len(batch), serial_hadamard_cycles(ff)),
+        "hadamard": np.full(len(batch), serial_hadamard_cycles(ff, 1, restart)),
         "down_proj": systolic_cycles(ff, d, wf, slow["weights_down"], restart),
     }
     names = list(block_cycles)
     stacked = np.stack(list(block_cycles.values()))
-    slowest_index = stacked.argmax(axis=0)
-    slowest = stacked.max(axis=0)
-
-    fill = {name: block_cycles[name] for name in ("q_proj", "o_proj", "gate_up_proj", "hadamard")}
-    # Norm reads twice, the quantizer twice, at the entries of phase A, phase B and the FFN.
-    entries = np.full(len(batch), 3.0 * (2 * d + 2 * d))
-    one_head = (block_cycles["attention_qk"] + block_cycles["attention_softmax"] + block_cycles["attention_av"]) / (
-        model.n_q_heads
-    )
+    slowest_index, slowest = stacked.argmax(axis=0), stacked.max(axis=0)
+    first_block = _first_block_cycles(block_cycles, model)
+    # Before K and V: the norm reads, then it writes while the quantizer reads. Before gate and up: the norm writes. Before
+    # Q both are done while the array is busy with K. The quantizer writes while an array fills, which is counted there.
+    entries = np.full(len(batch), 3.0 * d)
 
     layers = model.n_layers
     running = (tokens > 0) * float(layers)
@@ -122,11 +121,7 @@ def evaluate_prefill(
         )
     ]
     for i, name in enumerate(names):
-        critical = np.where(slowest_index == i, blocks * slowest, 0.0)
-        if name in fill:
-            critical = critical + fill[name]
-        if name.startswith("attention"):
-            critical = critical + block_cycles[name] / model.n_q_heads
+        critical = first_block[name] + np.where(slowest_index == i, (blocks - 1) * slowest, 0.0)
         modules.append(
             ModuleCycles(
                 name,
@@ -141,13 +136,13 @@ def evaluate_prefill(
         ModuleCycles(
             "norm_and_quant",
             running * entries,
-            running * blocks * entries / 3 * 2,
+            running * blocks * entries,
             dsp["norm_and_quant"],
             ones,
             _SOURCE.format("LayerNorm.h, quant.h"),
         )
     )
-    total = running * (blocks * kv_proj + blocks * slowest + sum(fill.values()) + entries + one_head)
+    total = running * (blocks * kv_proj + sum(first_block.values()) + (blocks - 1) * slowest + entries)
     return StageCost(
         stage="prefill",
         cycles=total,
@@ -159,6 +154,26 @@ def evaluate_prefill(
     )
 
 
+def _first_block_cycles(block_cycles: dict[str, FloatArray], model: ModelConfig) -> dict[str, FloatArray]:
+    """What each stage of phase B adds to the time of the first token block from the entry to the end, (n_points,) each.
+
+    Q and attention work head by head side by side: one head through all four, and the others in the slowest of them.
+    """
+    fill, heads = float(model.hidden_dim), model.n_q_heads
+    per_head = {"q_proj": (block_cycles["q_proj"] - fill) / heads}
+    per_head.update({name: block_cycles[name] / heads for name in _ATTENTION})
+    stacked = np.stack(list(per_head.values()))
+    slowest_index, slowest = stacked.argmax(axis=0), stacked.max(axis=0)
+    first = dict(block_cycles)
+    for i, name in enumerate(per_head):
+        alone = per_head[name] / SOFTMAX_PASSES if name == "attention_softmax" else per_head[name]
+        first[name] = alone + np.where(slowest_index == i, (heads - 1) * slowest, 0.0)
+    first["hadamard"] = block_cycles["hadamard"] - model.ffn_dim
+    first["q_proj"] = first["q_proj"] + fill
+    return first
+
+
+_ATTENTION = ("attention_qk", "attention_softmax", "attention_av")
 _FILES = {
     "q_proj": "Linear_Layer.h",
     "attention_qk": "MHA.h",
@@ -199,30 +214,22 @@ def prefill_traffic_bytes(
 ) -> dict[PortRole, FloatArray]:
     """Bytes each role moves in the whole prefill, (n_points,) each.
 
-    Weights are streamed again for every token block, at the full port word (surplus lanes are fetched and dropped);
-    keys and values are read once per query head and block.
+    Weights are streamed again for every token block; keys and values are read once per query head and block. All at the
+    full port word: surplus lanes are fetched and dropped.
     """
     blocks = tokens // batch.token_parallelism
     d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
-    wq, wf = batch.qkvo_weight_parallelism, batch.ffn_weight_parallelism
-
-    def weights(role: PortRole, *shapes: tuple[int, int, IntArray]) -> FloatArray:
-        words = port_bytes(batch, role)
-        beats = sum(ceil_div(d_out, lanes) * d_in for d_in, d_out, lanes in shapes)
-        return model.n_layers * blocks * beats * words
-
-    head = model.n_q_heads * model.head_dim * scheme.kv_bits / 8
-    cache_write = tokens * kv * scheme.kv_bits / 8
     layers = float(model.n_layers)
+    reads = layers * blocks * model.n_q_heads
+    key_beats = ceil_div(tokens, batch.key_parallelism) * model.head_dim
+    value_beats = model.head_dim // batch.value_parallelism * tokens
+    written = layers * tokens * kv * scheme.kv_bits / 8
     scale = layers * blocks * SCALE_BYTES
+    weights = {role: blocks * stored for role, stored in stored_weight_bytes(batch, model).items()}
     return {
-        "weights_kq": weights("weights_kq", (d, kv, wq), (d, q, wq)),
-        "weights_vo": weights("weights_vo", (d, kv, wq), (q, d, wq)),
-        "weights_gate": weights("weights_gate", (d, ff, wf)),
-        "weights_up": weights("weights_up", (d, ff, wf)),
-        "weights_down": weights("weights_down", (ff, d, wf)),
-        "k_cache": layers * (blocks * tokens * head + cache_write),
-        "v_cache": layers * (blocks * tokens * head + cache_write),
+        **weights,
+        "k_cache": reads * key_beats * word_bytes(batch, "k_cache") + written,
+        "v_cache": reads * value_beats * word_bytes(batch, "v_cache") + written,
         "scales_kq": scale * (kv + q),
         "scales_vo": scale * (kv + d),
         "scales_gate": scale * ff,
@@ -231,3 +238,18 @@ def prefill_traffic_bytes(
         "io": layers * tokens * d * HIDDEN_BYTES * 3.0,  # read in both phases, written once
         "norm_weights": layers * 2 * d * HIDDEN_BYTES * np.ones(len(batch)),
     }
+
+
+def stored_weight_bytes(batch: PrefillBatch, model: ModelConfig) -> dict[PortRole, FloatArray]:
+    """Bytes of the weights of each role as they lie in memory, (n_points,) each: padded to passes and port words."""
+    d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
+    wq, wf = batch.qkvo_weight_parallelism, batch.ffn_weight_parallelism
+    kv_beats, into_ffn = ceil_div(kv, wq) * d, ceil_div(ff, wf) * d
+    beats: dict[PortRole, IntArray] = {
+        "weights_kq": kv_beats + ceil_div(q, wq) * d,
+        "weights_vo": kv_beats + ceil_div(d, wq) * q,
+        "weights_gate": into_ffn,
+        "weights_up": into_ffn,
+        "weights_down": ceil_div(d, wf) * ff,
+    }
+    return {role: model.n_layers * count * port_bytes(batch, role) for role, count in beats.items()}

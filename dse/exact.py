@@ -101,10 +101,10 @@ def exact_front(space: DesignSpace, objectives: tuple[str, ...], context: Contex
     """Enumerate both stages completely and merge their fronts."""
 
     def price_prefill(index: IntArray) -> StageSummary:
-        return summarise_prefill(space.prefill_batch(space.prefill.columns(index)), context)
+        return summarise_prefill(space.prefill_at(index), context)
 
     def price_decode(index: IntArray) -> StageSummary:
-        return summarise_decode(space.decode_batch(space.decode.columns(index)), context)
+        return summarise_decode(space.decode_at(index), context)
 
     probe = np.zeros(1, dtype=np.int64)
     fronts = {

@@ -56,6 +56,8 @@ def check_available(objectives: tuple[str, ...], context: Context) -> None:
         InputError: naming the objective and why it is missing.
     """
     reasons = missing_reasons(context)
+    if context.workload.prompt_tokens == 1:
+        reasons["prefill_latency_s"] = "one prompt token: prefill has nothing to do, it takes 0 s in every design"
     for name in objectives:
         if name in reasons:
             raise InputError(

@@ -10,7 +10,7 @@ from spec.design_batch import IntArray
 def price(space: DesignSpace, prefill: IntArray, decode: IntArray, context: Context) -> CostBatch:
     """Metrics of the pairs of stage designs at the given flat indices."""
     return combine(
-        summarise_prefill(space.prefill_batch(space.prefill.columns(prefill)), context),
-        summarise_decode(space.decode_batch(space.decode.columns(decode)), context),
+        summarise_prefill(space.prefill_at(prefill), context),
+        summarise_decode(space.decode_at(decode), context),
         context,
     )

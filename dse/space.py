@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
+from cost_models.arrays import distinct_rows
 from spec.design_batch import BoolArray, DecodeBatch, IntArray, PrefillBatch, StagePlacements
 from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign, StageClocks
 from spec.device import Device, MemorySystem
@@ -21,10 +22,11 @@ from spec.errors import InfeasibleError
 from spec.legality import Rule, decode_rules, model_rules, prefill_rules
 from spec.model_config import ModelConfig
 from spec.quant_scheme import W4A4KV8, QuantScheme
-from spec.spread_memory_map import PlannedPort, decode_ports, prefill_ports, spread_memory_map
+from spec.spread_memory_map import MIN_PORT_BITS, PlannedPort, decode_ports, prefill_ports, spread_memory_map
 from spec.workload import Stage
 
-# Upper ends of the axes. Beyond them no card of the catalog has room: the constraints, not these, end the front.
+# Upper ends of the axes. Beyond them no card of the catalog has room, so that the constraints end the front, not these;
+# only MAX_VECTOR_PARALLELISM is reached, and twice as many vector lanes would save less than 0.5 % of a decode step.
 MAX_TOKEN_PARALLELISM = 64
 MAX_FFN_WEIGHT_PARALLELISM = 512
 MAX_FFN_WEIGHT_BLOCKS = 6
@@ -32,7 +34,6 @@ MAX_BLOCK_PARALLELISM = 128
 MAX_DECODE_LANES = 8192
 DECODE_WEIGHT_LANES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 MAX_VECTOR_PARALLELISM = 32
-MAX_ENGINE_SPLITS = 4
 LANE_STEP = 8  # output lanes come in whole bytes of a port word
 DECODE_PORT_BITS = (128, 256, 512)
 
@@ -42,16 +43,28 @@ class Axis:
     """Legal rows of one or more parameters, (n_rows, n_parameters), in increasing order.
 
     `group_columns` > 0: rows with equal first `group_columns` parameters form a group; which rows a group has depends
-    on the group (a conditional parameter).
+    on the group (a conditional parameter). `port_class` (n_rows,): which of `n_port_classes` layouts of its ports a
+    row has.
     """
 
     name: str
     parameters: tuple[str, ...]
     rows: IntArray
+    port_class: IntArray
+    n_port_classes: int
     group_columns: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def take(self, index: IntArray) -> Axis:
+        """The axis with only the rows at `index`, in increasing order: part of a space is a space."""
+        kept = np.unique(index)
+        return replace(self, rows=self.rows[kept], port_class=self.port_class[kept])
+
+    def columns(self) -> dict[str, IntArray]:
+        """The rows by parameter, (n_rows,) each."""
+        return {name: self.rows[:, i] for i, name in enumerate(self.parameters)}
 
     def group_starts(self) -> IntArray:
         """First row of each group, and the number of rows at the end, (n_groups + 1,)."""
@@ -62,10 +75,11 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class StageSpace:
-    """The product of axes. The last axis varies fastest."""
+    """The product of axes; the last axis varies fastest. `placements`: of the product of the axes' port classes."""
 
     stage: Stage
     axes: tuple[Axis, ...]
+    placements: StagePlacements
 
     @property
     def size(self) -> int:
@@ -74,16 +88,21 @@ class StageSpace:
 
     def columns(self, index: IntArray) -> dict[str, IntArray]:
         """Parameters of the designs at flat `index`, (n_points,) each."""
-        shape = tuple(len(axis) for axis in self.axes)
-        return self.columns_of_rows(np.stack(np.unravel_index(index, shape)))
-
-    def columns_of_rows(self, rows: IntArray) -> dict[str, IntArray]:
-        """Parameters of the designs given by a row of each axis, `rows` (n_axes, n_points)."""
         columns: dict[str, IntArray] = {}
-        for axis, row in zip(self.axes, rows, strict=True):
+        for axis, row in zip(self.axes, self._rows(index), strict=True):
             for i, name in enumerate(axis.parameters):
                 columns[name] = axis.rows[row, i]
         return columns
+
+    def placement(self, index: IntArray) -> IntArray:
+        """Index into `placements` of the designs at flat `index`, (n_points,)."""
+        result = np.zeros(len(index), dtype=np.int64)
+        for axis, row in zip(self.axes, self._rows(index), strict=True):
+            result = result * axis.n_port_classes + axis.port_class[row]
+        return result
+
+    def _rows(self, index: IntArray) -> tuple[IntArray, ...]:
+        return np.unravel_index(index, tuple(len(axis) for axis in self.axes))
 
 
 def even_values(limit: int) -> list[int]:
@@ -98,12 +117,23 @@ def even_values(limit: int) -> list[int]:
     return values
 
 
+def engine_splits(block_parallelism: int) -> int:
+    """Parts of the decode engine: two, as in FlexLLM's measured pair, where the groups divide.
+
+    More or fewer parts cost or save URAM and change floorplan and fan-out, which nothing prices yet: searched, the axis
+    would only ever lose. A design document may say otherwise.
+    """
+    return 2 if block_parallelism % 2 == 0 else 1
+
+
 def even_divisors(value: int, limit: int) -> list[int]:
     """Even divisors of `value` up to `limit`."""
     return [d for d in range(2, min(value, limit) + 1, 2) if value % d == 0]
 
 
-def _axis(name: str, parameters: tuple[str, ...], rows: Sequence[tuple[int, ...]], group_columns: int = 0) -> Axis:
+def _axis(
+    name: str, parameters: tuple[str, ...], rows: Sequence[tuple[int, ...]], scheme: QuantScheme, group_columns: int = 0
+) -> Axis:
     if not rows:
         raise InfeasibleError(
             f"no legal value for {' and '.join(parameters)}",
@@ -111,7 +141,10 @@ def _axis(name: str, parameters: tuple[str, ...], rows: Sequence[tuple[int, ...]
             rule="each parameter has at least one legal value for this model on this card",
             hint="take another card, or check the model's dimensions",
         )
-    return Axis(name, parameters, np.array(sorted(set(rows)), dtype=np.int64), group_columns)
+    table = np.array(sorted(set(rows)), dtype=np.int64)
+    columns = {parameter: table[:, i] for i, parameter in enumerate(parameters)}
+    one_of_each, port_class = distinct_rows(*_port_keys(name.split(".")[0], columns, scheme, len(table)))
+    return Axis(name, parameters, table, port_class, len(one_of_each), group_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +162,15 @@ class DesignSpace:
         """Number of joint designs."""
         return self.prefill.size * self.decode.size
 
-    def prefill_batch(self, columns: dict[str, IntArray]) -> PrefillBatch:
-        """Prefill designs of the given parameters, each (n_points,)."""
-        index, placements = self._place("prefill", columns)
-        clock = np.full(len(index), self.device.clock.default_mhz)
-        return PrefillBatch(**columns, clock_mhz=clock, placement=index, placements=placements)
+    def prefill_at(self, index: IntArray) -> PrefillBatch:
+        """The prefill designs at flat `index`."""
+        placements = self.prefill.placements
+        return _prefill_batch(self.prefill.columns(index), self.prefill.placement(index), placements, self.device)
 
-    def decode_batch(self, columns: dict[str, IntArray]) -> DecodeBatch:
-        """Decode designs of the given parameters, each (n_points,)."""
-        index, placements = self._place("decode", columns)
-        clock = np.full(len(index), self.device.clock.default_mhz)
-        designs = {name: column for name, column in columns.items() if name != "weight_port_bits"}
-        return DecodeBatch(**designs, clock_mhz=clock, placement=index, placements=placements)
+    def decode_at(self, index: IntArray) -> DecodeBatch:
+        """The decode designs at flat `index`."""
+        placements = self.decode.placements
+        return _decode_batch(self.decode.columns(index), self.decode.placement(index), placements, self.device)
 
     def design_point(self, prefill: dict[str, int], decode: dict[str, int]) -> DesignPoint:
         """The design point of one pair, memory map included."""
@@ -148,7 +178,12 @@ class DesignSpace:
         decode_design = DecodeDesign(**{name: decode[name] for name in DecodeDesign.model_fields})
         clock = self.device.clock.default_mhz
         memory_map = spread_memory_map(
-            prefill_design, decode_design, self.device, self.scheme, decode["weight_port_bits"]
+            prefill_design,
+            decode_design,
+            self.device,
+            self.scheme,
+            decode["weight_port_bits"],
+            _embedding_bytes(self.model),
         )
         return DesignPoint(
             deployment="two_bitstreams",
@@ -160,54 +195,108 @@ class DesignSpace:
             clock_target_mhz=StageClocks(prefill=clock, decode=clock),
         )
 
-    def _place(self, stage: Stage, columns: dict[str, IntArray]) -> tuple[IntArray, StagePlacements]:
-        """Index into the distinct placements of these designs.
 
-        A placement follows from port counts and widths alone, which take few values, so it is laid out once for each
-        combination that occurs, on the first design that has it.
-        """
-        code = np.zeros(len(next(iter(columns.values()))), dtype=np.int64)
-        for part in _port_signature(stage, columns):
-            code = code * (int(part.max(initial=0)) + 1) + part
-        _, first, index = np.unique(code, return_index=True, return_inverse=True)
-        layouts = [self._layout(stage, {name: int(column[i]) for name, column in columns.items()}) for i in first]
-        return index, StagePlacements.of(layouts, stage, self.device)
+def _prefill_batch(
+    columns: dict[str, IntArray], placement: IntArray, placements: StagePlacements, device: Device
+) -> PrefillBatch:
+    clock = np.full(len(placement), device.clock.default_mhz)
+    return PrefillBatch(**columns, clock_mhz=clock, placement=placement, placements=placements)
 
-    def _layout(self, stage: Stage, design: dict[str, int]) -> list[PlannedPort]:
-        if stage == "prefill":
-            return prefill_ports(
-                design["qkvo_weight_parallelism"],
-                design["ffn_weight_parallelism"] // design["ffn_weight_blocks"],
-                design["ffn_weight_blocks"],
-                design["key_parallelism"],
-                design["value_parallelism"],
-                self.device,
-                self.scheme,
-            )
-        return decode_ports(
-            design["block_parallelism"] * design["weight_parallelism"],
-            design["weight_port_bits"],
-            design["head_parallelism"],
+
+def _decode_batch(
+    columns: dict[str, IntArray], placement: IntArray, placements: StagePlacements, device: Device
+) -> DecodeBatch:
+    clock = np.full(len(placement), device.clock.default_mhz)
+    designs = {name: column for name, column in columns.items() if name != "weight_port_bits"}
+    return DecodeBatch(**designs, clock_mhz=clock, placement=placement, placements=placements)
+
+
+def _layout(
+    stage: Stage, design: dict[str, int], model: ModelConfig, device: Device, scheme: QuantScheme
+) -> list[PlannedPort]:
+    if stage == "prefill":
+        return prefill_ports(
+            design["qkvo_weight_parallelism"],
+            design["ffn_weight_parallelism"] // design["ffn_weight_blocks"],
+            design["ffn_weight_blocks"],
             design["key_parallelism"],
             design["value_parallelism"],
-            self.device,
-            self.scheme,
+            device,
+            scheme,
         )
+    return decode_ports(
+        design["block_parallelism"] * design["weight_parallelism"],
+        design["weight_port_bits"],
+        design["head_parallelism"],
+        design["key_parallelism"],
+        design["value_parallelism"],
+        device,
+        scheme,
+        _embedding_bytes(model),
+    )
 
 
-def _exponent(values: IntArray) -> IntArray:
-    """Exponent of the next power of two >= `values`: what a port width depends on."""
-    return np.ceil(np.log2(values)).astype(np.int64)
+def _embedding_bytes(model: ModelConfig) -> int:
+    return 4 * model.vocab_size * model.hidden_dim  # fp32
 
 
-def _port_signature(stage: Stage, columns: dict[str, IntArray]) -> list[IntArray]:
-    """Small integers that decide the ports of a stage, (n_points,) each."""
-    caches = [_exponent(columns["key_parallelism"]), _exponent(columns["value_parallelism"])]
+def _port_keys(stage: str, columns: dict[str, IntArray], scheme: QuantScheme, n: int) -> list[IntArray]:
+    """What decides the ports of designs of which these are some of the parameters, (n_points,) each.
+
+    Port counts and widths, so that designs with equal keys have equal ports. Parameters that decide together are on
+    one axis.
+    """
+    keys = [np.zeros(n, dtype=np.int64)]
     if stage == "prefill":
-        lanes = columns["ffn_weight_parallelism"] // columns["ffn_weight_blocks"]
-        return [columns["ffn_weight_blocks"], _exponent(lanes), _exponent(columns["qkvo_weight_parallelism"]), *caches]
-    lanes = columns["block_parallelism"] * columns["weight_parallelism"]
-    return [lanes // columns["weight_port_bits"], columns["weight_port_bits"], columns["head_parallelism"], *caches]
+        for name, bits in (
+            ("qkvo_weight_parallelism", scheme.weight_bits),
+            ("key_parallelism", scheme.kv_bits),
+            ("value_parallelism", scheme.kv_bits),
+        ):
+            if name in columns:
+                keys.append(_lane_port_bits(columns[name], bits))
+        if "ffn_weight_parallelism" in columns:
+            blocks = columns["ffn_weight_blocks"]
+            lanes = columns["ffn_weight_parallelism"] // blocks
+            keys.extend([blocks, _lane_port_bits(lanes, scheme.weight_bits)])
+    elif "block_parallelism" in columns:
+        port_bits = columns["weight_port_bits"]
+        lane_bits = columns["block_parallelism"] * columns["weight_parallelism"] * scheme.weight_bits
+        keys.extend([port_bits, lane_bits // port_bits])
+        keys.extend(columns[name] for name in ("head_parallelism", "key_parallelism", "value_parallelism"))
+    return keys
+
+
+def _lane_port_bits(lanes: IntArray, bits: int) -> IntArray:
+    """`spread_memory_map.lane_port_bits` of arrays."""
+    exponent = np.frexp((lanes - 1).astype(np.float64))[1].astype(np.int64)
+    return np.asarray(np.maximum(MIN_PORT_BITS, (1 << exponent) * bits))
+
+
+def _placed(
+    stage: Stage, columns: dict[str, IntArray], model: ModelConfig, device: Device, scheme: QuantScheme
+) -> tuple[IntArray, StagePlacements]:
+    """Placement of each of the given designs, and the distinct placements, each laid out on the first design with it."""
+    n = len(next(iter(columns.values())))
+    first, index = distinct_rows(*_port_keys(stage, columns, scheme, n))
+    layouts = [_layout(stage, {name: int(c[i]) for name, c in columns.items()}, model, device, scheme) for i in first]
+    return index, StagePlacements.of(layouts, stage, device)
+
+
+def _stage_space(
+    stage: Stage, axes: tuple[Axis, ...], model: ModelConfig, device: Device, scheme: QuantScheme
+) -> StageSpace:
+    """Lays out one design of each combination of port classes."""
+    examples = [
+        [{name: int(column[row]) for name, column in axis.columns().items()} for row in first]
+        for axis in axes
+        for first in (np.unique(axis.port_class, return_index=True)[1],)
+    ]
+    layouts = [
+        _layout(stage, {name: value for part in parts for name, value in part.items()}, model, device, scheme)
+        for parts in product(*examples)
+    ]
+    return StageSpace(stage, axes, StagePlacements.of(layouts, stage, device))
 
 
 def _keep(rules: Iterator[Rule], n: int, constraints: tuple[str, ...]) -> BoolArray:
@@ -234,10 +323,17 @@ def design_space(model: ModelConfig, device: Device, scheme: QuantScheme = W4A4K
                 hint=" or ".join(rule.levers),
             )
     memory = device.hbm or device.memory("ddr")
-    empty = DesignSpace(model, device, scheme, StageSpace("prefill", ()), StageSpace("decode", ()))
-    prefill = StageSpace("prefill", tuple(_prefill_axes(empty, memory)))
-    decode = StageSpace("decode", tuple(_decode_axes(empty, memory)))
-    return DesignSpace(model, device, scheme, prefill, decode)
+    prefill, decode = (
+        tuple(_prefill_axes(model, device, scheme, memory)),
+        tuple(_decode_axes(model, device, scheme, memory)),
+    )
+    return DesignSpace(
+        model,
+        device,
+        scheme,
+        _stage_space("prefill", prefill, model, device, scheme),
+        _stage_space("decode", decode, model, device, scheme),
+    )
 
 
 # Legal with any row of any axis, so that a rule that breaks on a candidate row speaks of that row.
@@ -251,8 +347,7 @@ _SMALLEST_PREFILL = {
 }
 
 
-def _prefill_axes(space: DesignSpace, memory: MemorySystem) -> Iterator[Axis]:
-    model, scheme = space.model, space.scheme
+def _prefill_axes(model: ModelConfig, device: Device, scheme: QuantScheme, memory: MemorySystem) -> Iterator[Axis]:
     max_lanes = memory.max_port_bits // scheme.weight_bits
     max_words = memory.max_port_bits // scheme.kv_bits
     tokens, keys = even_values(MAX_TOKEN_PARALLELISM), even_values(min(model.head_dim, max_words))
@@ -286,14 +381,13 @@ def _prefill_axes(space: DesignSpace, memory: MemorySystem) -> Iterator[Axis]:
             parameter: np.full(len(table), value, dtype=np.int64) for parameter, value in _SMALLEST_PREFILL.items()
         }
         columns.update({parameter: table[:, i] for i, parameter in enumerate(parameters)})
-        batch = space.prefill_batch(columns)
-        keep = _keep(prefill_rules(batch, model, space.device, scheme), len(table), constraints)
-        yield _axis(name, parameters, [tuple(row) for row in table[keep].tolist()])
+        batch = _prefill_batch(columns, *_placed("prefill", columns, model, device, scheme), device)
+        keep = _keep(prefill_rules(batch, model, device, scheme), len(table), constraints)
+        yield _axis(name, parameters, [tuple(row) for row in table[keep].tolist()], scheme)
 
 
-def _decode_axes(space: DesignSpace, memory: MemorySystem) -> Iterator[Axis]:
+def _decode_axes(model: ModelConfig, device: Device, scheme: QuantScheme, memory: MemorySystem) -> Iterator[Axis]:
     """Engine and attention in one conditional axis, as they share ports; the vector lanes stand alone."""
-    model, scheme = space.model, space.scheme
     max_words = memory.max_port_bits // scheme.kv_bits
     widths = [bits for bits in DECODE_PORT_BITS if bits <= memory.max_port_bits]
     engines = [
@@ -305,8 +399,7 @@ def _decode_axes(space: DesignSpace, memory: MemorySystem) -> Iterator[Axis]:
         for bits in widths
         if (blocks * lanes * scheme.weight_bits) % bits == 0
         and blocks * lanes * scheme.weight_bits // bits <= memory.channels
-        for splits in range(1, MAX_ENGINE_SPLITS + 1)
-        if blocks % splits == 0
+        for splits in (engine_splits(blocks),)
     ]
     attentions = [
         (heads, keys, channels)
@@ -327,10 +420,10 @@ def _decode_axes(space: DesignSpace, memory: MemorySystem) -> Iterator[Axis]:
     table = np.array([e + a for e, a in product(engines, attentions)], dtype=np.int64).reshape(-1, len(parameters))
     columns = {name: table[:, i] for i, name in enumerate(parameters)}
     columns["vector_parallelism"] = np.ones(len(table), dtype=np.int64)
-    batch = space.decode_batch(columns)
-    rules = decode_rules(batch, model, space.device, scheme)
+    batch = _decode_batch(columns, *_placed("decode", columns, model, device, scheme), device)
+    rules = decode_rules(batch, model, device, scheme)
     keep = _keep(rules, len(table), ("hbm_ports", "port_feeds_lanes", "port_per_head", "port_width"))
     rows = [tuple(row) for row in table[keep].tolist()]
-    yield _axis("decode.engine", parameters, rows, group_columns=4)
+    yield _axis("decode.engine", parameters, rows, scheme, group_columns=4)
     vectors = [(lanes,) for lanes in range(1, MAX_VECTOR_PARALLELISM + 1) if model.hidden_dim % (4 * lanes) == 0]
-    yield _axis("decode.vector", ("vector_parallelism",), vectors)
+    yield _axis("decode.vector", ("vector_parallelism",), vectors, scheme)

@@ -12,22 +12,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flexdse.siblings import check_siblings
-from spec import versions
 
 if TYPE_CHECKING:
     from flexdse.front_door import Exploration, csim, evaluate, explore, generate
 
 __all__ = ["Exploration", "__version__", "csim", "evaluate", "explore", "generate"]
 
-check_siblings()
+check_siblings()  # before anything of theirs is imported
 
-__version__ = versions.FLEXDSE_VERSION
+__version__: str
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from spec.versions import FLEXDSE_VERSION
+
+        return FLEXDSE_VERSION
     # pandas takes most of a second to import: only those who call pay for it.
     if name in __all__:
         from flexdse import front_door
 
         return getattr(front_door, name)
     raise AttributeError(f"module 'flexdse' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,16 +1,31 @@
-"""The command line. Exit codes: 0 ok, 1 failed, 2 bad usage or bad input, 3 infeasible."""
+"""The command line. Exit codes: 0 ok, 1 failed, 2 bad usage or bad input, 3 infeasible, 130 stopped by Ctrl-C."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import flexdse
-from flexdse.commands import catalog, doctor, evaluate, explore, project, service
-from flexdse.console import report_error
+from flexdse.commands import (
+    calibrate,
+    catalog,
+    compare,
+    doctor,
+    evaluate,
+    explore,
+    project,
+    report,
+    service,
+    synthesize,
+)
+from flexdse.console import note, report_error
+from flexdse.usage import report_usage, system_error
 from spec.errors import FlexDSEError
+
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # as a shell counts them
 
 app = typer.Typer(
     name="flexdse",
@@ -42,8 +57,12 @@ app.add_typer(catalog.models, name="models")
 app.add_typer(catalog.designs, name="designs")
 app.command()(evaluate.evaluate)
 app.command()(explore.explore)
+app.command()(compare.compare)
 app.command()(project.generate)
 app.command()(project.csim)
+app.command()(synthesize.synthesize)
+app.add_typer(report.report, name="report")
+app.command()(calibrate.calibrate)
 app.command()(service.serve)
 app.add_typer(service.db, name="db")
 app.command()(catalog.schema)
@@ -52,19 +71,39 @@ app.command()(doctor.doctor)
 
 def main() -> None:
     """Entry point of `flexdse`."""
-    as_json = "--json" in sys.argv[1:]
+    before = signal.signal(signal.SIGTERM, _unwind)
     try:
-        app()
+        code = _run(as_json="--json" in sys.argv[1:])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        note("stopped")
+    sys.exit(code)
+
+
+def _run(*, as_json: bool) -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        return report_usage(error, sys.argv[1:], as_json=as_json)
     except FlexDSEError as error:
         report_error(error, as_json=as_json)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of a pipe is gone (`flexdse ... | head`): nobody is left to tell.
-        sys.stderr.close()
-        sys.exit(1)
+        return error.exit_code
+    except typer.Abort:
+        return EXIT_INTERRUPTED
+    except _Terminated:
+        return EXIT_TERMINATED
     except OSError as error:
-        report_error(FlexDSEError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")), as_json=as_json)
-        sys.exit(1)
+        report_error(system_error(error), as_json=as_json)
+        return FlexDSEError.exit_code
+
+
+class _Terminated(BaseException):
+    """SIGTERM. As at Ctrl-C whoever is at work cleans up: no half-written folder, no compiler left running."""
+
+
+def _unwind(*_: object) -> NoReturn:
+    raise _Terminated
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flexdse.console import emit, note, report_error
+from flexdse.console import emit, note, report_error, table
+from flexdse.usage import system_error
 from spec.errors import FlexDSEError
 
 MODEL, DEVICE, DESIGN = "llama-3.2-1b", "u280", "flexllm-u280"
@@ -33,6 +34,9 @@ def main() -> int:
     except FlexDSEError as error:
         report_error(error, as_json=False)
         return error.exit_code
+    except OSError as error:
+        report_error(system_error(error), as_json=False)
+        return FlexDSEError.exit_code
 
 
 def run(once: bool) -> int:
@@ -46,9 +50,13 @@ def run(once: bool) -> int:
     with start_background(home=HOME / "home", log=HOME / "serve.log") as service:
         emit(f"FlexDSE at {service.url}")
         emit(f"exploring {MODEL} on {DEVICE}: {PROMPT_TOKENS} tokens in, {OUTPUT_TOKENS} out, exact")
-        with httpx.Client(base_url=service.url, timeout=30) as client:
-            exploration = _explored(client)
-            front = _ok(client.get(f"/api/v1/explorations/{exploration['id']}/front"))
+        try:
+            # trust_env: a proxy of the company must not get requests to this very machine.
+            with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+                exploration = _explored(client)
+                front = _ok(client.get(f"/api/v1/explorations/{exploration['id']}/front"))
+        except httpx.HTTPError as error:
+            raise FlexDSEError(f"the service does not answer: {error}", hint=f"look into {HOME}/serve.log") from error
         passed = _show_and_prove(front, exploration)
         emit()
         emit(f"results:   {HOME}/exploration (front.parquet, front.json, exploration.json, report.html)")
@@ -143,11 +151,12 @@ def _show_and_prove(front: dict[str, Any], exploration: dict[str, Any]) -> bool:
     published = evaluate_point(load_design(DESIGN), request.model, request.device, request.workload)
     emit()
     emit(f"chosen: {chosen.design.canonical_key()} ({pick.reason})")
-    emit(f"  prefill {chosen.design.prefill.model_dump()}")
-    emit(f"  decode  {chosen.design.decode.model_dump()}")
-    for name in names:
-        ours, theirs = figure(name, chosen.metrics[name]), figure(name, published.metrics[name])
-        emit(f"  {name}: {ours} (FlexLLM's own design by the same model: {theirs})")
+    for stage in ("prefill", "decode"):
+        parameters = getattr(chosen.design, stage).model_dump()
+        emit(f"  {stage}: {', '.join(f'{name} {value}' for name, value in parameters.items())}")
+    rows = [[name, figure(name, chosen.metrics[name]), figure(name, published.metrics[name])] for name in names]
+    emit()
+    emit(table(rows, ["by the same model", "chosen", "FlexLLM's own"]))
     emit()
     project = generate_project(
         chosen.design, request.model, request.device, request.workload, HOME / "project", force=True

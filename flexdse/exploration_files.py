@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from flexdse.report_html import report_html
+from spec.design_point import DecodeDesign, PrefillDesign
 from spec.documents import envelope
 from spec.errors import FlexDSEError, InputError, echo
 from spec.exploration_result import ExplorationResult
@@ -21,6 +24,8 @@ from spec.metrics import METRICS
 
 def front_frame(result: ExplorationResult) -> pd.DataFrame:
     """One row a design: canonical key as index, `prefill.*` and `decode.*` parameters, metrics."""
+    columns = [f"prefill.{name}" for name in PrefillDesign.model_fields]
+    columns += [f"decode.{name}" for name in DecodeDesign.model_fields]
     rows: list[dict[str, Any]] = []
     for entry in result.front:
         design = entry.design
@@ -29,8 +34,8 @@ def front_frame(result: ExplorationResult) -> pd.DataFrame:
         row |= {name: entry.metrics[name] for name in METRICS}
         rows.append(row)
     keys = [entry.design.canonical_key() for entry in result.front]
-    frame = pd.DataFrame(rows, index=pd.Index(keys, name="design"))
-    return frame.astype({name: float for name in METRICS if name in frame})
+    frame = pd.DataFrame(rows, index=pd.Index(keys, name="design", dtype=str), columns=[*columns, *METRICS])
+    return frame.astype({**dict.fromkeys(columns, int), **dict.fromkeys(METRICS, float)})
 
 
 def exploration_document(result: ExplorationResult) -> dict[str, Any]:
@@ -58,65 +63,119 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def check_target(directory: Path, *, force: bool) -> None:
-    """Refuse a target that would be overwritten.
+    """Refuse a target that can not be written or would be overwritten, best before a long search.
 
     Raises:
         InputError: a file, or a folder that is not empty without `force`.
+        FlexDSEError: a folder that may not be written.
     """
-    if directory.exists() and not directory.is_dir():
+    directory = _resolved(directory)
+    existing = _existing(directory)
+    if not existing.is_dir():
         raise InputError(
-            f"{echo(str(directory))} is a file",
+            f"{echo(str(existing))} is a file",
             field="out",
             value=str(directory),
             rule="must be a folder or not exist yet",
             hint="give another --out",
         )
-    if directory.is_dir() and any(directory.iterdir()) and not force:
+    try:
+        if existing == directory and any(directory.iterdir()) and not force:
+            raise InputError(
+                f"folder {echo(str(directory))} is not empty",
+                field="out",
+                value=str(directory),
+                rule="a folder that is in use is left alone",
+                hint="give another --out, or --force to write into it; files of the same names are replaced",
+            )
+        _scratch(existing).rmdir()
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+
+
+def _resolved(directory: Path) -> Path:
+    try:
+        return directory.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no home folder, a null character
         raise InputError(
-            f"folder {echo(str(directory))} is not empty",
+            f"{echo(str(directory))} is no path: {error}",
             field="out",
             value=str(directory),
-            rule="an existing folder is not overwritten",
-            hint="give another --out, or --force to replace it",
-        )
+            rule="must be a folder or not exist yet",
+            hint="give another --out",
+        ) from error
+
+
+def _existing(directory: Path) -> Path:
+    """`directory`, or the nearest folder above it that exists."""
+    try:
+        return next(path for path in (directory, *directory.parents) if path.exists())
+    except OSError as error:  # a name too long
+        raise _unwritable(directory, error) from error
+
+
+def _scratch(folder: Path) -> Path:
+    """A new hidden folder in `folder`, with the rights that the user's umask gives."""
+    path = folder / f".flexdse-{secrets.token_hex(6)}"
+    path.mkdir()
+    return path
+
+
+def _unwritable(directory: Path, error: OSError) -> FlexDSEError:
+    way_out = "free space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check its permissions"
+    return FlexDSEError(
+        f"cannot write {echo(str(directory))}: {error.strerror or error}",
+        field="out",
+        value=str(directory),
+        rule="the folder must be writable and the disk have room",
+        hint=f"{way_out} or give another --out; nothing was left behind",
+    )
 
 
 def save_exploration(result: ExplorationResult, directory: Path, *, force: bool = False) -> Path:
     """Write all files of `result` to `directory`, whole or not at all.
 
+    With `force` files of the same names are replaced, once all new ones are complete; other files stay.
+
     Raises:
         InputError: the target exists and is not empty.
         FlexDSEError: the disk is full or the folder is not writable.
     """
-    directory = directory.expanduser().absolute()
+    directory = _resolved(directory)
     check_target(directory, force=force)
+    created: list[Path] = []
     scratch: Path | None = None
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name[:40]}-", dir=directory.parent))
-        frame = front_frame(result)
-        _write(scratch / "front.parquet", lambda path: frame.to_parquet(path))
-        _write(scratch / "front.json", lambda path: path.write_text(json.dumps(front_document(result), indent=1)))
-        document = exploration_document(result)
-        _write(scratch / "exploration.json", lambda path: path.write_text(json.dumps(document, indent=1)))
-        _write(scratch / "report.html", lambda path: path.write_text(report_html(result)))
-        scratch.chmod(0o755)
+        for path in reversed([path for path in directory.parents if not path.exists()]):
+            path.mkdir(exist_ok=True)
+            created.append(path)
         if directory.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{directory.name[:40]}-old-", dir=directory.parent))
-            directory.rename(old / "old")
-            scratch.rename(directory)
-            shutil.rmtree(old, ignore_errors=True)
+            scratch = _scratch(directory)
+            _fill(scratch, result)
+            for path in sorted(scratch.iterdir()):
+                path.replace(directory / path.name)
+            scratch.rmdir()
         else:
+            scratch = _scratch(directory.parent)
+            _fill(scratch, result)
             scratch.rename(directory)
-    except OSError as error:
-        raise FlexDSEError(
-            f"cannot write {echo(str(directory))}: {error.strerror or error}",
-            field="out",
-            value=str(directory),
-            rule="the folder must be writable and the disk have room",
-            hint="free space or give another --out; nothing was left behind",
-        ) from error
-    finally:
-        if scratch is not None and scratch.exists():
+    except BaseException as error:
+        if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+        for path in reversed(created):
+            with suppress(OSError):
+                path.rmdir()  # only if nobody put anything there
+        if isinstance(error, OSError):
+            raise _unwritable(directory, error) from error
+        raise
     return directory
+
+
+def _fill(folder: Path, result: ExplorationResult) -> None:
+    frame = front_frame(result)
+    entries = ",\n".join(json.dumps(entry) for entry in front_document(result))
+    document = json.dumps(exploration_document(result), indent=1)
+    _write(folder / "front.parquet", lambda path: frame.to_parquet(path))
+    _write(folder / "front.json", lambda path: path.write_text(f"[\n{entries}\n]\n"))
+    _write(folder / "exploration.json", lambda path: path.write_text(f"{document}\n"))
+    _write(folder / "report.html", lambda path: path.write_text(report_html(result), encoding="utf-8"))

@@ -14,7 +14,7 @@ def figure(name: str, value: float | None) -> str:
     unit = METRICS[name].unit
     if unit == "1":
         return f"{value:.3f}" if value < 10 else f"{value:,.0f}"
-    if unit in ("s", "B/s"):
+    if unit in ("s", "B/s") and value != 0:
         scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(value) >= s), _PREFIXES[-1])
         return f"{value / scale:.4g} {prefix}{unit}"
     return f"{value:.4g} {unit}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -13,10 +13,10 @@ from cost_models.evaluate import Context, evaluate_batch
 from cost_models.report import check_workload, metrics_of
 from flexdse.exploration_files import front_frame, save_exploration
 from spec.catalog import resolve_design, resolve_device, resolve_model
-from spec.csim_report import CsimReport
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
+from spec.errors import InputError, echo
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationProgress, ExplorationResult
 from spec.metrics import DEFAULT_OBJECTIVES
@@ -27,30 +27,78 @@ from spec.workload import Workload
 if TYPE_CHECKING:
     import optuna
 
+    from spec.csim_report import CsimReport
+
 AnyWorkload = Workload | tuple[int, int]
+AnyModel = ModelConfig | str | Path
+AnyDevice = Device | str | Path
+AnyDesign = DesignPoint | str | Path
+
+T = TypeVar("T")
 
 
-def as_model(model: ModelConfig | str) -> ModelConfig:
+def _given(what: str, value: T | str | Path, kind: type[T], resolve: Callable[[str], T]) -> T:
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, Path):
+        # A path in the current folder must not be taken for a name of the catalog.
+        return resolve(str(value) if value.is_absolute() else f"./{value}")
+    if isinstance(value, str):
+        return resolve(value)
+    raise InputError(
+        f"{echo(value)} is no {what}",
+        field=what,
+        value=value,
+        rule=f"a {kind.__name__}, a catalog name or the path of a file",
+        hint=f"give the name or the file of a {what}",
+    )
+
+
+def as_model(model: AnyModel) -> ModelConfig:
     """A model given as such, by catalog name or by the path of a config.json."""
-    return resolve_model(model) if isinstance(model, str) else model
+    return _given("model", model, ModelConfig, resolve_model)
 
 
-def as_device(device: Device | str) -> Device:
+def as_device(device: AnyDevice) -> Device:
     """A device given as such, by catalog name or by the path of a YAML."""
-    return resolve_device(device) if isinstance(device, str) else device
+    return _given("device", device, Device, resolve_device)
+
+
+def as_design(design: AnyDesign) -> DesignPoint:
+    """A design given as such, by catalog name or by the path of a file."""
+    return _given("design", design, DesignPoint, resolve_design)
 
 
 def as_workload(workload: AnyWorkload) -> Workload:
     """A workload given as such or as (prompt_tokens, output_tokens)."""
     if isinstance(workload, Workload):
         return workload
-    prompt, output = workload
+    pair: object = workload
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise InputError(
+            f"{echo(workload)} is no workload",
+            field="workload",
+            value=workload,
+            rule="a Workload or (prompt_tokens, output_tokens)",
+            hint="for example (1024, 1024)",
+        )
+    prompt, output = pair
     return validate(Workload, {"prompt_tokens": prompt, "output_tokens": output})
 
 
-def evaluate(
-    designs: Sequence[DesignPoint | str], model: ModelConfig | str, device: Device | str, workload: AnyWorkload
-) -> pd.DataFrame:
+def _as_designs(designs: Sequence[AnyDesign]) -> list[DesignPoint]:
+    if isinstance(designs, str | Path | DesignPoint) or len(designs) == 0:
+        raise InputError(
+            "no list of designs" if designs else "no designs",
+            field="designs",
+            value=designs,
+            rule="a list of at least one design",
+            hint='for example ["flexllm-u280"]',
+        )
+    return [as_design(design) for design in designs]
+
+
+def evaluate(designs: Sequence[AnyDesign], model: AnyModel, device: AnyDevice, workload: AnyWorkload) -> pd.DataFrame:
     """Price designs.
 
     Args:
@@ -66,10 +114,10 @@ def evaluate(
     Raises:
         InputError: bad input, naming field, value, rule and a way out.
     """
-    points = [resolve_design(design) if isinstance(design, str) else design for design in designs]
+    points = _as_designs(designs)
     card, config, load = as_device(device), as_model(model), as_workload(workload)
-    check_workload(config, load)
     batch = DesignBatch.from_points(points, card)
+    check_workload(config, load, batch.hmt)
     context = Context(config, card, load, batch.quant_scheme)
     costs = evaluate_batch(batch, context)
     rows = [metrics_of(costs, i, context)[0] for i in range(len(points))]
@@ -96,10 +144,10 @@ class Exploration:
         return [entry.design for entry in self.result.front]
 
     def save(self, directory: str | Path, *, force: bool = False) -> Path:
-        """Write front.parquet, front.json, exploration.json and report.html.
+        """Write front.parquet, front.json, exploration.json and report.html; all of them or none.
 
         Raises:
-            InputError: the folder is not empty and `force` is not given.
+            InputError: the folder is not empty and `force` is not given. With it the files are replaced, others stay.
         """
         return save_exploration(self.result, Path(directory), force=force)
 
@@ -107,11 +155,11 @@ class Exploration:
 def explore(
     request: ExplorationRequest | None = None,
     *,
-    model: ModelConfig | str | None = None,
-    device: Device | str | None = None,
+    model: AnyModel | None = None,
+    device: AnyDevice | None = None,
     prompt_tokens: int | None = None,
     output_tokens: int | None = None,
-    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    objectives: Sequence[str] | str = DEFAULT_OBJECTIVES,
     method: str = "exact",
     budget: int = 2_000,
     seed: int = 0,
@@ -132,7 +180,7 @@ def explore(
             device=device,
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
-            objectives=tuple(objectives),
+            objectives=objectives if isinstance(objectives, str) else tuple(objectives),
             method=method,
             budget=budget,
             seed=seed,
@@ -141,9 +189,7 @@ def explore(
     return Exploration(found.result, found.study)
 
 
-def exploration_request(
-    *, model: ModelConfig | str | None, device: Device | str | None, **fields: Any
-) -> ExplorationRequest:
+def exploration_request(*, model: AnyModel | None, device: AnyDevice | None, **fields: Any) -> ExplorationRequest:
     """An ExplorationRequest from names or files and plain values, checked."""
     data: dict[str, Any] = {
         "model": as_model(model).model_dump(mode="json", by_alias=True) if model is not None else None,
@@ -155,9 +201,9 @@ def exploration_request(
 
 
 def generate(
-    design: DesignPoint | str,
-    model: ModelConfig | str,
-    device: Device | str,
+    design: AnyDesign,
+    model: AnyModel,
+    device: AnyDevice,
     directory: str | Path,
     *,
     workload: AnyWorkload = (1024, 1024),
@@ -171,9 +217,14 @@ def generate(
     """
     from hls_gen.project import generate_project
 
-    point = resolve_design(design) if isinstance(design, str) else design
     return generate_project(
-        point, as_model(model), as_device(device), as_workload(workload), Path(directory), force=force, seed=seed
+        as_design(design),
+        as_model(model),
+        as_device(device),
+        as_workload(workload),
+        Path(directory),
+        force=force,
+        seed=seed,
     )
 
 

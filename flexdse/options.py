@@ -12,4 +12,4 @@ Design = Annotated[str, typer.Option("--design", help="Catalog name, or a design
 PromptTokens = Annotated[int, typer.Option("--prompt-tokens", help="Tokens in.")]
 OutputTokens = Annotated[int, typer.Option("--output-tokens", help="Tokens out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; errors as one on stderr.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a folder that is not empty.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier project.")]

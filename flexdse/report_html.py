@@ -67,12 +67,14 @@ def report_html(result: ExplorationResult) -> str:
         for name in columns
     )
     rows = []
-    for entry in result.front:
+    for index, entry in enumerate(result.front):
         cells = "".join(f"<td>{html.escape(figure(name, entry.metrics[name]))}</td>" for name in columns)
         p, d = entry.design.prefill, entry.design.decode
         label = (
-            f"prefill {p.token_parallelism}/{p.qkvo_weight_parallelism}/{p.key_parallelism}/{p.ffn_weight_parallelism}, "
-            f"decode {d.block_parallelism} x {d.weight_parallelism}"
+            f"#{index} prefill TP {p.token_parallelism}, QKVO {p.qkvo_weight_parallelism}, K/V {p.key_parallelism}/"
+            f"{p.value_parallelism}, FFN {p.ffn_weight_parallelism}/{p.ffn_weight_blocks}; decode "
+            f"{d.block_parallelism} x {d.weight_parallelism}, heads {d.head_parallelism}, K/V {d.key_parallelism}/"
+            f"{d.value_parallelism}, vector {d.vector_parallelism}"
         )
         rows.append(f"<tr><td>{html.escape(label)}</td>{cells}</tr>")
     if record.exact:
@@ -85,6 +87,8 @@ def report_html(result: ExplorationResult) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
         f"<p>{request.workload.prompt_tokens:,} tokens in, {request.workload.output_tokens:,} out; "
-        f"{html.escape(found)}; {record.seconds:.1f} s. Provenance of every figure: analytical.</p>"
+        f"{html.escape(found)}; {record.seconds:.1f} s. Provenance of every figure: analytical. "
+        f"Design #n is entry n of front.json, which flexdse evaluate and generate take once saved; flexdse evaluate "
+        f"prints its error bands and assumptions: differences below the bands are not differences.</p>"
         f"{_scatter(result)}<table><thead><tr><th>Design</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></html>\n"
     )

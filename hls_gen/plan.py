@@ -55,7 +55,8 @@ def plan_project(
     restart = round(timing.loop_restart_cycles)
     prefill = plan_prefill(design, model, workload, restart)
     decode = plan_decode(design, model, restart)
-    outside = _OUTSIDE + (("the biases of the Q, K and V projections",) if model.qkv_bias else ())
+    outside = _OUTSIDE + (("the HMT plug-in",) if design.hmt is not None else ())
+    outside += ("the biases of the Q, K and V projections",) if model.qkv_bias else ()
     return ProjectPlan(
         model_name=model.name,
         device_name=device.name,

@@ -11,12 +11,14 @@ from pydantic import BaseModel
 from spec.catalog_sources import split_sources
 from spec.design_point import DesignPoint
 from spec.device import Device
+from spec.documents import VERSION_KEYS
 from spec.errors import InputError, UnknownNameError, echo
 from spec.model_config import ModelConfig, from_hugging_face
+from spec.reference_system import ReferenceSystem
 from spec.strict import Document, StrictModel, load_document, validate
 
 CATALOG_DIR = Path(__file__).parent / "catalog"
-Kind = Literal["devices", "models", "designs"]
+Kind = Literal["devices", "models", "designs", "references"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -61,7 +63,7 @@ def _looks_like_file(name: str) -> bool:
     if name.lower().endswith((".yaml", ".yml", ".json")) or name.startswith(("/", "./", "../")):
         return True
     try:
-        return Path(name).exists()
+        return bool(name) and Path(name).exists()  # Path("") is the current folder
     except (OSError, ValueError):
         return False
 
@@ -102,6 +104,16 @@ def load_published_design(name: str) -> PublishedDesign:
     return _from_catalog("designs", "design", name, PublishedDesign, "Or give the path of a design YAML or JSON.")
 
 
+@cache
+def load_reference(name: str) -> ReferenceSystem:
+    """A reference system by catalog name.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+    """
+    return _from_catalog("references", "reference", name, ReferenceSystem, "They are in the catalog only.")
+
+
 def load_design(name: str) -> DesignPoint:
     """A published design point by catalog name."""
     return load_published_design(name).design
@@ -113,10 +125,20 @@ def _safe_stem(path: Path) -> str:
     return stem[:64] or "custom-model"
 
 
+def _plain(document: Document, schema: str = "") -> Document:
+    """A user's file may be what `show --json` printed: the versions that printed it, and its `schema`, are no content."""
+    if isinstance(document.data, dict):
+        data = {key: value for key, value in document.data.items() if key not in VERSION_KEYS}
+        if schema and data.get("schema") == schema:
+            del data["schema"]
+        document.data = data
+    return document
+
+
 def resolve_device(name: str) -> Device:
     """A device by catalog name or from a YAML or JSON file."""
     if name not in names("devices") and _looks_like_file(name):
-        return _sourced(load_document(Path(name), "device file"), Device)
+        return _sourced(_plain(load_document(Path(name), "device file")), Device)
     return load_device(name)
 
 
@@ -128,7 +150,7 @@ def resolve_model(name: str) -> ModelConfig:
             path = path / "config.json"
         document = load_document(path, "model file")
         if isinstance(document.data, dict) and document.data.get("schema") == "flexdse/model/v1":
-            return _sourced(document, ModelConfig)
+            return _sourced(_plain(document), ModelConfig)
         return from_hugging_face(document, _safe_stem(path))
     return load_model(name)
 
@@ -137,7 +159,7 @@ def resolve_design(name: str) -> DesignPoint:
     """A design by catalog name or from a file: a design document, or one `{design, metrics}` entry of a front."""
     if name in names("designs") or not _looks_like_file(name):
         return load_design(name)
-    document = load_document(Path(name), "design file")
+    document = _plain(load_document(Path(name), "design file"), schema="flexdse/published-design/v1")
     data = document.data
     if isinstance(data, list):
         raise InputError(

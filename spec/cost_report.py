@@ -88,6 +88,15 @@ class MemoryReport(StrictModel):
     channels: tuple[ChannelTraffic, ...]
 
 
+class HmtReport(StrictModel):
+    """The HMT plug-in. `plugin_latency_s_per_segment` is its own time, the additional summary windows not included."""
+
+    segments: int
+    segment_tokens: int
+    plugin_latency_s_per_segment: float | None
+    prefill_latency_s: float
+
+
 class QualityReport(StrictModel):
     """Model quality of the quantization scheme."""
 
@@ -114,3 +123,4 @@ class CostReport(StrictModel):
     violations: tuple[Violation, ...]
     assumptions: tuple[str, ...]
     error_band: dict[str, ErrorBand]
+    hmt: HmtReport | None = None

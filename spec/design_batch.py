@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign
-from spec.device import Device, MemoryKind
+from spec.device import Device, MemoryKind, MemorySystem
 from spec.errors import InputError
+from spec.hmt import HmtPlugin
 from spec.memory_map import ROLES, MemoryMap, PortRole
 from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
@@ -46,21 +48,29 @@ class StagePlacements:
     """The distinct port layouts of one stage as arrays over (n_placements, n_roles), roles as in `ROLES[stage]`.
 
     `ports`, `width_bits`: number of ports and width of a role's narrowest port.
-    `channel_demand_bits`: width of all concurrently streaming ports on the busiest channel of the role.
-    `on_hbm`: whether the role lives in HBM (else DDR).
-    `share` (n_placements, n_roles, n_channels): fraction of the role's traffic on each HBM channel, zero in DDR.
-    `max_channel`, `hbm_ports`, `total_ports`, `total_port_bits`: (n_placements,). Channels beyond the card show in
-    `max_channel`, for legality to refuse.
+    `on_hbm`, `on_ddr`: whether the role has ports there.
+    `saturation_mhz`: kernel clock up to which memory delivers a beat of every port of the role each cycle (the port
+    law); above it the stream slows down in proportion.
+    `channels` (n_placements): {HBM channel: {role: its ports there}}.
+    `mixes` (n_placements, n_mixes, n_roles): the distinct channels, each with the fractions of the roles' traffic that
+    it carries, padded with zeros. `mix_terms`: the (mix, role) that are not zero in every placement.
+    `hbm_ports`, `ddr_ports`: ports, highest channel and widest port by memory, as `MemoryPorts`.
+    `streams_per_port`, `total_ports`, `total_port_bits`: (n_placements,); the first is the largest number of streams
+    that want a beat of one port at the same time.
     """
 
     stage: Stage
     ports: IntArray
     width_bits: FloatArray
-    channel_demand_bits: FloatArray
     on_hbm: BoolArray
-    share: FloatArray
-    max_channel: IntArray
-    hbm_ports: IntArray
+    on_ddr: BoolArray
+    saturation_mhz: FloatArray
+    channels: tuple[dict[int, dict[int, int]], ...]
+    mixes: FloatArray
+    mix_terms: tuple[tuple[int, int], ...]
+    hbm_ports: MemoryPorts
+    ddr_ports: MemoryPorts
+    streams_per_port: IntArray
     total_ports: IntArray
     total_port_bits: IntArray
 
@@ -73,51 +83,114 @@ class StagePlacements:
 
     @classmethod
     def of(cls, layouts: Sequence[Sequence[PortLike]], stage: Stage, device: Device) -> StagePlacements:
-        """Arrays of the given layouts; each layout holds the ports of this stage."""
-        roles = ROLES[stage]
-        column = {role: r for r, role in enumerate(roles)}
-        n_channels = device.hbm.channels if device.hbm else 1
-        shape = (len(layouts), len(roles))
-        ports = np.zeros(shape, dtype=np.int64)
-        width, demand = np.full(shape, np.inf), np.zeros(shape)
-        on_hbm = np.zeros(shape, dtype=bool)
-        share = np.zeros((*shape, n_channels))
-        max_channel, hbm_ports, total_bits = (np.zeros(len(layouts), dtype=np.int64) for _ in range(3))
-        groups: dict[PortRole, tuple[PortRole, ...]] = {role: (role,) for role in roles}
+        """Arrays of the given layouts; each layout holds the ports of this stage.
+
+        Ports on a memory or a channel that the card does not have are kept, for legality to refuse.
+        """
+        column = {role: r for r, role in enumerate(ROLES[stage])}
+        groups: dict[PortRole, tuple[PortRole, ...]] = {role: (role,) for role in column}
         for group in CONCURRENT_STREAMS[stage]:
             groups.update(dict.fromkeys(group, group))
+        memories = {"hbm": device.hbm, "ddr": device.ddr}
+        n_channels = device.hbm.channels if device.hbm else 0
+        # Plain lists, row by row: a space has thousands of layouts of dozens of ports each.
+        ports = [[0] * len(column) for _ in layouts]
+        width = [[math.inf] * len(column) for _ in layouts]
+        saturation = [[math.inf] * len(column) for _ in layouts]
+        on = {kind: [[False] * len(column) for _ in layouts] for kind in memories}
+        limits: dict[tuple[MemoryKind, int, int], float] = {}
+        channels: list[dict[int, dict[int, int]]] = [{} for _ in layouts]
+        streams = [1] * len(layouts)
         for p, layout in enumerate(layouts):
             busy: dict[tuple[tuple[PortRole, ...], MemoryKind, int], int] = {}
             for port in layout:
-                for group in {groups[role] for role in port.roles}:
+                wanted = [groups[role] for role in port.roles]
+                for group in set(wanted):
                     key = (group, port.memory, port.channel)
                     busy[key] = busy.get(key, 0) + port.width_bits
-                total_bits[p] += port.width_bits
-                if port.memory == "hbm":
-                    hbm_ports[p] += 1
-                    max_channel[p] = max(max_channel[p], port.channel)
+                if len(wanted) > 1:
+                    streams[p] = max(streams[p], *(wanted.count(group) for group in wanted))
             for port in layout:
+                memory = memories[port.memory]
                 for role in port.roles:
                     r = column[role]
-                    ports[p, r] += 1
-                    width[p, r] = min(width[p, r], port.width_bits)
-                    demand[p, r] = max(demand[p, r], busy[groups[role], port.memory, port.channel])
-                    on_hbm[p, r] = port.memory == "hbm"
+                    ports[p][r] += 1
+                    width[p][r] = min(width[p][r], port.width_bits)
+                    on[port.memory][p][r] = True
+                    if memory is not None:
+                        asked = (port.memory, port.width_bits, busy[groups[role], port.memory, port.channel])
+                        if asked not in limits:
+                            limits[asked] = saturation_mhz(memory, *asked[1:])
+                        saturation[p][r] = min(saturation[p][r], limits[asked])
                     if port.memory == "hbm" and port.channel < n_channels:
-                        share[p, r, port.channel] += 1.0
-        share /= np.maximum(ports, 1)[:, :, np.newaxis]
+                        carried = channels[p].setdefault(port.channel, {})
+                        carried[r] = carried.get(r, 0) + 1
+        shape = (len(layouts), len(column))
+        port_table = np.array(ports, dtype=np.int64).reshape(shape)
+        mixes = _mixes(channels, port_table)
         return cls(
             stage=stage,
-            ports=ports,
-            width_bits=width,
-            channel_demand_bits=demand,
-            on_hbm=on_hbm,
-            share=share,
-            max_channel=max_channel,
-            hbm_ports=hbm_ports,
+            ports=port_table,
+            width_bits=np.array(width, dtype=np.float64).reshape(shape),
+            on_hbm=np.array(on["hbm"], dtype=bool).reshape(shape),
+            on_ddr=np.array(on["ddr"], dtype=bool).reshape(shape),
+            saturation_mhz=np.array(saturation, dtype=np.float64).reshape(shape),
+            channels=tuple(channels),
+            mixes=mixes,
+            mix_terms=tuple((int(m), int(r)) for m, r in np.argwhere(mixes.any(axis=0))),
+            hbm_ports=MemoryPorts.of(layouts, "hbm"),
+            ddr_ports=MemoryPorts.of(layouts, "ddr"),
+            streams_per_port=np.array(streams, dtype=np.int64),
             total_ports=np.array([len(layout) for layout in layouts], dtype=np.int64),
-            total_port_bits=total_bits,
+            total_port_bits=np.array([sum(port.width_bits for port in layout) for layout in layouts], dtype=np.int64),
         )
+
+
+def saturation_mhz(memory: MemorySystem, width_bits: int, channel_demand_bits: int) -> float:
+    """The port law: the kernel clock (MHz) at which a port asks for just as much as memory gives it.
+
+    A port asks for width/8 x clock. Memory gives the lesser of the rate on its own side of the port and the port's
+    part, by width, of the channel's sustained rate x efficiency; `channel_demand_bits` is the width of all ports that
+    stream from the channel at the same time.
+    """
+    by_port = memory.memory_port_bytes_per_s / width_bits
+    by_channel = memory.channel_sustained_bytes_per_s * memory.efficiency / channel_demand_bits
+    return min(by_port, by_channel) * 8 / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPorts:
+    """The ports of one memory kind in each placement, (n_placements,) each; `highest_channel` is -1 without ports."""
+
+    number: IntArray
+    highest_channel: IntArray
+    widest_bits: IntArray
+
+    @classmethod
+    def of(cls, layouts: Sequence[Sequence[PortLike]], kind: MemoryKind) -> MemoryPorts:
+        """The ports of `layouts` on one kind of memory."""
+        table = np.zeros((3, len(layouts)), dtype=np.int64)
+        table[1] = -1
+        for p, layout in enumerate(layouts):
+            ports = [port for port in layout if port.memory == kind]
+            if ports:
+                highest, widest = max(port.channel for port in ports), max(port.width_bits for port in ports)
+                table[:, p] = len(ports), highest, widest
+        return cls(*table)
+
+
+def _mixes(channels: Sequence[dict[int, dict[int, int]]], ports: IntArray) -> FloatArray:
+    """The distinct channels of each placement as fractions of each role: (n_placements, n_mixes, n_roles).
+
+    In the order of roles, so that a mix index mostly stands for the same roles in every placement.
+    """
+    distinct = [sorted({tuple(sorted(carried.items())) for carried in used.values()}) for used in channels]
+    mixes = np.zeros((len(channels), max((len(mix) for mix in distinct), default=0), ports.shape[1]))
+    for p, placement in enumerate(distinct):
+        for m, carried in enumerate(placement):
+            for role, number in carried:
+                mixes[p, m, role] = number / ports[p, role]
+    return mixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +251,12 @@ _STAGE_DESIGNS: tuple[tuple[Stage, type[PrefillDesign] | type[DecodeDesign]], ..
 
 @dataclass(frozen=True, slots=True)
 class DesignBatch:
-    """Pairs of a prefill and a decode design of one quantization scheme, (n_points,)."""
+    """Pairs of a prefill and a decode design of one quantization scheme and one HMT plug-in or none, (n_points,)."""
 
     prefill: PrefillBatch
     decode: DecodeBatch
     quant_scheme: QuantScheme
+    hmt: HmtPlugin | None = None
 
     def __post_init__(self) -> None:
         if len(self.prefill) != len(self.decode):
@@ -193,14 +267,14 @@ class DesignBatch:
 
     def take(self, index: IntArray | slice) -> DesignBatch:
         """The designs at `index`, in its order."""
-        return DesignBatch(self.prefill.take(index), self.decode.take(index), self.quant_scheme)
+        return DesignBatch(self.prefill.take(index), self.decode.take(index), self.quant_scheme, self.hmt)
 
     @classmethod
     def from_points(cls, points: Sequence[DesignPoint], device: Device) -> DesignBatch:
         """A batch of design points.
 
         Raises:
-            InputError: no points, or points of several quantization schemes.
+            InputError: no points, or points of several quantization schemes or HMT plug-ins.
         """
         if not points:
             raise InputError("no designs", field="designs", value=[], rule="at least one design")
@@ -212,6 +286,15 @@ class DesignBatch:
                 value=sorted(scheme.name for scheme in schemes),
                 rule="one scheme a batch",
                 hint="evaluate them scheme by scheme",
+            )
+        plugins = {point.hmt for point in points}
+        if len(plugins) > 1:
+            raise InputError(
+                "designs of several HMT plug-ins in one batch",
+                field="hmt",
+                value=f"{len(plugins)} of them, none counting as one",
+                rule="one HMT plug-in a batch, or none",
+                hint="evaluate them one plug-in at a time",
             )
         stages: dict[str, dict[str, Any]] = {}
         for stage, design_type in _STAGE_DESIGNS:
@@ -230,4 +313,5 @@ class DesignBatch:
             PrefillBatch(**stages["prefill"]),
             DecodeBatch(**stages["decode"]),
             points[0].quant_scheme,
+            points[0].hmt,
         )

@@ -6,9 +6,11 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from spec.memory_map import MemoryMap
+from spec.errors import InputError
+from spec.hmt import HmtPlugin
+from spec.memory_map import HMT_ROLES, MemoryMap
 from spec.quant_scheme import QuantScheme
 from spec.strict import StrictModel
 
@@ -80,8 +82,34 @@ class DesignPoint(StrictModel):
     quant_scheme: QuantScheme
     nonlinear_format: NonlinearFormat
     clock_target_mhz: StageClocks
+    hmt: HmtPlugin | None = None
+
+    @model_validator(mode="after")
+    def _plugin_has_ports(self) -> DesignPoint:
+        for role in HMT_ROLES:
+            ports = self.memory_map.of("prefill", role)
+            if self.hmt is not None and not ports:
+                raise InputError(
+                    f"no prefill port carries {role}",
+                    field="memory_map.ports",
+                    value=role,
+                    rule=f"with an HMT plug-in {' and '.join(HMT_ROLES)} have ports",
+                    hint=f"add a prefill port of the role {role}, or leave hmt out",
+                )
+            if self.hmt is None and ports:
+                raise InputError(
+                    f"port {ports[0].name} serves an HMT plug-in, and the design has none",
+                    field="hmt",
+                    value=None,
+                    rule=f"{' and '.join(HMT_ROLES)} have ports only with an HMT plug-in",
+                    hint="give hmt its sizes, or remove the port",
+                )
+        return self
 
     def canonical_key(self) -> str:
         """16 hex digits that are equal exactly for equal designs."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        document = self.model_dump(mode="json", by_alias=True)
+        if self.hmt is None:  # the key of a design from before there were plug-ins stays what it was
+            del document["hmt"]
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -169,7 +169,7 @@ class UnknownNameError(InputError):
     ) -> None:
         self.known = sorted(known)
         near = nearest_names(str(name), self.known)
-        way_out = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known)}"
+        way_out = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known)}."
         if hint:
             way_out = f"{way_out} {hint}"
         super().__init__(

@@ -72,23 +72,39 @@ def _role_columns(batch: PrefillBatch | DecodeBatch, role: PortRole) -> tuple[In
 
 def _port_rules(batch: PrefillBatch | DecodeBatch, stage: Stage, device: Device) -> Iterator[Rule]:
     n = len(batch)
-    memory = device.hbm or device.memory("ddr")
-    table = batch.placements
-    widest = np.where(table.on_hbm, table.width_bits, 0.0).max(axis=1)
-    highest, count = table.max_channel, table.hbm_ports
+    table, index = batch.placements, batch.placement
+    for kind, ports, memory in (("hbm", table.hbm_ports, device.hbm), ("ddr", table.ddr_ports, device.ddr)):
+        label = kind.upper()
+        if memory is None:
+            yield _rule(
+                n, f"{kind}_missing", stage, ports.number[index], 0, "ports",
+                f"{stage} maps ports to {label}, and {device.name} has none", "map them to a memory that the card has",
+            )  # fmt: skip
+            continue
+        yield _rule(
+            n, "port_width", stage, ports.widest_bits[index], memory.max_port_bits, "bits",
+            f"{stage} asks for a port wider than the {label} of {device.name} offers",
+            "lower the weight parallelism of the engine", "use more, narrower ports",
+        )  # fmt: skip
+        yield _rule(
+            n, "memory_channel", stage, ports.highest_channel[index], memory.channels - 1, "channel",
+            f"{stage} names a channel that the {label} of {device.name} does not have",
+            "map the port to an existing channel",
+        )  # fmt: skip
+    if device.hbm is not None:
+        yield _rule(
+            n, "hbm_ports", stage, table.hbm_ports.number[index], device.hbm.channels, "ports",
+            f"{stage} has more HBM ports than {device.name} has HBM channels",
+            "lower the number of weight blocks", "use wider ports", "let ports carry several roles",
+        )  # fmt: skip
     yield _rule(
-        n, "port_width", stage, widest[batch.placement], memory.max_port_bits, "bits",
-        f"{stage} asks for a port wider than the memory of {device.name} offers",
-        "lower the weight parallelism of the engine", "use more, narrower ports",
+        n, "streams_per_port", stage, table.streams_per_port[index], 1, "streams",
+        f"a port of {stage} carries streams that run at the same time", "give each of them a port of its own",
     )  # fmt: skip
     yield _rule(
-        n, "memory_channel", stage, highest[batch.placement], memory.channels - 1, "channel",
-        f"{stage} names a memory channel that {device.name} does not have", "map the port to an existing channel",
-    )  # fmt: skip
-    yield _rule(
-        n, "hbm_ports", stage, count[batch.placement], memory.channels, "ports",
-        f"{stage} has more HBM ports than {device.name} has HBM channels",
-        "lower the number of weight blocks", "use wider ports", "let ports carry several roles",
+        n, "one_memory_per_role", stage, (table.on_hbm & table.on_ddr).sum(axis=1)[index], 0, "roles",
+        f"a role of {stage} has ports in HBM and in DDR: its stream keeps the pace of the slower",
+        "map all ports of a role to one memory",
     )  # fmt: skip
 
 
@@ -107,7 +123,7 @@ def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, schem
         "change ffn_weight_parallelism", "change ffn_weight_blocks",
     )  # fmt: skip
     lanes = np.maximum(batch.ffn_weight_parallelism // blocks, 1)
-    for d_out in {model.ffn_dim, model.hidden_dim}:
+    for d_out in sorted({model.ffn_dim, model.hidden_dim}):
         by_block = -(-(d_out // blocks) // lanes)
         whole = -(-d_out // batch.ffn_weight_parallelism)
         yield _rule(

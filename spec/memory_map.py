@@ -29,6 +29,8 @@ PortRole = Literal[
     "k_cache",
     "v_cache",
     "embedding",
+    "hmt_io",
+    "hmt_weights",
 ]
 
 PREFILL_ROLES: tuple[PortRole, ...] = (
@@ -46,8 +48,11 @@ PREFILL_ROLES: tuple[PortRole, ...] = (
     "scales_down",
     "k_cache",
     "v_cache",
+    "hmt_io",
+    "hmt_weights",
 )
 DECODE_ROLES: tuple[PortRole, ...] = ("io", "norm_weights", "weights", "scales", "k_cache", "v_cache", "embedding")
+HMT_ROLES: tuple[PortRole, ...] = ("hmt_io", "hmt_weights")  # only with an HMT plug-in; DesignPoint checks them
 ROLES: dict[Stage, tuple[PortRole, ...]] = {"prefill": PREFILL_ROLES, "decode": DECODE_ROLES}
 
 
@@ -94,7 +99,7 @@ class MemoryMap(StrictModel):
         for stage, roles in ROLES.items():
             served = {role for port in self.ports if port.stage == stage for role in port.roles}
             for role in roles:
-                if role not in served:
+                if role not in served and role not in HMT_ROLES:
                     raise InputError(
                         f"no {stage} port carries {role}",
                         field="ports",

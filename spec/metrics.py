@@ -98,7 +98,11 @@ def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
         metric(name, field="objectives")
     if not 1 <= len(names) <= MAX_OBJECTIVES:
         raise InputError(
-            f"{len(names)} objectives", field="objectives", value=list(names), rule=f"1 to {MAX_OBJECTIVES} of them"
+            f"{len(names)} objectives",
+            field="objectives",
+            value=list(names),
+            rule=f"1 to {MAX_OBJECTIVES} of them",
+            hint="leave some out" if names else "name one",
         )
     if len(set(names)) != len(names):
         raise InputError(
@@ -106,6 +110,7 @@ def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
             field="objectives",
             value=list(names),
             rule="each objective once",
+            hint="leave one of the two out",
         )
     if "quality" in names:
         raise InputError(

@@ -42,15 +42,17 @@ class _Layout:
         self.stream_memory: MemoryKind = "hbm" if device.hbm is not None else "ddr"
         self.slow_memory: MemoryKind = "ddr" if device.ddr is not None else self.stream_memory
         self._device = device
+        self._used = {"hbm": 0, "ddr": 0}
         self.ports: list[PlannedPort] = []
 
     def add(self, name: str, roles: tuple[PortRole, ...], width_bits: int, memory: MemoryKind | None = None) -> None:
         kind = memory or self.stream_memory
-        used = sum(port.memory == kind for port in self.ports)
-        self.ports.append(PlannedPort(name, roles, kind, used % self._device.memory(kind).channels, width_bits))
+        channel = self._used[kind] % self._device.memory(kind).channels
+        self._used[kind] += 1
+        self.ports.append(PlannedPort(name, roles, kind, channel, width_bits))
 
     def vector_bits(self, memory: MemoryKind | None = None) -> int:
-        """Width of a port for short bursts of fp32 vectors: nothing waits for a beat, so it need not match lanes."""
+        """Width of a port for short bursts of fp32 vectors, few and short enough that it need not match the lanes."""
         return min(VECTOR_PORT_BITS, self._device.memory(memory or self.stream_memory).max_port_bits)
 
 
@@ -81,13 +83,21 @@ def prefill_ports(
 
 
 def decode_ports(
-    lanes: int, weight_port_bits: int, heads: int, keys: int, values: int, device: Device, scheme: QuantScheme
+    lanes: int,
+    weight_port_bits: int,
+    heads: int,
+    keys: int,
+    values: int,
+    device: Device,
+    scheme: QuantScheme,
+    embedding_bytes: int = 0,
 ) -> list[PlannedPort]:
     """Ports of the decode kernel; `lanes` = block_parallelism x weight_parallelism.
 
     The caches ride on the weight ports, K on one half and V on the other, where that costs no time: a port for each
     head lane in each half, of one or two cache words (FlexLLM's u280_mem_opt and its 512-bit form). Weights and cache
-    are read in turn. Otherwise each head lane gets a K and a V port of its own.
+    are read in turn. Otherwise each head lane gets a K and a V port of its own. The embedding table gets as many ports
+    as it needs channels: each holds part of the rows.
     """
     layout = _Layout(device)
     count = max(1, lanes * scheme.weight_bits // weight_port_bits)
@@ -104,7 +114,10 @@ def decode_ports(
     layout.add("scales", ("scales",), SCALE_PORT_BITS)
     layout.add("io", ("io",), layout.vector_bits())
     layout.add("norm", ("norm_weights",), 32)
-    layout.add("embedding", ("embedding",), layout.vector_bits(layout.slow_memory), layout.slow_memory)
+    slow = device.memory(layout.slow_memory)
+    needed = -(-embedding_bytes // slow.channel_capacity_bytes)
+    for i in range(max(1, min(needed, slow.channels))):
+        layout.add(f"embedding_{i}", ("embedding",), layout.vector_bits(layout.slow_memory), layout.slow_memory)
     return layout.ports
 
 
@@ -114,6 +127,7 @@ def spread_memory_map(
     device: Device,
     scheme: QuantScheme,
     decode_weight_port_bits: int = 256,
+    embedding_bytes: int = 0,
 ) -> MemoryMap:
     """Ports of both stages over the channels of `device`."""
     stages: dict[Stage, list[PlannedPort]] = {
@@ -134,6 +148,7 @@ def spread_memory_map(
             decode.value_parallelism,
             device,
             scheme,
+            embedding_bytes,
         ),
     }
     ports = [

@@ -44,7 +44,7 @@ DEFAULT_TIMING_TABLE = TimingTable(
     loop_restart_cycles=8,
     # Operator depths in series along a layer: what a timed simulation of FlexLLM's decode graph (8846 / 5689 / ~5900
     # cycles of gaps a layer for its three configurations) leaves after every pass that cost_models/decode.py counts.
-    decode_chain_depth_cycles=1400,
+    decode_chain_depth_cycles=1200,
     # HBM closed-page access 122 ns (Shuhai, FCCM 2020) = 36 cycles at 300 MHz, and the 64 cycles that Vitis HLS plans
     # for an m_axi port by default (m_axi_latency of the kernel flow).
     memory_access_cycles=100,

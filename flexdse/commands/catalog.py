@@ -57,7 +57,7 @@ def list_devices(as_json: AsJson = False) -> None:
         bandwidth = f"{hbm.channels} x {hbm.channel_sustained_bytes_per_s / 1e9:.2f} GB/s" if hbm else "-"
         rows.append([device.name, f"{total.lut:,}", f"{total.dsp:,} {device.dsp_kind}", f"{total.bram_18k:,}",
                      f"{total.uram:,}", bandwidth])  # fmt: skip
-    emit(table(rows, ["device", "LUT", "DSP", "BRAM18", "URAM", "HBM sustained"]))
+    emit(table(rows, ["device", "LUT", "DSP", "BRAM18", "URAM", "HBM sustained"], ["HBM sustained"]))
 
 
 @devices.command("show")
@@ -67,7 +67,7 @@ def show_device(name: Name, as_json: AsJson = False) -> None:
 
     device = resolve_device(name)
     document = _document("device/v1", device)
-    emit_json(document) if as_json else _show(device.model_dump(mode="json"), device.sources)
+    emit_json(document) if as_json else _show(device.model_dump(mode="json", by_alias=True), device.sources)
 
 
 @models.command("list")
@@ -94,7 +94,9 @@ def show_model(name: Name, as_json: AsJson = False) -> None:
     from spec.catalog import resolve_model
 
     model = resolve_model(name)
-    emit_json(_document("model/v1", model)) if as_json else _show(model.model_dump(mode="json"), model.sources)
+    emit_json(_document("model/v1", model)) if as_json else _show(
+        model.model_dump(mode="json", by_alias=True), model.sources
+    )
 
 
 @designs.command("list")
@@ -108,7 +110,8 @@ def list_designs(as_json: AsJson = False) -> None:
         entries = [{"name": d.name, "title": d.title, "device": d.device, "model": d.model} for d in found]
         emit_json({**envelope("designs/v1"), "designs": entries})
         return
-    emit(table([[d.name, d.device, d.model, d.title] for d in found], ["design", "device", "model", "what"]))
+    header = ["design", "device", "model", "what"]
+    emit(table([[d.name, d.device, d.model, d.title] for d in found], header, header))
 
 
 @designs.command("show")
@@ -129,8 +132,12 @@ def show_design(name: Name, as_json: AsJson = False) -> None:
 
 def schema(
     name: Annotated[str, typer.Argument(help="device, model, design, exploration-request, cost-report, ...")],
+    as_json: AsJson = False,
 ) -> None:
-    """The JSON Schema of one of our documents."""
+    """The JSON Schema of one of our documents; with and without --json."""
+    from pydantic import BaseModel
+
+    from spec.calibration import CalibrationTable, MeasurementFile
     from spec.cost_report import CostReport
     from spec.csim_report import CsimReport
     from spec.design_point import DesignPoint
@@ -139,16 +146,21 @@ def schema(
     from spec.exploration import ExplorationRequest
     from spec.exploration_result import ExplorationResult
     from spec.model_config import ModelConfig
+    from spec.synthesis_report import SynthesisReport, SynthesisStepReport
     from spec.workload import Workload
 
-    known = {
+    known: dict[str, type[BaseModel]] = {
+        "calibration": CalibrationTable,
         "cost-report": CostReport,
         "csim-report": CsimReport,
         "design": DesignPoint,
         "device": Device,
         "exploration-request": ExplorationRequest,
         "exploration-result": ExplorationResult,
+        "measurements": MeasurementFile,
         "model": ModelConfig,
+        "synthesis-report": SynthesisReport,
+        "synthesis-step-report": SynthesisStepReport,
         "workload": Workload,
     }
     if name not in known:

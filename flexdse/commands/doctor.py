@@ -74,7 +74,7 @@ def checks() -> list[Check]:
         Check("Vitis >= 2024.1", shutil.which("vitis-run"),
               "synthesis of generated projects with their hls_config.cfg (run by hand so far)",
               "install AMD Vitis and source its settings64.sh"),
-        Check("PyTorch", _package("torch"), "nothing yet; model quality will need it", "pip install 'flexdse[torch]'"),
+        Check("PyTorch", _package("torch"), "model quality (not built yet)", "pip install 'flexdse[torch]'"),
     ]  # fmt: skip
 
 

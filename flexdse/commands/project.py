@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flexdse.console import emit, emit_json, note
+from flexdse.console import emit, emit_json, note, note_item
 from flexdse.options import AsJson, Design, Device, Force, Model, OutputTokens, PromptTokens
 
 
@@ -22,28 +24,44 @@ def generate(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the HLS project of a design: the linear engines of both stages, testbench, golden vectors, Vitis files."""
-    import json
+    """Write the HLS project of a design: the linear engines of both stages, testbench, golden vectors, Vitis files.
 
-    from flexdse.front_door import generate as write
+    Exit code 3 if the design does not fit the card; the project is written all the same where it can be built.
+    """
+    from cost_models.report import evaluate_point
+    from flexdse.commands.evaluate import EXIT_INFEASIBLE, violation_text
+    from hls_gen.project import generate_project
+    from spec.catalog import resolve_design, resolve_device, resolve_model
+    from spec.strict import validate
+    from spec.workload import Workload
 
-    folder = write(design, model, device, out, workload=(prompt_tokens, output_tokens), force=force, seed=seed)
+    point, config, card = resolve_design(design), resolve_model(model), resolve_device(device)
+    workload = validate(Workload, {"prompt_tokens": prompt_tokens, "output_tokens": output_tokens})
+    violations = evaluate_point(point, config, card, workload).violations
+    folder = generate_project(point, config, card, workload, out, force=force, seed=seed)
     if as_json:
         emit_json(json.loads((folder / "manifest.json").read_text()))
     else:
-        emit(f"wrote {folder}; prove it with: flexdse csim {folder}")
+        emit(f"wrote {folder}; prove it with: flexdse csim {shlex.quote(str(folder))}")
+    for violation in violations:
+        note_item(violation_text(violation.model_dump()), mark="DOES NOT FIT  ")
+    if violations:
+        raise typer.Exit(EXIT_INFEASIBLE)
 
 
 def csim(
     directory: Annotated[Path, typer.Argument(help="Folder of a generated project.")], as_json: AsJson = False
 ) -> None:
     """Compile and run the C simulation: every output bit against the golden vectors. Exit code 1 on a difference."""
-    from flexdse.front_door import csim as simulate
+    from hls_gen.toolchain.csim import run_csim
 
-    report = simulate(directory, on_log=note)
+    # The report's summary is the last line of the log too: once is enough.
+    report = run_csim(directory, on_log=lambda line: None if line.startswith("csim: ") else note(line))
     if as_json:
         emit_json(report.model_dump(mode="json", by_alias=True))
     else:
         emit(report.summary_line())
+    if report.modified_files:
+        note(f"edited since generation, so this proves the edited project: {', '.join(report.modified_files)}")
     if not report.passed:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`flexdse serve`, `flexdse worker`, `flexdse db upgrade`."""
+"""`flexdse serve` and `flexdse db upgrade`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,36 @@ from flexdse.console import emit, note
 db = typer.Typer(help="The database.", no_args_is_help=True)
 
 Home = Annotated[
-    Path | None, typer.Option("--home", envvar="FLEXDSE_HOME", help="Data folder; default ~/.local/share/flexdse.")
+    str | None, typer.Option("--home", envvar="FLEXDSE_HOME", help="Data folder; default ~/.local/share/flexdse.")
 ]
 DEFAULT_PORT = 8000
 
 
-def data_folder(home: Path | None) -> Path:
-    """The data folder: as given, else under XDG_DATA_HOME or ~/.local/share."""
+def data_folder(home: str | None) -> Path:
+    """The data folder: as given, else under XDG_DATA_HOME or ~/.local/share.
+
+    Raises:
+        InputError: an empty name, or a user without a home folder.
+    """
     import os
 
-    if home is not None:
-        return home
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "flexdse"
+    from spec.errors import InputError
+
+    if home is None:
+        home = str(Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "flexdse")
+    try:
+        if home.strip():
+            return Path(home).expanduser()
+        problem = "the data folder has no name"
+    except RuntimeError:
+        problem = "this user has no home folder"
+    raise InputError(
+        problem,
+        field="home",
+        value=home,
+        rule="must be the path of a folder",
+        hint="set FLEXDSE_HOME or --home to a folder of yours",
+    )
 
 
 def serve(
@@ -49,9 +66,12 @@ def serve(
 @db.command("upgrade")
 def upgrade(home: Home = None) -> None:
     """Bring the database to the newest schema."""
-    from db.data_folder import database_url
+    from db.data_folder import database_url, locked_home, prepare_home
     from db.migrations import upgrade as migrate
 
-    url = database_url(data_folder(home))
-    migrate(url)
-    emit("database is up to date")
+    folder = data_folder(home)
+    url = database_url(folder)  # refuses a name before anything is made
+    folder = prepare_home(folder)
+    with locked_home(folder):  # not under a server that runs
+        migrate(url)
+    emit(f"{folder}: the database is up to date")

@@ -28,7 +28,8 @@ from spec.spread_memory_map import next_power_of_two
 from spec.strict import PathKey, dotted, load_document
 
 DEVICES = ("u280", "u55c", "v80")
-DESIGNS = ("flexllm-u280", "flexllm-u280-base", "flexllm-u280-wide", "flexllm-v80")
+DESIGNS = ("flexllm-u280", "flexllm-u280-base", "flexllm-u280-hmt", "flexllm-u280-wide", "flexllm-v80")
+REFERENCES = ("a100-bf16",)
 
 # Parameters of the published checkpoints: sums over their weight files, not over our formula.
 PUBLISHED_PARAMETERS = {
@@ -67,6 +68,7 @@ def numbers(node: Any, path: PathKey = ()) -> Iterator[str]:
 def test_the_catalog_holds_what_was_promised() -> None:
     assert names("devices") == DEVICES
     assert names("designs") == DESIGNS
+    assert names("references") == REFERENCES
     assert set(names("models")) == set(PUBLISHED_PARAMETERS)
 
 

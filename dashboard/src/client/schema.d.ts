@@ -490,6 +490,7 @@ export interface components {
              * @constant
              */
             deployment: "two_bitstreams";
+            hmt?: components["schemas"]["HmtPlugin"] | null;
             /**
              * Kernels
              * @default [
@@ -671,6 +672,7 @@ export interface components {
             };
             /** Flexdse Version */
             flexdse_version: string;
+            hmt?: components["schemas"]["HmtReport"] | null;
             inputs: components["schemas"]["EvaluationInputs"];
             memory: components["schemas"]["MemoryReport"];
             /** Metrics */
@@ -997,6 +999,70 @@ export interface components {
             status: "ok" | "ready";
         };
         /**
+         * HmtPlugin
+         * @description The plug-in's sizes, by FlexLLM's names HMT_SEG_LEN, HMT_SUM_SEG_LEN, HMT_REC_SEG_LEN, MEM_NUM, HMT_MAX_SEG_NUM,
+         *     HMT_T_BLOCK_PARALLEL and HMT_W_QK_ATTN_PARALLEL.
+         *
+         *     `window_multiple` has no name there: its loader pads a window to TOKEN_PARALLEL = 8 rows, whence 504 rows for the
+         *     summary window, which key blocks of 16 do not divide.
+         */
+        HmtPlugin: {
+            /**
+             * Block Parallelism
+             * @description groups of output channels of the fp32 engine side by side
+             */
+            block_parallelism: number;
+            /**
+             * Max Segments
+             * @description segments of the longest prompt
+             */
+            max_segments: number;
+            /**
+             * Memories
+             * @description slots of the memory; the oldest is overwritten
+             */
+            memories: number;
+            /**
+             * Recall Tokens
+             * @description tokens of the segment before, read again
+             */
+            recall_tokens: number;
+            /**
+             * Segment Tokens
+             * @description new tokens of a segment
+             */
+            segment_tokens: number;
+            /**
+             * Summary Tokens
+             * @description tokens of a segment that make its query
+             */
+            summary_tokens: number;
+            /**
+             * Weight Parallelism
+             * @description output channels per group and pass of the fp32 engine
+             */
+            weight_parallelism: number;
+            /**
+             * Window Multiple
+             * @description each window is padded with zero rows to a multiple of it
+             */
+            window_multiple: number;
+        };
+        /**
+         * HmtReport
+         * @description The HMT plug-in. `plugin_latency_s_per_segment` is its own time, the additional summary windows not included.
+         */
+        HmtReport: {
+            /** Plugin Latency S Per Segment */
+            plugin_latency_s_per_segment: number | null;
+            /** Prefill Latency S */
+            prefill_latency_s: number;
+            /** Segment Tokens */
+            segment_tokens: number;
+            /** Segments */
+            segments: number;
+        };
+        /**
          * Job
          * @description One piece of work for the workers.
          */
@@ -1110,7 +1176,7 @@ export interface components {
             /** Name */
             name: string;
             /** Roles */
-            roles: ("io" | "norm_weights" | "weights_kq" | "weights_vo" | "weights_gate" | "weights_up" | "weights_down" | "scales_kq" | "scales_vo" | "scales_gate" | "scales_up" | "scales_down" | "weights" | "scales" | "k_cache" | "v_cache" | "embedding")[];
+            roles: ("io" | "norm_weights" | "weights_kq" | "weights_vo" | "weights_gate" | "weights_up" | "weights_down" | "scales_kq" | "scales_vo" | "scales_gate" | "scales_up" | "scales_down" | "weights" | "scales" | "k_cache" | "v_cache" | "embedding" | "hmt_io" | "hmt_weights")[];
             /**
              * Stage
              * @enum {string}

@@ -1,0 +1,292 @@
+"""The exact front is the front of every pair, for any objectives; and the search around it keeps its promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dse.exact as exact_module
+import dse.explore as explore_module
+from cost_models.evaluate import Context
+from cost_models.report import evaluate_point
+from dse.exact import ExactFront, exact_front
+from dse.explore import explore
+from dse.objectives import minimised
+from dse.pricing import price
+from dse.progress import Reporter, SearchStopped
+from dse.space import DesignSpace
+from spec.catalog import load_device, load_model
+from spec.design_batch import FloatArray
+from spec.errors import InfeasibleError
+from spec.exploration import ExplorationRequest
+from spec.exploration_result import ExplorationProgress
+from spec.metrics import METRICS
+from spec.workload import Workload
+
+SpaceOf = Callable[[str, str], DesignSpace]
+PartOf = Callable[[DesignSpace, Sequence[int], Sequence[int], int], DesignSpace]
+ContextOf = Callable[[DesignSpace, int, int], Context]
+
+SEARCHABLE = sorted(set(METRICS) - {"quality"})
+
+
+def run(space: DesignSpace, objectives: tuple[str, ...], context: Context) -> ExactFront:
+    return exact_front(space, objectives, context, Reporter(None, None, 1))
+
+
+def brute_force(space: DesignSpace, objectives: tuple[str, ...], context: Context) -> FloatArray:
+    """Every pair priced jointly, then every pair against every other: the distinct vectors of the front, sorted."""
+    pairs = np.arange(space.size)
+    p, d = np.divmod(pairs, space.decode.size)
+    costs = price(space, p, d, context)
+    values = np.unique(minimised(costs, objectives)[costs.feasible], axis=0)
+    keep = [not np.any(np.all(values <= row, axis=1) & np.any(values < row, axis=1)) for row in values]
+    return values[np.array(keep, dtype=bool)] if len(values) else values
+
+
+def front_vectors(front: ExactFront, space: DesignSpace, objectives: tuple[str, ...], context: Context) -> FloatArray:
+    costs = price(space, front.prefill_index, front.decode_index, context)
+    vectors = minimised(costs, objectives)
+    natural = np.column_stack([costs.metrics[name] for name in objectives])
+    assert np.array_equal(natural, front.values), "the values belong to the designs"
+    assert costs.feasible.all()
+    return vectors
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from([("llama-3.2-1b", "u280"), ("smollm2-135m", "u280"), ("qwen3-0.6b", "v80")]),
+    st.lists(st.sampled_from(SEARCHABLE), min_size=1, max_size=5, unique=True),
+    st.integers(0, 10_000),
+    st.sampled_from([(1024, 1024), (100, 2), (2, 300)]),
+)
+def test_equals_brute_force(
+    space_of: SpaceOf,
+    part_of: PartOf,
+    context_of: ContextOf,
+    pair: tuple[str, str],
+    names: list[str],
+    seed: int,
+    workload: tuple[int, int],
+) -> None:
+    objectives = tuple(names)
+    space = part_of(space_of(*pair), (5, 3, 4, 2), (10, 2), seed)
+    context = context_of(space, *workload)
+    expected = brute_force(space, objectives, context)
+    front = run(space, objectives, context)
+    found = front_vectors(front, space, objectives, context)
+    assert len(np.unique(found, axis=0)) == len(found), "one design for each point of the front"
+    assert np.array_equal(np.unique(found, axis=0), expected)
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        ("power_w",),
+        ("power_w", "prefill_dsp"),
+        ("prefill_dsp", "decode_dsp"),
+        ("hbm_fraction", "max_utilization"),
+        ("prefill_tokens_per_s", "decode_tokens_per_s", "power_w"),
+        ("ttft_s", "tpot_s", "energy_j_per_token", "max_utilization", "hbm_bytes_per_s"),
+        ("e2e_latency_s", "power_w", "dynamic_energy_j_per_token"),
+    ],
+)
+def test_equals_brute_force_on_a_larger_part(
+    space_of: SpaceOf, part_of: PartOf, context_of: ContextOf, objectives: tuple[str, ...]
+) -> None:
+    """Maximised ones, ones of a single stage, and ones that are not monotone in time; with plenty of ties in DSP."""
+    space = part_of(space_of("llama-3.2-1b", "u280"), (6, 4, 6, 3), (20, 3), 77)
+    context = context_of(space, 512, 512)
+    expected = brute_force(space, objectives, context)
+    assert len(expected) >= 1
+    found = front_vectors(run(space, objectives, context), space, objectives, context)
+    assert np.array_equal(np.unique(found, axis=0), expected)
+    assert len(found) == len(expected)
+
+
+def test_ties_keep_one_design(space_of: SpaceOf, part_of: PartOf, context_of: ContextOf) -> None:
+    """Dozens of designs share the fewest DSPs; one of them stays, and it is the first."""
+    space = part_of(space_of("llama-3.2-1b", "u280"), (4, 2, 4, 2), (30, 2), 5)
+    context = context_of(space, 512, 512)
+    p, d = np.divmod(np.arange(space.size), space.decode.size)
+    costs = price(space, p, d, context)
+    fewest = np.where(costs.feasible, costs.metrics["decode_dsp"], np.inf)
+    assert np.count_nonzero(fewest == fewest.min()) > 12
+    front = run(space, ("decode_dsp",), context)
+    assert front.values.tolist() == [[fewest.min()]]
+    assert front.decode_index.tolist() == [int(d[np.argmin(fewest)])]
+
+
+@pytest.mark.parametrize("designs", [1, 7, 100, 10**6])
+@pytest.mark.parametrize("pairs", [1, 13, 10**6])
+def test_block_sizes_do_not_show(
+    space_of: SpaceOf,
+    part_of: PartOf,
+    context_of: ContextOf,
+    monkeypatch: pytest.MonkeyPatch,
+    designs: int,
+    pairs: int,
+) -> None:
+    space = part_of(space_of("smollm2-135m", "u280"), (4, 3, 4, 2), (10, 2), 3)
+    context = context_of(space, 300, 100)
+    objectives = ("ttft_s", "tpot_s", "max_utilization")
+    whole = run(space, objectives, context)
+    monkeypatch.setattr(exact_module, "BLOCK_DESIGNS", designs)
+    monkeypatch.setattr(exact_module, "BLOCK_PAIRS", pairs)
+    blocks = run(space, objectives, context)
+    assert np.array_equal(blocks.prefill_index, whole.prefill_index)
+    assert np.array_equal(blocks.decode_index, whole.decode_index)
+    assert blocks.values.tobytes() == whole.values.tobytes()
+
+
+def test_every_design_is_priced_once(space_of: SpaceOf, part_of: PartOf, context_of: ContextOf) -> None:
+    space = part_of(space_of("llama-3.2-1b", "u280"), (20, 10, 20, 6), (300, 6), 1)
+    front = run(space, ("ttft_s", "tpot_s"), context_of(space, 512, 64))
+    for stage in (front.prefill, front.decode):
+        record = stage.record()
+        assert stage.priced == stage.space.size == record.legal_designs
+        assert record.legal_designs > record.feasible_designs > record.non_dominated_designs > 0
+
+
+# --- explore() around it
+
+
+def request(**changes: object) -> ExplorationRequest:
+    given: dict[str, object] = {
+        "model": load_model("smollm2-135m"),
+        "device": load_device("u280"),
+        "workload": Workload(prompt_tokens=300, output_tokens=100),
+        **changes,
+    }
+    return ExplorationRequest.model_validate(given)
+
+
+@pytest.fixture
+def small(space_of: SpaceOf, part_of: PartOf, monkeypatch: pytest.MonkeyPatch) -> DesignSpace:
+    """`explore` on a part of the space."""
+    part = part_of(space_of("smollm2-135m", "u280"), (12, 6, 12, 4), (60, 5), 9)
+    monkeypatch.setattr(explore_module, "design_space", lambda *_: part)
+    return part
+
+
+def test_result_of_explore(small: DesignSpace) -> None:
+    wanted = request()
+    result = explore(wanted)
+    assert result.request == wanted
+    assert result.record.exact
+    assert result.record.space_size == small.size
+    assert result.record.hypervolume_ratio == 1.0
+    ttft = [entry.metrics["ttft_s"] for entry in result.front]
+    assert ttft == sorted(ttft)  # type: ignore[type-var]
+    assert len({entry.design.canonical_key() for entry in result.front}) == len(result.front)
+    front = [[entry.metrics[name] for name in wanted.objectives] for entry in result.front]
+    assert np.allclose(result.record.ideal_point, np.min(front, axis=0))  # type: ignore[arg-type]
+    assert np.allclose(result.record.reference_point, np.max(front, axis=0))  # type: ignore[arg-type]
+    # The document of a front entry, priced as a user would, gives the metrics beside it.
+    for entry in result.front[:: max(1, len(result.front) // 5)]:
+        report = evaluate_point(entry.design, wanted.model, wanted.device, wanted.workload)
+        assert report.metrics == entry.metrics
+        assert report.violations == ()
+
+
+def test_explore_is_deterministic(small: DesignSpace) -> None:
+    first, second = explore(request()), explore(request(seed=99))
+    assert first.front == second.front
+    assert first.record.hypervolume == second.record.hypervolume
+
+
+def test_reference_point_in_natural_units_of_maximised_objectives(small: DesignSpace) -> None:
+    """The worst of a maximised objective is its smallest value, as it is and not negated or inverted."""
+    wanted = request(objectives=("decode_tokens_per_s", "max_utilization"))
+    result = explore(wanted)
+    rates = [entry.metrics["decode_tokens_per_s"] for entry in result.front]
+    assert result.record.reference_point[0] == pytest.approx(min(rates))  # type: ignore[type-var]
+    assert result.record.ideal_point[0] == pytest.approx(max(rates))  # type: ignore[type-var]
+
+
+def test_single_point_front_has_no_ratio(small: DesignSpace) -> None:
+    result = explore(request(objectives=("prefill_dsp",)))
+    assert len(result.front) == 1
+    assert result.record.hypervolume == 0.0
+
+
+def test_card_on_which_nothing_fits() -> None:
+    """Llama-3.1-8B on the U280: legal designs, none of which its channels hold. Typed, with the stage that fails."""
+    with pytest.raises(InfeasibleError) as caught:
+        explore(request(model=load_model("llama-3.1-8b"), workload=Workload(prompt_tokens=128, output_tokens=128)))
+    text = str(caught.value)
+    for word in ("prefill", "llama-3.1-8b", "u280", "larger card"):
+        assert word in text
+    assert caught.value.exit_code == 3
+
+
+def test_context_that_fits_no_card(space_of: SpaceOf, part_of: PartOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = part_of(space_of("llama-3.2-1b", "u280"), (12, 6, 12, 4), (60, 5), 9)
+    monkeypatch.setattr(explore_module, "design_space", lambda *_: part)
+    with pytest.raises(InfeasibleError):
+        explore(
+            request(model=load_model("llama-3.2-1b"), workload=Workload(prompt_tokens=100_000, output_tokens=31_000))
+        )
+
+
+def test_stop(small: DesignSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_module, "BLOCK_DESIGNS", 50)
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 3
+
+    with pytest.raises(SearchStopped):
+        explore(request(), should_stop=should_stop)
+    assert asked == 4
+    for method in ("nsga2", "random"):
+        with pytest.raises(SearchStopped):
+            explore(request(method=method, budget=500), should_stop=lambda: True)
+
+
+@pytest.mark.parametrize("method", ["exact", "random", "nsga2"])
+def test_progress_is_monotone(small: DesignSpace, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(exact_module, "BLOCK_DESIGNS", 200)
+    monkeypatch.setattr("dse.progress.MIN_INTERVAL_S", 0.0)
+    seen: list[ExplorationProgress] = []
+    result = explore(request(method=method, budget=300), on_progress=seen.append)
+    assert len(seen) > 2
+    evaluations = [report.evaluations for report in seen]
+    assert evaluations == sorted(evaluations)
+    total = small.prefill.size + small.decode.size if method == "exact" else 300
+    assert {report.total for report in seen} == {total}
+    assert evaluations[-1] == total == result.record.evaluations
+    assert all(0 <= (report.feasible_fraction or 0) <= 1 for report in seen)
+    assert all(report.eta_s is not None and report.eta_s >= 0 for report in seen)
+    assert all(len(row) == 4 for report in seen for row in report.front)
+    last = seen[-1]
+    assert last.phase == "done"
+    assert last.eta_s == 0
+    assert last.hypervolume == result.record.hypervolume
+    assert len(last.front) == len(result.front)
+    if method == "exact":
+        phases = [report.phase for report in seen]
+        assert phases == sorted(phases, key=("decode", "prefill", "done").index)
+
+
+def test_progress_is_thinned_in_time_and_points(small: DesignSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_module, "BLOCK_DESIGNS", 20)
+    monkeypatch.setattr("dse.progress.MIN_INTERVAL_S", 3600.0)
+    monkeypatch.setattr("dse.progress.MAX_FRONT_POINTS", 3)
+    seen: list[ExplorationProgress] = []
+    result = explore(request(), on_progress=seen.append)
+    assert [report.phase for report in seen] == ["done"]
+    assert len(result.front) > 3 >= len(seen[0].front) > 0
+
+
+def test_progress_does_not_change_the_result(small: DesignSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = explore(request())
+    monkeypatch.setattr("dse.progress.MIN_INTERVAL_S", 0.0)
+    monkeypatch.setattr(exact_module, "BLOCK_DESIGNS", 100)
+    assert explore(request(), on_progress=lambda _: None).front == quiet.front

@@ -1,0 +1,66 @@
+"""`flexdse synthesize`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from typer.testing import CliRunner
+
+from flexdse.commands.synthesize import synthesize
+from hls_gen.toolchain.vitis.errors import SynthesisStepError
+from spec.errors import InputError, ToolNotFoundError, UnknownNameError
+
+if TYPE_CHECKING:
+    from tests.vitis.conftest import StandIn
+
+app = typer.Typer()
+app.command()(synthesize)
+
+
+def test_without_vitis(no_vitis: None, project: Path) -> None:
+    for backend in ("auto", "vitis"):
+        result = CliRunner().invoke(app, [str(project), "--backend", backend])
+        assert isinstance(result.exception, ToolNotFoundError)
+        assert result.exception.exit_code == 1
+        assert result.exception.hint
+
+
+def test_open_backend_is_refused_by_name(project: Path) -> None:
+    result = CliRunner().invoke(app, [str(project), "--backend", "open"])
+    assert isinstance(result.exception, InputError)
+    assert "the open backend is not built yet" in result.exception.message
+
+
+def test_unknown_backend(project: Path) -> None:
+    result = CliRunner().invoke(app, [str(project), "--backend", "vitus"])
+    assert isinstance(result.exception, UnknownNameError)
+    assert "vitis" in str(result.exception.hint)
+
+
+def test_json(tools: StandIn, project: Path) -> None:
+    result = CliRunner().invoke(app, [str(project), "--steps", "csynth, cosim", "--json", "--clock-mhz", "250"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert list(document)[:4] == ["schema", "flexdse_version", "model_version", "timing_table_version"]
+    assert (document["backend"], document["passed"]) == ("vitis", True)
+    assert [step["step"] for step in document["steps"]] == ["csynth", "cosim"]
+    assert document["steps"][0]["kernels"][0]["reports"][0]["resources"]["dsp"] == 256
+    assert "Estimated Fmax" in result.stderr  # the live log
+
+
+def test_text(old_tools: StandIn, project: Path) -> None:
+    CliRunner().invoke(app, [str(project), "--steps", "csynth"])
+    result = CliRunner().invoke(app, [str(project), "--steps", "csynth"])
+    assert result.exit_code == 0, result.output
+    assert "succeeded (before)" in result.stdout
+    assert "41,000" in result.stdout
+
+
+def test_a_failed_step(old_tools: StandIn, project: Path) -> None:
+    old_tools.modes(csynth="license")
+    result = CliRunner().invoke(app, [str(project), "--steps", "csynth"])
+    assert isinstance(result.exception, SynthesisStepError)
+    assert result.exception.code == "synthesis_license"
