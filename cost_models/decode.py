@@ -34,16 +34,7 @@ from spec.workload import Workload
 SCALE_BYTES = 8
 HIDDEN_BYTES = 4
 
-# The vocabulary is padded with zero rows to a multiple of the widest engine of the family: FlexLLM pads 128,256 rows
-# to 131,072 (VOCAB_SIZE_PAD).
-VOCAB_PAD_CHANNELS = 4096
-
 _SOURCE = "FlexLLM @09a6534 {}, loop bounds"
-
-
-def padded_vocab(model: ModelConfig) -> int:
-    """Rows of lm_head as stored and computed."""
-    return int(ceil_div(model.vocab_size, VOCAB_PAD_CHANNELS)) * VOCAB_PAD_CHANNELS
 
 
 def evaluate_decode(
@@ -71,7 +62,7 @@ def evaluate_decode(
     scales = lanes + w
     kv_proj, q_proj, o_proj = gemv(d, 2 * kv, scales), gemv(d, q, scales), gemv(q, d, scales)
     gate_up, down = 2 * gemv(d, ff, scales), gemv(ff, d, scales)
-    head = gemv(d, padded_vocab(model), np.maximum(scales, insert))
+    head = gemv(d, model.padded_vocab_size, np.maximum(scales, insert))
     first_attention, attention = _attention(batch, model, workload, timing)
     hadamard = serial_hadamard_cycles(ff, tb, restart)
     vector = _vector_cycles(batch, model, timing)
@@ -183,7 +174,7 @@ def decode_traffic_bytes(
     key_beats = heads * mean_key_tiles(workload, batch.key_parallelism) * model.head_dim
     value_beats = heads * (model.head_dim // batch.value_parallelism) * mean_context
     written = model.kv_dim * scheme.kv_bits / 8
-    channels = layers * (2 * model.kv_dim + model.q_dim + d + 2 * model.ffn_dim + d) + padded_vocab(model)
+    channels = layers * (2 * model.kv_dim + model.q_dim + d + 2 * model.ffn_dim + d) + model.padded_vocab_size
     ones = np.ones(len(batch))
     return {
         "weights": stored_weight_bytes(batch, model),
@@ -207,5 +198,5 @@ def stored_weight_bytes(batch: DecodeBatch, model: ModelConfig) -> FloatArray:
         + 2 * ceil_div(ff, lanes) * d
         + ceil_div(d, lanes) * ff
     )
-    head_beats = ceil_div(padded_vocab(model), lanes) * d
+    head_beats = ceil_div(model.padded_vocab_size, lanes) * d
     return (model.n_layers * layer_beats + head_beats) * port_bytes(batch, "weights")

@@ -13,6 +13,10 @@ from spec.strict import Document, StrictModel, validate
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 RopeScaling = Literal["none", "llama3", "linear"]
 
+# The vocabulary is padded with zero rows to a multiple of the widest engine of the family: FlexLLM pads 128,256 rows
+# to 131,072 (VOCAB_SIZE_PAD).
+VOCAB_PAD_CHANNELS = 4096
+
 
 class ModelConfig(StrictModel):
     """Shapes and options of a decoder-only model with grouped-query attention, RMSNorm, RoPE and SwiGLU."""
@@ -83,6 +87,11 @@ class ModelConfig(StrictModel):
     def lm_head_weights(self) -> int:
         """Weights of the vocabulary projection."""
         return self.hidden_dim * self.vocab_size
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of lm_head as stored and computed, the surplus ones zero."""
+        return -(-self.vocab_size // VOCAB_PAD_CHANNELS) * VOCAB_PAD_CHANNELS
 
     @property
     def parameters(self) -> int:

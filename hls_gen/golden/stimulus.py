@@ -65,7 +65,15 @@ def _all_at_the_top(rng: np.random.Generator, d_in: int) -> Fp32:
     return token
 
 
-_CORNERS = (_constant, _all_at_the_top, _zeros, _extremes, _subnormals, _one_sided)
+def _ties(rng: np.random.Generator, d_in: int) -> Fp32:
+    """A range of 15 steps of a power of two, and values half-way between steps: only the rounding rule decides."""
+    steps = rng.integers(0, 15, d_in).astype(np.float32) + np.float32(0.5)
+    low, high = rng.choice(d_in, 2, replace=False)
+    steps[low], steps[high] = 0, 15
+    return ((steps - np.float32(7)) * np.float32(2.0 ** int(rng.integers(-3, 4)))).astype(np.float32)
+
+
+_CORNERS = (_constant, _all_at_the_top, _zeros, _extremes, _subnormals, _one_sided, _ties)
 
 
 def activations(rng: np.random.Generator, tokens: int, d_in: int, first_corner: int = 0) -> Fp32:

@@ -30,7 +30,7 @@ def _layers(model: ModelConfig) -> Iterator[tuple[str, str, int]]:
     yield "gate_proj", "hidden_dim", model.ffn_dim
     yield "up_proj", "hidden_dim", model.ffn_dim
     yield "down_proj", "ffn_dim", model.hidden_dim
-    yield "lm_head", "hidden_dim", model.vocab_size
+    yield "lm_head", "hidden_dim", model.padded_vocab_size
 
 
 def _linears(decode: DecodeDesign, model: ModelConfig, restart: int) -> tuple[LinearPlan, ...]:

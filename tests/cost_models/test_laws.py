@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from cost_models import evaluate as evaluate_module
 from cost_models.arrays import ceil_div
-from cost_models.decode import padded_vocab
 from cost_models.evaluate import (
     Context,
     StageSummary,
@@ -317,7 +316,7 @@ def test_ceil_effects_of_the_linear_laws() -> None:
     one = np.ones(4)
     assert systolic_cycles(64, 96, np.array([48, 47, 95, 96]), one, 0.0).tolist() == [192, 256, 192, 128]
     assert gemv_cycles(64, 96, np.array([96, 97, 200, 95]), one, 0.0).tolist() == [64, 64, 64, 128]
-    assert padded_vocab(LLAMA) == 131_072
+    assert LLAMA.padded_vocab_size == 131_072
 
 
 @given(st.integers(0, 2**45), st.integers(1, 2**20))

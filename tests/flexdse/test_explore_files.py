@@ -100,17 +100,17 @@ def test_printed_document_is_what_is_written(explore_tiny: Run, tmp_path: Path) 
     assert shown == json.loads((tmp_path / "out" / "exploration.json").read_text())
 
 
-def test_empty_folder_and_link_are_taken(explore_tiny: Run, tmp_path: Path) -> None:
+def test_empty_folder_and_link_are_taken(found: Exploration, tmp_path: Path) -> None:
     (tmp_path / "disk" / "empty").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "disk" / "empty")
-    assert explore_tiny(*RANDOM, "--out", tmp_path / "link").code == 0
+    found.save(tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in (tmp_path / "disk" / "empty").iterdir()) == NAMES
 
 
-def test_home_is_known(explore_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_is_known(found: Exploration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert explore_tiny(*RANDOM, "--out", "~/results").code == 0
+    found.save("~/results")
     assert (tmp_path / "results" / "front.json").is_file()
 
 

@@ -336,5 +336,5 @@ def test_flexllm_pair_is_bit_exact(tmp_path: Path) -> None:
         tmp_path / "flexllm",
     )
     report = run_csim(project)
-    assert report.summary_line() == "csim: PASS (bit-exact, 61184 values)"
+    assert report.summary_line() == "csim: PASS (bit-exact, 63488 values)"
     assert {(m.stage, m.module, m.linear) for m in report.modules} == LINEARS

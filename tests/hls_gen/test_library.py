@@ -21,7 +21,7 @@ PROTOCOL_EXIT_CODE = 87
 # Directives that the library may use; g++ ignores all of them, so only this list knows a typing error.
 KNOWN_DIRECTIVES = {
     "aggregate",
-    "array_partition", "bind_storage", "dataflow", "inline", "interface", "loop_flatten", "loop_tripcount", "pipeline",
+    "array_partition", "bind_op", "bind_storage", "dataflow", "inline", "interface", "loop_flatten", "loop_tripcount", "pipeline",
     "unroll",
 }  # fmt: skip
 

@@ -90,7 +90,8 @@ def test_ports_cut_groups_in_the_tiny_design(
     assert (len(decode.weight_ports), decode.units_per_port, decode.unit_lanes, decode.unit_groups) == (3, 2, 16, 2)
     assert [unit.group_offset for unit in decode.units] == [0, 16, 8, 0, 16, 8]
     assert [unit.split for unit in decode.units] == [0, 0, 0, 1, 1, 1]
-    assert decode.linears[-1].d_out == 1004  # 1001 rounded up to the four groups
+    # 1001 rows of vocabulary, padded as the cost model pads them; 4096 is a multiple of the four groups.
+    assert decode.linears[-1].d_out == tiny_model.padded_vocab_size == 4096
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,11 @@ void dequantize_vector(fifo<lanes<ap_int<ACC>, groups_of_unit<W, LANES>()>, DEPT
 
   constexpr int kBeats = TB / PAIRS;  // cycles of a row
   const int rows = d_out / TB;
+  // Both are reached by a variable index in the pipelined loop: as registers, not as memories with two ports.
   lanes<ap_int<ACC>, TB> sum;
+#pragma HLS array_partition variable=sum.lane complete
   lanes<float, TB> y;
+#pragma HLS array_partition variable=y.lane complete
 
 Token:
   for (int token = 0; token < tokens; ++token) {

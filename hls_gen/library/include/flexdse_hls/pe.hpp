@@ -72,6 +72,7 @@ struct pe_row {
     for (int i = 0; i < LANES / 2; ++i) {
 #pragma HLS unroll
       const typename pe::sum_pair product = pe::product(weights[i], activation);
+#pragma HLS bind_op variable=product op=mul impl=dsp
       sums[i] = first ? product : typename pe::sum_pair(sums[i] + product);
     }
   }
