@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -22,10 +22,9 @@ from flexdse.commands import (
     synthesize,
 )
 from flexdse.console import note, report_error
+from flexdse.stopping import EXIT_INTERRUPTED, EXIT_TERMINATED, Terminated, stoppable
 from flexdse.usage import report_usage, system_error
 from spec.errors import FlexDSEError
-
-EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # as a shell counts them
 
 app = typer.Typer(
     name="flexdse",
@@ -71,14 +70,25 @@ app.command()(doctor.doctor)
 
 def main() -> None:
     """Entry point of `flexdse`."""
-    before = signal.signal(signal.SIGTERM, _unwind)
-    try:
-        code = _run(as_json="--json" in sys.argv[1:])
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with stoppable():
+        as_json = "--json" in sys.argv[1:]
+        code = _with_output_written(_run(as_json=as_json), as_json=as_json)
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
         note("stopped")
     sys.exit(code)
+
+
+def _with_output_written(code: int, *, as_json: bool) -> int:
+    """`code`, or a failure where what is still buffered for stdout cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try once more at its end, fail again and replace our exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == 0:
+            report_error(system_error(error), as_json=as_json)
+            return FlexDSEError.exit_code
+    return code
 
 
 def _run(*, as_json: bool) -> int:
@@ -89,21 +99,13 @@ def _run(*, as_json: bool) -> int:
     except FlexDSEError as error:
         report_error(error, as_json=as_json)
         return error.exit_code
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except _Terminated:
+    except Terminated:
         return EXIT_TERMINATED
     except OSError as error:
         report_error(system_error(error), as_json=as_json)
         return FlexDSEError.exit_code
-
-
-class _Terminated(BaseException):
-    """SIGTERM. As at Ctrl-C whoever is at work cleans up: no half-written folder, no compiler left running."""
-
-
-def _unwind(*_: object) -> NoReturn:
-    raise _Terminated
 
 
 if __name__ == "__main__":

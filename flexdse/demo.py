@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flexdse.console import emit, note, report_error, table
+from flexdse.stopping import EXIT_INTERRUPTED, Terminated, stoppable
 from flexdse.usage import system_error
 from spec.errors import FlexDSEError
 
@@ -24,13 +24,12 @@ WAIT_S = 600.0
 def main() -> int:
     """Run the demo; the exit code of the process."""
     once = os.environ.get("DEMO_ONCE", "") not in ("", "0")
-    # As under a shell's Ctrl-C: unwind, so that the service and its files are cleaned up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(once)
-    except KeyboardInterrupt:
+        with stoppable():
+            return run(once)
+    except (KeyboardInterrupt, Terminated):
         note("\nstopped")
-        return 0 if not once else 130
+        return 0 if not once else EXIT_INTERRUPTED
     except FlexDSEError as error:
         report_error(error, as_json=False)
         return error.exit_code

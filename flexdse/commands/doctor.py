@@ -69,10 +69,10 @@ def checks() -> list[Check]:
         Check("Chromium", _version("chromium", "--version"), "browser tests of the dashboard",
               "install the Debian package chromium"),
         Check("Vitis HLS <= 2023.2", shutil.which("vitis_hls"),
-              "synthesis of generated projects with their vitis_hls Tcl script (run by hand so far)",
+              "flexdse synthesize DIR --backend vitis (the Tcl flow)",
               "install AMD Vitis and source its settings64.sh"),
         Check("Vitis >= 2024.1", shutil.which("vitis-run"),
-              "synthesis of generated projects with their hls_config.cfg (run by hand so far)",
+              "flexdse synthesize DIR --backend vitis (the unified flow)",
               "install AMD Vitis and source its settings64.sh"),
         Check("PyTorch", _package("torch"), "model quality (not built yet)", "pip install 'flexdse[torch]'"),
     ]  # fmt: skip
