@@ -18,11 +18,16 @@ from db.job_state import JobState
 Wait = Callable[..., None]
 
 
-def alive(pid: int) -> bool:
+def process_state(pid: int) -> str:
+    """One letter, as the kernel says it; empty if there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return ""
+
+
+def alive(pid: int) -> bool:
+    return process_state(pid) not in ("", "Z")
 
 
 def test_killed_job_runs_again(bench: Any, wait_until: Wait) -> None:
@@ -53,7 +58,11 @@ def test_worker_that_sleeps_past_its_lease_cannot_finish_twice(bench: Any, wait_
     job_id = bench.submit(1.5)
     first = bench.start_worker()
     wait_until(lambda: bench.journal_lines("start"))
-    first.send_signal(signal.SIGSTOP)  # its job goes on, and has a result to tell when the worker wakes up
+    # Stopped in the middle of a transaction it would hold the lock of the file for as long as it sleeps, and nobody
+    # could work: while the lock is ours, it is not. Its job goes on, and has a result to tell when the worker wakes up.
+    with bench.database.write():
+        first.send_signal(signal.SIGSTOP)
+        wait_until(lambda: process_state(first.pid) == "T")
     bench.start_worker()
     wait_until(lambda: bench.job(job_id).state is JobState.SUCCEEDED)
     ended = bench.job(job_id)
