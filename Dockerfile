@@ -28,9 +28,11 @@ RUN apt-get update \
 COPY --from=build /opt/flexdse /opt/flexdse
 ENV PATH=/opt/flexdse/bin:$PATH FLEXDSE_HOME=/var/lib/flexdse/data PYTHONUNBUFFERED=1
 USER flexdse
-RUN mkdir -p /var/lib/flexdse/data
+# Both owned by the user, so that a volume mounted there is too.
+RUN mkdir -p /var/lib/flexdse/data /var/lib/flexdse/artifacts
 WORKDIR /var/lib/flexdse
 VOLUME /var/lib/flexdse/data
+EXPOSE 8000
 ENTRYPOINT ["flexdse"]
-# Only loopback is served until there is authentication: docker run --network host
-CMD ["serve", "--port", "8000"]
+# Asks for the token that it prints, or for a key of `flexdse keys issue`.
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]

@@ -3,7 +3,7 @@
 .ONESHELL:
 .NOTPARALLEL:
 .SHELLFLAGS := -euc
-.PHONY: help setup demo screenshots test test-slow lint style types imports dashboard clean lock FORCE
+.PHONY: help setup demo chaos screenshots test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text lint style types imports dashboard clean lock FORCE
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2# processes of the test run
@@ -70,12 +70,30 @@ demo: setup dashboard ## explore a design end to end and show the dashboard (DEM
 	@exec $(PYTHON) -m flexdse.demo
 
 test: setup dashboard ## the test suite without what takes minutes
-	@exec $(PYTHON) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@exec $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-slow: setup dashboard ## the tests that take minutes
-	@exec $(PYTHON) -m pytest -n $(WORKERS) -m slow $(PYTEST_ARGS)
+	@exec $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal -m slow $(PYTEST_ARGS)
 
 lint: style types imports ## style, types and the direction of imports
+
+test-quality: setup ## the tests that need PyTorch, an extra that the lock leaves out
+	@exec $(PYTHON) -m pytest -n0 -m needs_torch tests/quantize $(PYTEST_ARGS)
+
+# Where the quantized checkpoints go: far too large for git, and made again in minutes.
+QUANTIZED ?= build/quantized
+
+quantized-smollm2: setup ## SmolLM2-135M as W4A8KV8 and W8A8KV8 checkpoints for generated designs, in build/quantized
+	@for scheme in w4a8kv8 w8a8kv8; do
+	    out="$(QUANTIZED)/smollm2-135m-$$scheme"
+	    [ -f "$$out/quantized.safetensors" ] || $(PYTHON) -m flexdse.cli quantize --model smollm2-135m --scheme $$scheme \
+	        --cache build/quality --out "$$out"
+	done
+
+quantized-smollm2-rtn: setup ## the W8A8KV8 checkpoint by rounding to nearest: a minute instead of several
+	@out="$(QUANTIZED)/smollm2-135m-w8a8kv8-rtn"
+	[ -f "$$out/quantized.safetensors" ] || exec $(PYTHON) -m flexdse.cli quantize --model smollm2-135m --scheme w8a8kv8 \
+	    --rounding rtn --calibration-windows 2 --cache build/quality --out "$$out"
 
 style: setup
 	@$(PYTHON) -m ruff check .
@@ -87,11 +105,23 @@ types: setup
 imports: setup
 	@exec $(PYTHON) -c 'from importlinter.cli import lint_imports_command as main; main()' --no-logo
 
+csim-sweep: setup ## 50 random designs through generation, lint and C simulation, written to build/bench/csim_sweep.json
+	@exec $(PYTHON) -m benchmarks.csim_sweep
+
+smollm2-text: quantized-smollm2 ## SmolLM2-135M through the generated C++, every value checked, build/bench/smollm2_text.json
+	@exec $(PYTHON) -m benchmarks.smollm2_text --checkpoints $(QUANTIZED)
+
 bench-models: ## speed and accuracy of the cost models, written to build/bench/models.json
 bench-%: setup FORCE
 	@mkdir -p build/bench
 	rm -f "build/bench/$*.json"
-	exec $(PYTHON) -m benchmarks.$*
+	exec $(PYTHON) -m benchmarks.$(subst -,_,$*)
+
+fuzz-api: bench-fuzz_api ## schemathesis over a running service, 2,000 cases, written to build/bench/fuzz_api.json
+
+chaos: setup ## jobs, workers, broker and databases killed at random, written to build/bench/chaos.json
+	@rm -f build/bench/chaos.json
+	exec $(PYTHON) -m benchmarks.chaos
 
 dashboard: setup ## build dashboard/dist where its sources changed
 	@[ -f dashboard/package.json ] || exit 0

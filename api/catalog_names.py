@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from api.uploads import uploaded, uploaded_names
 from spec import catalog
 from spec.design_point import DesignPoint
 from spec.device import Device
@@ -16,29 +18,43 @@ from spec.strict import Document
 CatalogName = Annotated[str, Field(max_length=200, description="a name of the catalog")]
 HuggingFaceConfig = Annotated[dict[str, Any], Field(description="the config.json of a Hugging Face checkpoint")]
 
-_UPLOADED_MODEL_NAME = "uploaded-model"
+UPLOADED_MODEL_NAME = "uploaded-model"
 
 
-def known(kind: catalog.Kind, what: str, name: str) -> str:
+def known(kind: catalog.Kind, what: str, name: str, own: Sequence[str] = ()) -> str:
     """`name` if the catalog has it.
 
     Raises:
-        UnknownNameError: with the nearest names.
+        UnknownNameError: with the nearest names, those in `own` among them.
     """
     if name not in catalog.names(kind):
-        raise UnknownNameError(what, name, catalog.names(kind), hint=f"GET /api/v1/{kind} lists them.")
+        raise UnknownNameError(what, name, [*catalog.names(kind), *own], hint=f"GET /api/v1/{kind} lists them.")
     return name
 
 
+def find_device(name: str) -> Device:
+    """The device of that name, of the sender's uploads or of the catalog."""
+    if (document := uploaded("device", name)) is not None:
+        return Device.model_validate(document)
+    return catalog.load_device(known("devices", "device", name, uploaded_names("device")))
+
+
+def find_model(name: str) -> ModelConfig:
+    """The model of that name, of the sender's uploads or of the catalog."""
+    if (document := uploaded("model", name)) is not None:
+        return ModelConfig.model_validate(document)
+    return catalog.load_model(known("models", "model", name, uploaded_names("model")))
+
+
 def _device(value: Any) -> Any:
-    return catalog.load_device(known("devices", "device", value)) if isinstance(value, str) else value
+    return find_device(value) if isinstance(value, str) else value
 
 
 def _model(value: Any) -> Any:
     if isinstance(value, str):
-        return catalog.load_model(known("models", "model", value))
+        return find_model(value)
     if isinstance(value, dict) and "hidden_size" in value:  # the key that only a config.json has
-        return from_hugging_face(Document(value), _UPLOADED_MODEL_NAME)
+        return from_hugging_face(Document(value), UPLOADED_MODEL_NAME)
     return value
 
 

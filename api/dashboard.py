@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from fastapi.responses import HTMLResponse
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import problem_response
+from api.access.authenticator import Authenticator
+from api.errors import problem_headers, problem_response
 from api.problems import MethodNotAllowedError, NotFoundError
 from db.bundled import bundled
+from spec.errors import FlexDSEError
 
 # No inline script, nothing from elsewhere. Style attributes stay possible: charts place their labels with them.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -38,7 +42,8 @@ _NOT_BUILT = """<!doctype html>
 </body></html>
 """
 
-_API_PATHS = ("/api/", "/healthz", "/readyz")
+_API_PATHS = ("/api/", "/healthz", "/readyz", "/metrics", "/docs")
+_TOKEN_PARAMETER = "token"
 
 
 class Dashboard:
@@ -52,9 +57,32 @@ class Dashboard:
         if scope["type"] != "http" or scope["path"].startswith(_API_PATHS) or scope["path"] == "/api":
             await self._app(scope, receive, send)
             return
-        response = self._response(scope)
+        response = await self._signed_in(scope) or self._response(scope)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         await response(scope, receive, send)
+
+    async def _signed_in(self, scope: Scope) -> Response | None:
+        """The answer to an address with a token: the same without it, and the cookie that stands for it from now on.
+
+        So the token does not stay in the address bar, in the history or in a log.
+        """
+        request = HTTPConnection(scope)
+        credential = request.query_params.get(_TOKEN_PARAMETER)
+        if credential is None or scope["method"] != "GET":
+            return None
+        authenticator: Authenticator = scope["flexdse.authenticator"]
+        remote = request.client.host if request.client is not None else "unknown"
+        try:
+            principal = await authenticator.by_credential(scope["app"].state.database, credential, remote)
+        except FlexDSEError as error:
+            return problem_response(error.to_problem(), problem_headers(error))
+        rest = [(name, value) for name, value in request.query_params.multi_items() if name != _TOKEN_PARAMETER]
+        path = "/" + quote(scope["path"].lstrip("/"))  # one slash: two would name another host
+        target = f"{path}?{urlencode(rest)}" if rest else path
+        cookie = authenticator.cookie(request, principal, credential)
+        return Response(
+            status_code=303, headers={"Location": target, "Set-Cookie": cookie, "Cache-Control": "no-store"}
+        )
 
     def _response(self, scope: Scope) -> Response:
         path: str = scope["path"]
@@ -73,7 +101,7 @@ class Dashboard:
         found = _file_in(directory, path)
         if found is not None and found.name != "index.html":
             return FileResponse(found, headers={"Cache-Control": _cache_control(path)})
-        wants_page = "text/html" in Headers(scope=scope).get("accept", "text/html") and "." not in Path(path).name
+        wants_page = "." not in Path(path).name and _takes_html(Headers(scope=scope).get("accept"))
         if found is not None or wants_page:
             return FileResponse(directory / "index.html", headers={"Cache-Control": "no-cache"})
         return _nothing_at(path)
@@ -88,6 +116,11 @@ def _file_in(directory: Path, path: str) -> Path | None:
     if candidate == root:
         return root / "index.html"
     return candidate if candidate.is_relative_to(root) and candidate.is_file() else None
+
+
+def _takes_html(accept: str | None) -> bool:
+    """Browsers ask for HTML by name, curl takes anything; a script that asks for JSON wants no page."""
+    return accept is None or any(range_ in accept for range_ in ("text/html", "text/*", "*/*"))
 
 
 def _cache_control(path: str) -> str:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from api.problems import PROBLEM_MEDIA_TYPE, MethodNotAllowedError, NotFoundError
+from api.problems import (
+    PROBLEM_MEDIA_TYPE,
+    MethodNotAllowedError,
+    NotFoundError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
 from api.strict_route import ProblemException
 from spec.errors import FlexDSEError, InputError, InputErrors, echo
 from spec.strict import dotted
 
 logger = logging.getLogger("flexdse.api")
+
+# A dotted path as `spec.strict.dotted` writes it.
+_FIELD_PATH = re.compile(r"[^.\[\]\s]+(\.[^.\[\]\s]+|\[\d+\])*")
 
 _PLACES = ("body", "query", "path", "header", "cookie")
 
@@ -27,16 +38,41 @@ def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = N
     return JSONResponse(problem, status_code=problem["status"], headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
+def with_pointers(problem: dict[str, Any]) -> dict[str, Any]:
+    """`problem` with a JSON pointer beside each dotted path of a field."""
+    for error in problem.get("errors", ()):
+        if "field" in error and (pointer := json_pointer(error["field"])) is not None:
+            error["pointer"] = pointer
+    return problem
+
+
+def json_pointer(field: str) -> str | None:
+    """`memory_map.ports[3].width_bits` as `/memory_map/ports/3/width_bits`; None for what is no such path."""
+    if not _FIELD_PATH.fullmatch(field):
+        return None
+    parts = re.findall(r"[^.\[\]]+", field)
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 def problem_body(error: FlexDSEError) -> bytes:
     """The problem document of `error` for those who answer below FastAPI."""
     return json.dumps(error.to_problem()).encode()
+
+
+def problem_headers(error: FlexDSEError) -> dict[str, str]:
+    """The headers that go with it."""
+    if isinstance(error, UnauthorizedError):
+        return {"WWW-Authenticate": 'Bearer realm="flexdse"'}
+    if isinstance(error, TooManyRequestsError):
+        return {"Retry-After": str(error.retry_after_s)}
+    return {}
 
 
 async def _on_flexdse_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, FlexDSEError)
     if error.http_status >= 500:
         logger.error("%s", error)
-    return problem_response(error.to_problem())
+    return problem_response(error.to_problem(), problem_headers(error))
 
 
 def _allowed_methods(app: FastAPI, path: str) -> list[str]:
@@ -50,8 +86,8 @@ def _allowed_methods(app: FastAPI, path: str) -> list[str]:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if isinstance(error, ProblemException):
-        return problem_response(error.error.to_problem())
+    if isinstance(error, ProblemException):  # raised while a body was read: fields are places in that body
+        return problem_response(with_pointers(error.error.to_problem()))
     if error.status_code == 404:
         missing = NotFoundError(
             "there is nothing at this path",
@@ -62,7 +98,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         )
         return problem_response(missing.to_problem())
     if error.status_code == 405:
-        allowed = ", ".join(_allowed_methods(request.app, request.url.path))
+        # In a thread: the document that knows them takes seconds to make, once.
+        allowed = ", ".join(await run_in_threadpool(_allowed_methods, request.app, request.url.path))
         refused = MethodNotAllowedError(
             f"{request.method} is not possible here",
             field="method",

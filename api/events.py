@@ -8,24 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
+from api.event_stream import RECONNECT_MS
 from db.session import Database
 from spec.errors import FlexDSEError
 
 logger = logging.getLogger("flexdse.api.events")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamEvent:
     """One server-sent event; `data` is JSON text, the same for every client."""
 
     id: int
     event: str
     data: str
+
+    @cached_property
+    def frame(self) -> bytes:
+        """As it goes over the wire, put together once for all clients. JSON text has no line breaks."""
+        return f"id: {self.id}\nevent: {self.event}\ndata: {self.data}\nretry: {RECONNECT_MS}\n\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +47,31 @@ class Snapshot:
     is_final: bool
 
 
+# What a client that is slow for a moment still gets; one that is slower skips to the newest.
+_KEPT_EVENTS = 128
+_SHARED_S = 0.1
+
+ResultT = TypeVar("ResultT")
+
+
 @dataclass(slots=True)
 class _Watched:
     render: Callable[[], Snapshot | None]
     clients: int = 0
     snapshot: Snapshot | None = None
+    recent: deque[StreamEvent] = field(default_factory=lambda: deque(maxlen=_KEPT_EVENTS))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def show(self, snapshot: Snapshot | None) -> None:
+        newest = self.recent[-1].id if self.recent else 0
         self.snapshot = snapshot
+        if snapshot is not None:
+            self.recent.extend(event for event in snapshot.events if event.id > newest)
         self.wake()
+
+    def newer(self, after: int) -> list[StreamEvent]:
+        """What a client that has everything up to `after` has missed."""
+        return [event for event in self.recent if event.id > after]
 
     def wake(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
@@ -62,6 +87,7 @@ class EventHub:
         self._watched: dict[str, _Watched] = {}
         self._poller: asyncio.Task[None] | None = None
         self._closed = False
+        self._shared: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
 
     async def stream(
         self, job_id: str, after: int, render: Callable[[], Snapshot | None]
@@ -76,21 +102,39 @@ class EventHub:
                 self._poller = asyncio.create_task(self._poll())
             if watched.snapshot is not None and after > watched.snapshot.version:
                 after = 0  # an id of another database
+            missed = [event for event in watched.snapshot.events if event.id > after] if watched.snapshot else []
             while not self._closed:
                 changed, snapshot = watched.changed, watched.snapshot
-                if snapshot is None:
-                    return
-                for event in snapshot.events:
-                    if event.id > after:
-                        after = event.id
-                        yield event
-                if snapshot.is_final:
+                for event in missed:
+                    after = event.id
+                    yield event
+                missed = watched.newer(after)
+                if missed:
+                    continue
+                if snapshot is None or snapshot.is_final:
                     return
                 await changed.wait()
+                missed = watched.newer(after)
         finally:
             watched.clients -= 1
             if watched.clients == 0:
                 self._watched.pop(job_id, None)
+
+    async def shared(self, key: Hashable, load: Callable[[], ResultT]) -> ResultT:
+        """What `load` says, asked at most once in a moment for all who ask with an equal `key`."""
+        now = time.monotonic()
+        known = self._shared.get(key)
+        if known is None or known[0] < now:
+            self._shared = {name: entry for name, entry in self._shared.items() if entry[0] >= now}
+            known = (now + _SHARED_S, asyncio.ensure_future(run_in_threadpool(load)))
+            self._shared[key] = known
+        result: ResultT = await asyncio.shield(known[1])
+        return result
+
+    @property
+    def is_closed(self) -> bool:
+        """The server stops."""
+        return self._closed
 
     def close(self) -> None:
         """Ends every stream, so that open ones do not hold up the end of the server."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from api.media import ARROW_STREAM
 from api.problems import MalformedError
+from api.uploads import uploads_of
 from spec.errors import FlexDSEError, InputError
 from spec.strict import Document, parse_json, validate
 
@@ -39,10 +41,21 @@ def _parse(body: bytes, model: type[BaseModel] | None) -> Any:
     return validate(model, Document(document.data)) if model is not None else document.data
 
 
+ARROW_BODY = "flexdse.arrow"  # where the body lies in the scope of a request that brings an Arrow stream
+
+
 class StrictRequest(Request):
     """A request whose JSON is parsed and validated by `spec.strict`."""
 
     body_model: type[BaseModel] | None = None
+
+    async def body(self) -> bytes:
+        body = await super().body()
+        if not self.headers.get("content-type", "").startswith(ARROW_STREAM):
+            return body
+        # Nothing for the framework to parse: the route that takes tables (no other gets here) reads it itself.
+        self.scope[ARROW_BODY] = body
+        return b""
 
     async def json(self) -> Any:
         body = await self.body()
@@ -54,17 +67,28 @@ class StrictRequest(Request):
             raise ProblemException(error) from error
 
 
+def _body_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a body, which may be left out (`Model | None`)."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
 class StrictRoute(APIRoute):
-    """A route that hands FastAPI an instance of the body's model, already validated."""
+    """A route that hands FastAPI an instance of the body's model, already validated.
+
+    Names of devices and models in that body may be those of the sender's own uploads.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        annotation = self.body_field.field_info.annotation if self.body_field is not None else None
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        model = _body_model(self.body_field.field_info.annotation) if self.body_field is not None else None
 
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             strict.body_model = model
-            return await handle(strict)
+            with uploads_of(request):
+                return await handle(strict)
 
         return handle_strictly

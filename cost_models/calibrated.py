@@ -13,7 +13,7 @@ import numpy as np
 
 from cost_models.arrays import FloatArray
 from cost_models.hmt import PLUGIN_MODULES
-from cost_models.stage_cost import ModuleCycles, StageCost
+from cost_models.stage_cost import StageCost
 from spec.calibration import TIME_METRICS, CalibrationEntry, CalibrationTable
 from spec.cost_report import ErrorBand
 from spec.errors import UnknownNameError
@@ -22,6 +22,14 @@ from spec.workload import STAGES, Stage
 
 # The module of decode whose cycles differ between the first step and the mean of the others (context length).
 _CONTEXT_MODULE = "attention"
+
+# Power times which time an energy is.
+_TIME_OF_ENERGY = {
+    "energy_j": "e2e_latency_s",
+    "energy_j_per_token": "e2e_latency_s",
+    "prefill_energy_j_per_token": "prefill_latency_s",
+    "decode_energy_j_per_token": "tpot_s",
+}
 
 _WIDER = "calibrated: the wider of the bands of its parts"
 
@@ -75,22 +83,23 @@ def _with_time(cost: StageCost, table: CalibrationTable, factors: dict[str, floa
     first = cycles
     if cost.stage == "decode":
         first = total + (cost.first_cycles - _sum(before)) * factors.get(_CONTEXT_MODULE, 1.0) * scale
-    return replace(cost, modules=modules, cycles=cycles, first_cycles=first)
+    return replace(cost, detail=lambda: modules, cycles=cycles, first_cycles=first)
 
 
 def _with_resources(cost: StageCost, table: CalibrationTable, dsp_factors: dict[str, float]) -> StageCost:
     found = {name: _whole(table, cost.stage, name) for name in RESOURCE_NAMES}
     counts = {name: entry.factor * getattr(cost.resources, name) for name, entry in found.items() if entry is not None}
-    modules: tuple[ModuleCycles, ...] = cost.modules
+    parts = cost.parts
     if found["dsp"] is not None or dsp_factors:
-        before = [module.dsp for module in modules]
-        shaped = [module.dsp * dsp_factors.get(module.name, 1.0) for module in modules]
-        scale = _scaled(_sum(before), _sum(shaped), found["dsp"])
-        modules = tuple(replace(m, dsp=dsp * scale) for m, dsp in zip(modules, shaped, strict=True))
-        counts["dsp"] = _sum([module.dsp for module in modules])
+        zero = np.zeros(len(cost.cycles))
+        before = {name: zero + part.dsp for name, part in cost.parts.items()}
+        shaped = {name: dsp * dsp_factors.get(name, 1.0) for name, dsp in before.items()}
+        scale = _scaled(_sum(list(before.values())), _sum(list(shaped.values())), found["dsp"])
+        parts = {name: replace(part, dsp=shaped[name] * scale) for name, part in cost.parts.items()}
+        counts["dsp"] = _sum([dsp * scale for dsp in shaped.values()])
     if not counts:
         return cost
-    return replace(cost, modules=modules, resources=replace(cost.resources, **counts))
+    return replace(cost, parts=parts, resources=replace(cost.resources, **counts))
 
 
 def calibrate_power(
@@ -155,9 +164,9 @@ def calibrated_bands(
     power = [e.band for stage in STAGES if (e := table.find(stage, None, "power_w")) is not None]
     if power:
         bands.put("power_w", _wider(power if len(power) == len(STAGES) else [base["power_w"], *power]))
-    if power or time["prefill"] or time["decode"]:
-        for name in ("energy_j", "energy_j_per_token"):
-            bands.put(name, _energy_band(base[name], bands))
+    for name, time_name in _TIME_OF_ENERGY.items():
+        if name in base and (power or bands.now[time_name] != base[time_name]):
+            bands.put(name, _energy_band(base[name], bands, time_name))
     return bands.now
 
 
@@ -165,7 +174,7 @@ def _time_band(cost: StageCost, table: CalibrationTable, base: ErrorBand) -> Err
     whole = table.stage_time(cost.stage)
     if whole is not None:
         return whole.band
-    return _mixed(cost, table, "cycles", [module.critical for module in cost.modules], base)
+    return _mixed(cost, table, "cycles", {module.name: module.critical for module in cost.modules}, base)
 
 
 def _resource_band(cost: StageCost, table: CalibrationTable, kind: str, base: dict[str, ErrorBand]) -> ErrorBand | None:
@@ -174,20 +183,21 @@ def _resource_band(cost: StageCost, table: CalibrationTable, kind: str, base: di
         return whole.band
     if kind != "dsp":
         return None
-    return _mixed(cost, table, "dsp", [module.dsp for module in cost.modules], base["dsp"])
+    shares = {name: part.dsp for name, part in cost.module_resources.items()}
+    return _mixed(cost, table, "dsp", shares, base["dsp"])
 
 
 def _mixed(
-    cost: StageCost, table: CalibrationTable, metric: str, shares: list[FloatArray], base: ErrorBand
+    cost: StageCost, table: CalibrationTable, metric: str, shares: dict[str, FloatArray], base: ErrorBand
 ) -> ErrorBand | None:
     """Bands of the modules, weighted by their shares: errors of modules may go together, so they add up in full."""
     entries = {e.module: e for e in table.of(cost.stage) if e.metric == metric and e.module is not None}
-    total = math.fsum(float(share[0]) for share in shares)
+    total = math.fsum(float(share[0]) for share in shares.values())
     if not entries or total <= 0:
         return None
     low = high = 0.0
-    for module, share in zip(cost.modules, shares, strict=True):
-        band = entries[module.name].band if module.name in entries else base
+    for module, share in shares.items():
+        band = entries[module].band if module in entries else base
         low += band.relative_low * float(share[0]) / total
         high += band.relative_high * float(share[0]) / total
     basis = f"calibrated modules ({', '.join(sorted(entries))}) and uncalibrated others, weighted by their shares"
@@ -210,15 +220,15 @@ def _wider(bands: list[ErrorBand], basis: str = _WIDER) -> ErrorBand:
     )
 
 
-def _energy_band(base: ErrorBand, bands: _Bands) -> ErrorBand:
+def _energy_band(base: ErrorBand, bands: _Bands, time_name: str) -> ErrorBand:
     """Power times time, at the worst of both; narrower than `base` only where neither of the two got wider."""
-    power, time = bands.now["power_w"], bands.now["e2e_latency_s"]
+    power, time = bands.now["power_w"], bands.now[time_name]
     worst = ErrorBand(
         relative_low=(1 + power.relative_low) * (1 + time.relative_low) - 1,
         relative_high=(1 + power.relative_high) * (1 + time.relative_high) - 1,
         basis="calibrated: bands of power and time, both at their worst",
     )
-    parts = ("power_w", "e2e_latency_s")
+    parts = ("power_w", time_name)
     if any(
         bands.now[name].relative_low < bands.base[name].relative_low
         or bands.now[name].relative_high > bands.base[name].relative_high

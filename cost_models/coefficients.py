@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spec.timing import OperatorCost
+
 # csynth estimate to post-route, geometric means of published pairs (facts of public U280/U55C reports).
 LUT_ROUTE_FACTOR = 0.75
 FF_ROUTE_FACTOR = 0.80
@@ -34,12 +36,41 @@ DECODE_PROCESSES = 36  # FlexLLM decode top: 36 tasks + weight loaders + 2 KV ma
 LUT_PER_SAMPLER_LANE, FF_PER_SAMPLER_LANE = 1500, 1500
 
 # BRAM18 of inter-task FIFOs and small buffers: what FlexLLM's inventory (663 prefill, 591 decode) leaves after the
-# buffers that onchip laws count one by one.
-PREFILL_FIFO_BRAM18_PER_TOKEN_LANE = 5
-DECODE_FIFO_BRAM18 = 130
+# buffers and score FIFOs that onchip laws count one by one.
+PREFILL_FIFO_BRAM18_PER_TOKEN_LANE = 3
+DECODE_FIFO_BRAM18 = 102
 
-# Fabric power of a whole bitstream in W per LUT and MHz. One coefficient explains both phases of FlexLLM's U280 log:
-# prefill (53.97 - 41.66 - HBM 1.4) W / (508,000 LUT x 304 MHz) = 7.06e-8 and decode (57.66 - 41.66 - HBM 3.7) W /
-# (574,000 LUT x 292 MHz) = 7.34e-8. The attribution of the two power plateaus to the stages is ours.
-FABRIC_W_PER_LUT_MHZ = 7.2e-8
-HBM_J_PER_BYTE = 3.92e-12 * 8  # HBM2 3.92 pJ/bit (O'Connor et al., MICRO 2017)
+# Stream width converters of the decode kernel, a full vector each in URAM (FlexLLM data_io.h dec_io_buffer): norm -> K, V,
+# Q and -> gate, up; heads -> O; norm -> lm_head; engine -> K, V; engine -> Q; engine -> O, down. Two pairs of them have
+# one shape where vector and head parallelism are equal, and a tool may build each pair once: that the published URAM
+# share (15 %) means six was taken from FlexLLM's decode row: fitted.
+DECODE_WIDTH_CONVERSIONS = 6
+
+# fp32 on DSP58: the DSPFP32 mode is one multiplier and one adder of single precision in a slice (AM004), 3 register
+# stages each; LUT and FF are its control, our estimate.
+DSP58_FP32_DSP = {
+    "fadd": OperatorCost(latency_cycles=3, dsp=1, lut=40, ff=70),
+    "fmul": OperatorCost(latency_cycles=3, dsp=1, lut=40, ff=70),
+}
+# bf16: an 8-bit significand. Product in one DSP; addition, comparison and division in LUT, by operand width against
+# the fp32 operators (8 of 24 bits); exponential by a table with one multiplication. Our estimates: no report at hand.
+BF16_OPERATORS = {
+    "fadd": OperatorCost(latency_cycles=4, dsp=0, lut=180, ff=120),
+    "fmul": OperatorCost(latency_cycles=3, dsp=1, lut=60, ff=50),
+    "fdiv": OperatorCost(latency_cycles=8, dsp=0, lut=200, ff=180),
+    "fsqrt": OperatorCost(latency_cycles=8, dsp=0, lut=140, ff=120),
+    "fexp": OperatorCost(latency_cycles=6, dsp=1, lut=200, ff=120),
+    "fcmp": OperatorCost(latency_cycles=1, dsp=0, lut=40, ff=20),
+    "int_to_float": OperatorCost(latency_cycles=3, dsp=0, lut=180, ff=100),
+}
+# Fixed point of 18 bits, the narrow port of a DSP: a LUT a bit for addition and comparison, a LUT a bit and step for
+# the restoring divider and root, one DSP for a product, table and one product for the exponential. Our estimates.
+FIXED_OPERATORS = {
+    "fadd": OperatorCost(latency_cycles=1, dsp=0, lut=18, ff=18),
+    "fmul": OperatorCost(latency_cycles=3, dsp=1, lut=0, ff=36),
+    "fdiv": OperatorCost(latency_cycles=20, dsp=0, lut=324, ff=648),
+    "fsqrt": OperatorCost(latency_cycles=10, dsp=0, lut=162, ff=324),
+    "fexp": OperatorCost(latency_cycles=4, dsp=1, lut=80, ff=72),
+    "fcmp": OperatorCost(latency_cycles=1, dsp=0, lut=18, ff=18),
+    "int_to_float": OperatorCost(latency_cycles=1, dsp=0, lut=40, ff=18),
+}

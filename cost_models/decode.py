@@ -1,139 +1,373 @@
-"""Decode stage: FlexLLM's serial chain over one GEMV engine that every linear layer reuses.
+"""Decode stage: FlexLLM's serial chain over a GEMV engine that the linear layers reuse, and what may overlap with it.
 
 Per token: `layers x (T_w + T_att(S) + T_fht + T_vec) + T_head`. T_w: K|V, Q, O, gate, up and down back to back while
-weights stream; T_att: attention at context S; T_fht: the serial Hadamard; T_vec: vector passes that nothing hides
-(norm, quantizer, residual, drains, pipeline depths). Nothing overlaps weight streaming with attention, Hadamard or
-norm (SpinQuant_Decoding_mem_opt.h, FlexLLM @09a6534).
+weights stream; T_att: attention at context S; T_fht: the Hadamard transform; T_vec: vector passes that nothing hides
+(norm, quantizer, residual, drains, pipeline depths). As published nothing overlaps weight streaming with attention,
+Hadamard or norm (SpinQuant_Decoding_mem_opt.h, FlexLLM @09a6534). A design may choose: a weight buffer that keeps the
+ports streaming through those gaps (`weight_stream.py`), attention beside the query projection, gate beside up on an
+engine of its own, weights that stay on the chip.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import partial
+
 import numpy as np
 
-from cost_models.arrays import FloatArray, IntArray, ceil_div, distinct_rows
+from cost_models.arrays import BoolArray, FloatArray, IntArray, ceil_div
 from cost_models.attention import decode_attention_cycles, mean_key_tiles
-from cost_models.linear import array_dsp, gemv_cycles
+from cost_models.linear import gemv_cycles
 from cost_models.memory import port_bytes, stream_slowdown, word_bytes
-from cost_models.nonlinear import (
-    DECODE_BLOCK_INSTANCES,
-    DECODE_HEAD_INSTANCES,
-    DECODE_SINGLE_INSTANCES,
-    DECODE_VECTOR_INSTANCES,
-    lane_cost,
+from cost_models.resources import (
+    PROJECTION_MODULES,
+    decode_parts,
+    engine_calls,
+    hadamard_blocks,
+    projection_dims,
+    shared_arrays,
+    total_resources,
+    weight_bits,
 )
-from cost_models.resources import decode_resources
-from cost_models.stage_cost import ModuleCycles, StageCost
-from cost_models.transforms import serial_hadamard_cycles
+from cost_models.stage_cost import ClockLaw, ModuleCycles, StageCost
+from cost_models.stage_setup import HIDDEN_BYTES, SCALE_BYTES, StageSetup, channel_scales, layer_scales
+from cost_models.transforms import (
+    serial_hadamard_cycles,
+    streaming_hadamard_latency,
+)
+from cost_models.weight_stream import Step, chain_cycles
 from spec.design_batch import DecodeBatch
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
-from spec.quant_scheme import QuantScheme
+from spec.module_choices import DecodeModules
 from spec.timing import TimingTable
-from spec.workload import Workload
 
-SCALE_BYTES = 8
-HIDDEN_BYTES = 4
-
+_FILES = {
+    "kv_proj": "Linear_Layer.h",
+    "q_proj": "Linear_Layer.h",
+    "attention": "MHA.h, Softmax.h",
+    "o_proj": "Linear_Layer.h",
+    "gate_up_proj": "Linear_Layer.h",
+    "hadamard": "quant.h dec_FHT",
+    "down_proj": "Linear_Layer.h",
+    "vector_passes": "LayerNorm.h, quant.h, data_io.h; depths from TimingTable",
+    "lm_head": "Linear_Layer.h",
+    "sampler": "Logits.h; tail from TimingTable",
+}
 _SOURCE = "FlexLLM @09a6534 {}, loop bounds"
+_ATTENTION = "attention"
 
 
-def evaluate_decode(
-    batch: DecodeBatch,
-    model: ModelConfig,
-    workload: Workload,
-    scheme: QuantScheme,
-    timing: TimingTable,
-) -> StageCost:
-    """Cycles, modules, resources and traffic of a batch of decode designs."""
-    restart = timing.loop_restart_cycles
-    d, ff, q, kv, layers = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim, model.n_layers
-    tb, w = batch.block_parallelism, batch.weight_parallelism
-    lanes = tb * w
-    slow = stream_slowdown(batch, "weights")
-    # Insertion of a pass into the top-k lists hides under the next pass over the input, unless that is shorter.
-    insert = w * timing.sampler_insert_cycles
+def evaluate_decode(batch: DecodeBatch, setup: StageSetup, clock: ClockLaw | None = None) -> StageCost:
+    """Cycles, modules, resources and traffic of a batch of decode designs of one set of modules (`batch.modules[0]`).
 
-    def gemv(d_in: int, d_out: int, beside: IntArray | FloatArray) -> FloatArray:
-        # `beside` are cycles beside a pass that hide under it, unless it is shorter.
-        stall = np.maximum(0.0, beside - d_in * slow)
-        return gemv_cycles(d_in, d_out, lanes, slow, restart) + ceil_div(d_out, lanes) * stall
-
-    # Scales of a pass arrive one channel a cycle, then its outputs leave (FlexLLM dec_dequant_layer_*_bandwidth).
-    scales = lanes + w
-    kv_proj, q_proj, o_proj = gemv(d, 2 * kv, scales), gemv(d, q, scales), gemv(q, d, scales)
-    gate_up, down = 2 * gemv(d, ff, scales), gemv(ff, d, scales)
-    head = gemv(d, model.padded_vocab_size, np.maximum(scales, insert))
-    first_attention, attention = _attention(batch, model, workload, timing)
-    hadamard = serial_hadamard_cycles(ff, tb, restart)
-    vector = _vector_cycles(batch, model, timing)
-    sampler = (
-        timing.top_k * tb * timing.sampler_merge_cycles
-        + insert
-        + timing.sampler_tail_cycles
-        + 2 * (d / batch.vector_parallelism + d / tb)  # final norm and its quantizer
-        + d / _port_lanes(batch, "embedding")  # row of the new token
-    )
-    dsp = _module_dsp(batch, timing)
-    ones, zeros = np.ones(len(batch)), np.zeros(len(batch))
-    kv_slow = np.maximum(stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache"))
-
-    def module(name: str, per_token: FloatArray, hbm: FloatArray, where: str) -> ModuleCycles:
-        return ModuleCycles(name, per_token, per_token, dsp.get(name, zeros), hbm, _SOURCE.format(where))
-
-    modules = (
-        module("kv_proj", layers * kv_proj, slow, "Linear_Layer.h"),
-        module("q_proj", layers * q_proj, slow, "Linear_Layer.h"),
-        module("attention", layers * attention, kv_slow, "MHA.h, Softmax.h"),
-        module("o_proj", layers * o_proj, slow, "Linear_Layer.h"),
-        module("gate_up_proj", layers * gate_up, slow, "Linear_Layer.h"),
-        module("hadamard", layers * hadamard, ones, "quant.h dec_FHT"),
-        module("down_proj", layers * down, slow, "Linear_Layer.h"),
-        module("vector_passes", layers * vector, ones, "LayerNorm.h, quant.h, data_io.h; depths from TimingTable"),
-        module("lm_head", head, slow, "Linear_Layer.h"),
-        module("sampler", sampler, ones, "Logits.h; tail from TimingTable"),
-    )
-    besides = sum((m.critical for m in modules if m.name != "attention"), zeros)
-    cycles, first = besides + layers * attention, besides + layers * first_attention
+    `clock`: kernel resources -> clock (MHz), (n_points,); the batch's own clock where it is not given.
+    """
+    n, layers, modules = len(batch), setup.model.n_layers, batch.modules[0]
+    parts = decode_parts(batch, modules, setup)
+    resources = total_resources(parts, n)
+    if clock is not None:
+        batch = replace(batch, clock_mhz=clock(resources))
+    first_attention, attention = _attention(batch, setup)
+    chain = _Chain.of(batch, setup)
+    if modules.weight_buffer_beats:
+        cycles, spent = chain.buffered(attention)
+        first = cycles if setup.workload.output_tokens == 1 else chain.buffered(first_attention)[0]
+    else:
+        spent = chain.serial()
+        besides = sum(spent.values(), np.zeros(n))
+        spent[_ATTENTION] = layers * chain.exposed(attention)
+        cycles, first = besides + spent[_ATTENTION], besides + layers * chain.exposed(first_attention)
     return StageCost(
         stage="decode",
-        cycles=cycles if workload.output_tokens > 1 else zeros,
+        cycles=cycles if setup.workload.output_tokens > 1 else np.zeros(n),
         first_cycles=first,
         clock_mhz=batch.clock_mhz,
-        modules=modules,
-        resources=decode_resources(batch, model, workload, timing),
-        traffic_bytes=decode_traffic_bytes(batch, model, workload, scheme),
+        resources=resources,
+        traffic_bytes=decode_traffic_bytes(batch, setup),
+        parts=parts,
+        shared_arrays=shared_arrays(modules.linear_groups, "decode"),
+        detail=partial(_modules, batch, spent),
     )
 
 
-def _attention(
-    batch: DecodeBatch, model: ModelConfig, workload: Workload, timing: TimingTable
-) -> tuple[FloatArray, FloatArray]:
-    """Attention of one layer, first step and mean of the further ones, computed once for each distinct row."""
+def _modules(batch: DecodeBatch, spent: dict[str, FloatArray]) -> tuple[ModuleCycles, ...]:
+    n, ones = len(batch), np.ones(len(batch))
+    weights = stream_slowdown(batch, "weights")
+    cache = np.maximum(stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache"))
+    projections = set(PROJECTION_MODULES.values())
+    found = []
+    for name, where in _FILES.items():
+        hbm = cache if name == _ATTENTION else weights if name in projections else ones
+        cycles = np.broadcast_to(np.asarray(spent[name], dtype=np.float64), (n,))
+        found.append(ModuleCycles(name, cycles, cycles, hbm, _SOURCE.format(where)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of the engine, or two engines side by side. Cycles (n_points,) each: computing, with weights that arrive
+    beat by beat as they are used, and of the ports alone (None: its weights are on the chip).
+    """
+
+    module: str
+    compute: FloatArray
+    in_step: FloatArray
+    stream: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The calls and gaps of one layer and of the head, for one batch."""
+
+    batch: DecodeBatch
+    setup: StageSetup
+    calls: dict[str, list[_Call]]
+    hadamard: FloatArray
+    vector: FloatArray
+    sampler: FloatArray
+
+    @classmethod
+    def of(cls, batch: DecodeBatch, setup: StageSetup) -> _Chain:
+        """The chain of a batch of one set of modules."""
+        model, timing, modules = setup.model, setup.timing, batch.modules[0]
+        group: dict[str, int] = {name: i for i, names in enumerate(modules.linear_groups) for name in names}
+        engine = _Engine.of(batch, setup)
+        insert = batch.weight_parallelism * timing.sampler_insert_cycles
+
+        def pair(one: str, other: str, fused: int | None) -> list[_Call]:
+            if group[one] != group[other]:
+                return [engine.side_by_side(one, other)]
+            return [engine.call(one, fused)] if fused else [engine.call(one), engine.call(other)]
+
+        calls = {
+            "kv_proj": pair("k", "v", 2 * model.kv_dim),
+            "q_proj": [engine.call("q")],
+            "o_proj": [engine.call("o")],
+            "gate_up_proj": pair("gate", "up", None),
+            "down_proj": [engine.call("down")],
+            # Insertion of a pass into the top-k lists hides under the next pass over the input, unless that is shorter.
+            "lm_head": [engine.call("lm_head", beside=insert)],
+        }
+        up = sum((call.compute for call in calls["gate_up_proj"]), np.zeros(len(batch)))
+        d = model.hidden_dim
+        sampler = (
+            timing.top_k * batch.block_parallelism * timing.sampler_merge_cycles
+            + insert
+            + timing.sampler_tail_cycles
+            + 2 * (d / batch.vector_parallelism + d / batch.block_parallelism)  # final norm and its quantizer
+            + d / _port_lanes(batch, "embedding")  # row of the new token
+        )
+        vector = _vector_cycles(batch, setup, engine.output_interval)
+        return cls(batch, setup, calls, _hadamard(batch, setup, up), vector, sampler)
+
+    def exposed(self, attention: FloatArray) -> FloatArray:
+        """Attention of one layer as far as the query projection does not hide it, (n_points,).
+
+        With overlap the heads of each of the p query passes start when that pass is done: two stages of p equal jobs,
+        `max(T_q + T_att / p, T_q / p + T_att)`, less T_q.
+        """
+        if self.batch.modules[0].overlap_attention == "off":
+            return attention
+        query = self.calls["q_proj"][0].in_step
+        lanes = self.batch.block_parallelism * self.batch.weight_parallelism
+        passes = ceil_div(self.setup.model.q_dim, lanes)
+        return np.asarray(np.maximum(attention / passes, query / passes + attention - query))
+
+    def serial(self) -> dict[str, FloatArray]:
+        """Cycles of each module but attention in one token, weights arriving as they are used."""
+        layers = self.setup.model.n_layers
+        spent = {
+            name: (1 if name == "lm_head" else layers) * sum((c.in_step for c in calls[1:]), calls[0].in_step)
+            for name, calls in self.calls.items()
+        }
+        spent["hadamard"] = layers * self.hadamard
+        spent["vector_passes"] = layers * self.vector
+        spent["sampler"] = self.sampler
+        return spent
+
+    def buffered(self, attention: FloatArray) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Cycles of one token and of each module in it, weights running ahead as far as the buffer goes."""
+        table = self.batch.placements
+        free = table.cache_apart[self.batch.placement].astype(np.float64)
+
+        def steps(name: str) -> list[Step]:
+            return [Step(call.module, call.compute, call.stream) for call in self.calls[name]]
+
+        half = self.vector / 2  # norm and quantizer before K, V; the same before gate, up; residuals after each
+        layer = [
+            Step("vector_passes", half), *steps("kv_proj"), *steps("q_proj"),
+            Step(_ATTENTION, self.exposed(attention), free=free), *steps("o_proj"),
+            Step("vector_passes", half), *steps("gate_up_proj"), Step("hadamard", self.hadamard), *steps("down_proj"),
+        ]  # fmt: skip
+        head = [*steps("lm_head"), Step("sampler", self.sampler)]
+        room = self.batch.modules[0].weight_buffer_beats * weight_pace(self.batch, self.setup, "weights")
+        return chain_cycles(layer, head, self.setup.model.n_layers, room)
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """Lanes of an engine, the pace of its ports and what goes on beside a pass.
+
+    `scale_cycles`: of one scale for each lane over the scale ports; `output_cycles`: of the outputs of a pass.
+    """
+
+    lanes: FloatArray
+    setup: StageSetup
+    modules: DecodeModules
+    pace: FloatArray
+    head_pace: FloatArray
+    scale_cycles: FloatArray
+    output_cycles: FloatArray
+    output_interval: float
+
+    @classmethod
+    def of(cls, batch: DecodeBatch, setup: StageSetup) -> _Engine:
+        """The engine of a batch; scales of a pass arrive over their ports, then its outputs leave (dec_dequant_*)."""
+        lanes, modules = (batch.block_parallelism * batch.weight_parallelism).astype(np.float64), batch.modules[0]
+        interval = dequantizer_interval(modules, setup.timing)
+        pairs = np.maximum(port_bytes(batch, "scales") / SCALE_BYTES, 1.0)
+        return cls(
+            lanes=lanes,
+            setup=setup,
+            modules=modules,
+            pace=weight_pace(batch, setup, "weights"),
+            head_pace=weight_pace(batch, setup, "weights_lm_head"),
+            scale_cycles=lanes / pairs,
+            output_cycles=batch.weight_parallelism * interval,
+            output_interval=interval,
+        )
+
+    def call(self, projection: str, d_out: int | None = None, beside: FloatArray | IntArray | None = None) -> _Call:
+        """One call over `d_out` channels, all of the projection's by default."""
+        d_in, channels = projection_dims(projection, self.setup.model)
+        return self._call(projection, d_in, d_out or channels, self._pace(projection), self._beside(d_in), beside)
+
+    def side_by_side(self, one: str, other: str) -> _Call:
+        """Two projections of equal shape on two engines at a time, over the same ports for weights and for scales."""
+        d_in, channels = projection_dims(one, self.setup.model)
+        off_chip = sum(name not in self.modules.on_chip_projections for name in (one, other))
+        return self._call(one, d_in, channels, self.pace * off_chip if off_chip else None, self._beside(d_in, 2), None)
+
+    def _beside(self, d_in: int, engines: int = 1) -> FloatArray:
+        """Cycles of the scales of a pass of each engine, then of its outputs."""
+        return self.scale_cycles * (engines * channel_scales(d_in, self.setup.scheme)) + self.output_cycles
+
+    def _pace(self, projection: str) -> FloatArray | None:
+        if projection in self.modules.on_chip_projections:
+            return None
+        return self.head_pace if projection == "lm_head" else self.pace
+
+    def _call(
+        self,
+        projection: str,
+        d_in: int,
+        d_out: int,
+        pace: FloatArray | None,
+        drained: FloatArray,
+        beside: FloatArray | IntArray | None,
+    ) -> _Call:
+        restart = self.setup.timing.loop_restart_cycles
+        longest = drained if beside is None else np.maximum(drained, beside)
+        in_step = gemv_cycles(d_in, d_out, self.lanes, 1.0 if pace is None else np.maximum(pace, 1.0), restart, longest)
+        if not self.modules.weight_buffer_beats:
+            return _Call(PROJECTION_MODULES[projection], in_step, in_step, None)
+        compute = gemv_cycles(d_in, d_out, self.lanes, 1.0, restart, longest)
+        stream = None if pace is None else ceil_div(d_out, self.lanes) * d_in * pace
+        return _Call(PROJECTION_MODULES[projection], compute, in_step, stream)
+
+
+def dequantizer_interval(modules: DecodeModules, timing: TimingTable) -> float:
+    """Cycles between two outputs of a pass that leave the dequantizer.
+
+    FlexLLM's loop (quant.h dec_dequant_layer_qint_fp32_bandwidth, dequant_weight_loop) has no PIPELINE directive, and
+    with W = 64 no more iterations than the limit above which Vitis HLS pipelines a loop by itself (UG1399, pipeline_loops:
+    "greater than", 64): each output takes the depth of its operators, conversion, two products and a sum.
+    """
+    if modules.dequantizer == "pipelined":
+        return 1.0
+    return sum(timing.operators[name].latency_cycles for name in ("int_to_float", "fmul", "fmul", "fadd"))
+
+
+def weight_pace(batch: DecodeBatch, setup: StageSetup, role: PortRole) -> FloatArray:
+    """Cycles that the ports take for the weights of one engine step, (n_points,).
+
+    `weights_lm_head` uses the ports of `weights` where it has none of its own.
+    """
+    lanes = batch.block_parallelism * batch.weight_parallelism
+
+    def pace(source: PortRole) -> FloatArray:
+        bits = weight_bits("lm_head" if role == "weights_lm_head" else "q", setup.scheme)
+        port_bits = 8 * port_bytes(batch, source)
+        return lanes * bits / np.where(port_bits > 0, port_bits, np.inf) * stream_slowdown(batch, source)
+
+    if role == "weights":
+        return pace("weights")
+    own = own_lm_head_ports(batch)
+    if not own.any():
+        return pace("weights")
+    return np.where(own, pace("weights_lm_head"), pace("weights"))
+
+
+def _hadamard(batch: DecodeBatch, setup: StageSetup, gate_up: FloatArray) -> FloatArray:
+    """Transform before down_proj, (n_points,): what follows the last output of gate and up.
+
+    A streaming one has taken in what came before: the last pass over the channels is left (or all that its width could
+    not take in while gate and up ran), then the last block leaves.
+    """
+    model, modules, timing = setup.model, batch.modules[0], setup.timing
+    if not setup.scheme.transforms_down_input:
+        return np.zeros(len(batch))
+    size, blocks = hadamard_blocks(model, setup.scheme)
+    if modules.hadamard == "serial":
+        return serial_hadamard_cycles(size, batch.block_parallelism, timing.loop_restart_cycles, blocks)
+    width = modules.hadamard_width
+    lanes = np.minimum(batch.block_parallelism * batch.weight_parallelism, model.ffn_dim)
+    waiting = np.maximum(lanes / width, model.ffn_dim / width - gate_up)
+    adder = setup.fabric.operator("fadd", timing).latency_cycles
+    return np.asarray(waiting + streaming_hadamard_latency(size, width, adder))
+
+
+def _attention(batch: DecodeBatch, setup: StageSetup) -> tuple[FloatArray, FloatArray]:
+    """Attention of one layer, first step and mean of the further ones, (n_points,) each."""
+    model, modules = setup.model, batch.modules[0]
     heads, keys, channels = batch.head_parallelism, batch.key_parallelism, batch.value_parallelism
     k_slow, v_slow = stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache")
-    one, inverse = distinct_rows(heads, keys, channels, k_slow, v_slow)
     first, further = decode_attention_cycles(
-        workload, model.n_q_heads, model.head_dim,
-        heads[one], keys[one], channels[one], k_slow[one], v_slow[one], timing,
+        setup.workload, _cache_reads(model, modules), model.head_dim, heads, keys, channels, k_slow, v_slow,
+        setup.timing, modules,
     )  # fmt: skip
-    if workload.output_tokens == 1:
+    if setup.workload.output_tokens == 1:
         further = first
-    return first[inverse], further[inverse]
+    extra = 0.0
+    if setup.scheme.transforms_heads:  # queries and keys through a streaming transform of a head
+        adder = setup.fabric.operator("fadd", setup.timing).latency_cycles
+        extra += streaming_hadamard_latency(model.head_dim, 1, adder)
+    if setup.scheme.attention_scale == "dynamic_per_token":  # a pass over each head for its largest value
+        extra += model.head_dim
+    return first + extra, further + extra
 
 
-def _vector_cycles(batch: DecodeBatch, model: ModelConfig, timing: TimingTable) -> FloatArray:
+def _cache_reads(model: ModelConfig, modules: DecodeModules) -> int:
+    """Reads of the cache of a layer: heads that each read keys and values of their own."""
+    return model.n_kv_heads if modules.kv_read == "per_kv_head" else model.n_q_heads
+
+
+def _vector_cycles(batch: DecodeBatch, setup: StageSetup, output_interval: float) -> FloatArray:
     """Vector passes of one layer that nothing hides, (n_points,).
 
-    Two norms (two passes of D/T4) each followed by a quantizer (two of D/TB); the quantizers of O (q_dim) and down
-    (ffn_dim); the write of the hidden state over its port, awaited and read back by the next layer; four drains of the
-    engine with their dequantization (1.5 W + W). Norm weights are fetched beforehand.
+    Two norms (two passes of D/T4) each followed by a quantizer (two of D/TB, one with static scales); the quantizers of
+    O (q_dim) and down (ffn_dim); the write of the hidden state over its port, awaited and read back by the next layer;
+    four drains of the engine with their dequantization (1.5 W, then W outputs). Norm weights are fetched beforehand.
     """
+    model, timing = setup.model, setup.timing
     d, q, ff = model.hidden_dim, model.q_dim, model.ffn_dim
     t4, tb, w = batch.vector_parallelism, batch.block_parallelism, batch.weight_parallelism
-    norms = 2 * (2 * d / t4 + 2 * d / tb)
-    quantizers = 2 * q / tb + 2 * ff / tb
+    passes = 1 if setup.scheme.activation_scale == "static_per_tensor" else 2
+    norms = 2 * (2 * d / t4 + passes * d / tb)
+    quantizers = passes * q / tb + passes * ff / tb
     write_back = d / _port_lanes(batch, "io") + 2 * timing.memory_access_cycles
-    drains = 4 * 2.5 * w
+    drains = 4 * (1.5 + output_interval) * w
     return norms + quantizers + write_back + drains + timing.decode_chain_depth_cycles
 
 
@@ -142,61 +376,60 @@ def _port_lanes(batch: DecodeBatch, role: PortRole) -> FloatArray:
     return np.minimum(batch.vector_parallelism, word_bytes(batch, role) / HIDDEN_BYTES)
 
 
-def _module_dsp(batch: DecodeBatch, timing: TimingTable) -> dict[str, FloatArray]:
-    """DSP by module; the one GEMV engine that all linear layers share is counted under gate_up_proj."""
-    hp = batch.head_parallelism
-    attention = array_dsp(hp, batch.key_parallelism) + array_dsp(hp, batch.value_parallelism)
-    blocks = {name: n for name, n in DECODE_BLOCK_INSTANCES.items() if name != "hadamard"}
-    return {
-        "gate_up_proj": array_dsp(batch.block_parallelism, batch.weight_parallelism).astype(np.float64),
-        "attention": (attention + hp * lane_cost(DECODE_HEAD_INSTANCES, timing).dsp).astype(np.float64),
-        "hadamard": (batch.block_parallelism * lane_cost({"hadamard": 1}, timing).dsp).astype(np.float64),
-        "vector_passes": (
-            batch.block_parallelism * lane_cost(blocks, timing).dsp
-            + batch.vector_parallelism * lane_cost(DECODE_VECTOR_INSTANCES, timing).dsp
-        ).astype(np.float64),
-        "sampler": np.full(len(batch), float(lane_cost(DECODE_SINGLE_INSTANCES, timing).dsp)),
-    }
-
-
-def decode_traffic_bytes(
-    batch: DecodeBatch, model: ModelConfig, workload: Workload, scheme: QuantScheme
-) -> dict[PortRole, FloatArray]:
+def decode_traffic_bytes(batch: DecodeBatch, setup: StageSetup) -> dict[PortRole, FloatArray]:
     """Bytes each role moves in the mean decode step after the first (the only step if there is one), (n_points,) each.
 
-    Output channels are padded to whole passes. Keys and values are read once per query head, at the full port word
-    (surplus lanes are fetched and dropped), and written once.
+    Output channels are padded to whole passes. Keys and values are read once per query head (or once per KV head), at
+    the full port word (surplus lanes are fetched and dropped), and written once.
     """
+    model, workload, scheme, modules = setup.model, setup.workload, setup.scheme, batch.modules[0]
     contexts_to = workload.context_tokens
     contexts_from = workload.prompt_tokens + (1 if workload.output_tokens > 1 else 0)
     mean_context = (contexts_from + contexts_to) / 2
-    d, heads, layers = model.hidden_dim, model.n_q_heads, model.n_layers
+    d, heads, layers = model.hidden_dim, _cache_reads(model, modules), model.n_layers
     key_beats = heads * mean_key_tiles(workload, batch.key_parallelism) * model.head_dim
     value_beats = heads * (model.head_dim // batch.value_parallelism) * mean_context
     written = model.kv_dim * scheme.kv_bits / 8
-    channels = layers * (2 * model.kv_dim + model.q_dim + d + 2 * model.ffn_dim + d) + model.padded_vocab_size
+    scales = layers * layer_scales(model, scheme) + model.padded_vocab_size * channel_scales(d, scheme)
     ones = np.ones(len(batch))
-    return {
-        "weights": stored_weight_bytes(batch, model),
-        "scales": channels * SCALE_BYTES * ones,
+    layer_bytes, head_bytes = stored_weight_bytes(batch, setup)
+    moved: dict[PortRole, FloatArray] = {
+        "weights": layer_bytes + head_bytes,
+        "scales": scales * SCALE_BYTES * ones,
         "k_cache": layers * (key_beats * word_bytes(batch, "k_cache") + written),
         "v_cache": layers * (value_beats * word_bytes(batch, "v_cache") + written),
         "io": layers * 2 * d * HIDDEN_BYTES * ones,
         "norm_weights": (2 * layers + 1) * d * HIDDEN_BYTES * ones,
         "embedding": d * HIDDEN_BYTES * ones,
     }
+    own = own_lm_head_ports(batch)
+    if own.any():
+        moved["weights"] = layer_bytes + np.where(own, 0.0, head_bytes)
+        moved["weights_lm_head"] = np.where(own, head_bytes, 0.0)
+    return moved
 
 
-def stored_weight_bytes(batch: DecodeBatch, model: ModelConfig) -> FloatArray:
-    """Bytes of all weights as they lie in memory and are read once a token: output channels padded to whole passes."""
-    d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
-    lanes = batch.block_parallelism * batch.weight_parallelism
-    layer_beats = (
-        ceil_div(2 * kv, lanes) * d
-        + ceil_div(q, lanes) * d
-        + ceil_div(d, lanes) * q
-        + 2 * ceil_div(ff, lanes) * d
-        + ceil_div(d, lanes) * ff
+def own_lm_head_ports(batch: DecodeBatch) -> BoolArray:
+    """(n_points,) where lm_head streams over ports of its own."""
+    table = batch.placements
+    return np.asarray((table.ports[:, table.role("weights_lm_head")] > 0)[batch.placement])
+
+
+def stored_weight_bytes(batch: DecodeBatch, setup: StageSetup) -> tuple[FloatArray, FloatArray]:
+    """Bytes of the weights of all layers and of lm_head as they lie in memory and are read once a token, (n_points,)
+    each: output channels padded to whole passes; what stays on the chip is not read.
+    """
+    model, scheme, modules = setup.model, setup.scheme, batch.modules[0]
+    lanes = (batch.block_parallelism * batch.weight_parallelism).astype(np.float64)
+    beats: FloatArray | IntArray | float = 0.0
+    head: FloatArray | IntArray | float = 0.0
+    for (first, *_), d_in, d_out in engine_calls(modules, model, on_chip=False):
+        if first == "lm_head":
+            head = ceil_div(d_out, lanes) * d_in
+        else:
+            beats = beats + ceil_div(d_out, lanes) * d_in
+    step_bytes = lanes / 8
+    return (
+        np.asarray(model.n_layers * beats * (step_bytes * scheme.weight_bits) + np.zeros(len(batch))),
+        np.asarray(head * (step_bytes * scheme.lm_head_weight_bits) + np.zeros(len(batch))),
     )
-    head_beats = ceil_div(model.padded_vocab_size, lanes) * d
-    return (model.n_layers * layer_beats + head_beats) * port_bytes(batch, "weights")

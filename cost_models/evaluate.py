@@ -6,39 +6,58 @@ function of the two summaries (`combine`). The exact search rests on this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import chain
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from cost_models.arrays import BoolArray, FloatArray, IntArray
+from cost_models.arrays import BoolArray, FloatArray, ResourceArrays
 from cost_models.calibrated import calibrate_power, calibrate_stage
-from cost_models.decode import SCALE_BYTES, evaluate_decode
-from cost_models.feasibility import memory_rules, resource_rules, used_fractions
-from cost_models.frequency import achieved_clock_mhz
+from cost_models.capacity import stored_bytes
+from cost_models.decode import evaluate_decode
+from cost_models.deployment import co_resident_rules, shared_image_rules
+from cost_models.feasibility import clock_rule, memory_rules, power_rule, resource_rules, used_fractions
+from cost_models.frequency import clock_law
 from cost_models.hmt import evaluate_hmt_prefill, plugin_stored_bytes
-from cost_models.memory import hbm_bytes
-from cost_models.power import stage_power_w
-from cost_models.prefill import evaluate_prefill, prefilled_tokens
+from cost_models.memory import fullest_channel_bytes, hbm_bytes
+from cost_models.nonlinear import Fabric
+from cost_models.power import engine_activity, stage_power_w
+from cost_models.prefill import evaluate_prefill
+from cost_models.quality import scheme_quality
 from cost_models.stage_cost import StageCost
+from cost_models.stage_setup import SCALE_BYTES, StageSetup, channel_scales, layer_scales, prefilled_tokens
+from cost_models.stage_summary import StageSummary, weight_word
 from spec.calibration import CalibrationTable
 from spec.design_batch import DecodeBatch, DesignBatch, PrefillBatch
+from spec.design_point import DEFAULT_SYSTEM, SystemChoices
 from spec.device import Device
 from spec.hmt import HmtPlugin
 from spec.hmt_rules import hmt_rules
 from spec.legality import Rule, decode_rules, model_rules, prefill_rules
+from spec.measured_clocks import MEASURED_DEVICE, MEASURED_MODEL
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.versions import MODEL_VERSION
-from spec.workload import Workload
+from spec.workload import Stage, Workload
 
+CapsAt = Literal["band", "prediction"]
+BatchT = TypeVar("BatchT", PrefillBatch, DecodeBatch)
+
+STAGE_ENERGIES = ("prefill_energy_j_per_token", "decode_energy_j_per_token")
 CHUNK_POINTS = 16_384  # few calls for each array, and the arrays in use stay in the second-level cache
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything that is the same for a whole batch."""
+    """Everything that is the same for a whole batch.
+
+    `caps_at`: where a cap holds an estimate against its bound. "band": at the low end of the error band, so that only
+    what is too large for sure is infeasible: the verdict on a given design. "prediction": at the estimate itself, for a
+    search, which would else walk to the end of the band; what is feasible then has no violation in the other reading.
+    """
 
     model: ModelConfig
     device: Device
@@ -48,6 +67,8 @@ class Context:
     swap_s: float | None = None
     hmt: HmtPlugin | None = None
     calibration: CalibrationTable | None = None
+    caps_at: CapsAt = "band"
+    system: SystemChoices = DEFAULT_SYSTEM
 
     def __post_init__(self) -> None:
         """Refuse a calibration of another device, model version or timing table."""
@@ -75,9 +96,16 @@ class Context:
     def _with_prompt(self, prefilled: int) -> Workload:
         return self.workload.model_copy(update={"prompt_tokens": prefilled + 1})
 
+    def setup(self, workload: Workload) -> StageSetup:
+        """What the laws of a stage take, for the request as the stage sees it."""
+        fabric = Fabric(self.device.dsp_kind, self.system.nonlinear_format)
+        return StageSetup(self.model, workload, self.scheme, self.timing, fabric)
+
     @property
     def swap_time_s(self) -> float:
-        """Seconds to load the decode bitstream: the given value, else the device's."""
+        """Seconds to load the decode bitstream: the given value, else the device's; none where both are loaded."""
+        if self.system.deployment != "two_bitstreams":
+            return 0.0
         return self.device.reconfiguration.swap_s if self.swap_s is None else self.swap_s
 
     @property
@@ -86,83 +114,125 @@ class Context:
 
         Without the padding that a design adds to them, so the same for every design.
         """
+        if self.system.deployment != "two_bitstreams":
+            return 0.0
         model, scheme = self.model, self.scheme
-        layer_channels = 2 * model.kv_dim + model.q_dim + 2 * model.hidden_dim + 2 * model.ffn_dim
         stored = (
             model.n_layers * model.layer_linear_weights * scheme.weight_bits / 8
             + model.lm_head_weights * scheme.lm_head_weight_bits / 8
-            + (model.n_layers * layer_channels + model.vocab_size) * SCALE_BYTES
+            + model.n_layers * layer_scales(model, scheme) * SCALE_BYTES
+            + model.vocab_size * channel_scales(model.hidden_dim, scheme) * SCALE_BYTES
         )
         return stored / self.device.reconfiguration.host_link_bytes_per_s
 
     @property
     def relayout_s(self) -> float:
-        """Seconds to read the prefill KV cache back, reorder it and write it for decode, over the host link."""
+        """Seconds to read the prefill KV cache back, reorder it and write it for decode, over the host link.
+
+        None where both stages stand in one bitstream and share one layout of the cache.
+        """
+        if self.system.deployment == "co_resident" and self.system.kv_layout == "shared":
+            return 0.0
         cache = 2 * self.model.n_layers * prefilled_tokens(self.window) * self.model.kv_dim * self.scheme.kv_bits / 8
         return 2 * cache / self.device.reconfiguration.host_link_bytes_per_s
 
+    @property
+    def between_s(self) -> float:
+        """Seconds between the end of prefill and the first decode step."""
+        return self.swap_time_s + self.upload_s + self.relayout_s
 
-@dataclass(frozen=True, slots=True)
-class StageSummary:
-    """What a metric may need of a stage, each (n_points,). Prefill: `step_s` equals `first_s` equals the whole stage.
 
-    `excess` is the largest (demand - bound) / max(|bound|, 1) over all broken rules, <= 0 where the stage is feasible.
-    """
+def linear_macs(stage: Stage, context: Context) -> float:
+    """Multiply-accumulates of the linear layers in the whole prefill, or in one decode step."""
+    model = context.model
+    weights = float(model.n_layers * model.layer_linear_weights)
+    if stage == "decode":
+        return weights + model.lm_head_weights
+    tokens = prefilled_tokens(context.workload)
+    if context.hmt is not None:
+        tokens = sum(window.count * window.rows for window in context.hmt.windows(tokens))
+    return weights * tokens
 
-    first_s: FloatArray
-    step_s: FloatArray
-    power_w: FloatArray
-    dynamic_w: FloatArray
-    max_utilization: FloatArray
-    dsp: FloatArray
-    hbm_bytes_per_s: FloatArray
-    excess: FloatArray
 
-    def take(self, index: IntArray) -> StageSummary:
-        """The designs at `index`, in its order."""
-        return StageSummary(*(getattr(self, field.name)[index] for field in fields(self)))
+def _check_one_set(batch: PrefillBatch | DecodeBatch) -> None:
+    if batch.module_set is not None:
+        raise ValueError("designs of several sets of modules: summarise_prefill and summarise_decode take them apart")
+
+
+def _clock(batch: PrefillBatch | DecodeBatch, context: Context) -> Callable[[ResourceArrays], FloatArray]:
+    """The clock law; what was measured counts for the measured model on the measured card only."""
+    known = (context.model.name, context.device.name) == (MEASURED_MODEL, MEASURED_DEVICE)
+    return clock_law(batch if known else replace(batch, clock_measured=None), context.device, context.system.deployment)
 
 
 def price_prefill(batch: PrefillBatch, context: Context) -> StageCost:
-    """The laws of prefill at the achieved clock."""
-    batch = replace(batch, clock_mhz=achieved_clock_mhz(batch.clock_mhz, context.device))
+    """The laws of prefill at the achieved clock, for designs of one set of modules."""
+    _check_one_set(batch)
+    clock = _clock(batch, context)
     if context.hmt is not None:
-        cost = evaluate_hmt_prefill(batch, context.model, context.workload, context.scheme, context.timing, context.hmt)
+        cost = evaluate_hmt_prefill(batch, context.setup(context.workload), context.hmt, clock)
     else:
-        cost = evaluate_prefill(batch, context.model, context.workload, context.scheme, context.timing)
+        cost = evaluate_prefill(batch, context.setup(context.workload), clock)
     return calibrate_stage(cost, context.calibration)
 
 
 def price_decode(batch: DecodeBatch, context: Context) -> StageCost:
-    """The laws of decode at the achieved clock."""
-    batch = replace(batch, clock_mhz=achieved_clock_mhz(batch.clock_mhz, context.device))
-    cost = evaluate_decode(batch, context.model, context.window, context.scheme, context.timing)
+    """The laws of decode at the achieved clock, for designs of one set of modules."""
+    _check_one_set(batch)
+    clock = _clock(batch, context)
+    cost = evaluate_decode(batch, context.setup(context.window), clock)
     return calibrate_stage(cost, context.calibration)
 
 
 def prefill_constraints(cost: StageCost, batch: PrefillBatch, context: Context) -> Iterable[Rule]:
     """Every rule that a prefill design must hold."""
-    yield from model_rules(len(batch), context.model, context.scheme)
+    yield from model_rules(len(batch), context.model, context.scheme, {batch.modules[0].linear_pe})
     yield from prefill_rules(batch, context.model, context.device, context.scheme)
     if context.hmt is not None:
         yield from hmt_rules(batch, context.hmt, context.model, prefilled_tokens(context.workload))
-    yield from resource_rules(cost, context.device)
+    yield from resource_rules(cost, batch, context.device)
+    yield clock_rule(cost.stage, batch, context.device)
     beside = plugin_stored_bytes(context.model, context.workload, len(batch)) if context.hmt is not None else {}
     yield from memory_rules(cost, batch, context.model, context.device, context.prefill_window, context.scheme, beside)
 
 
 def decode_constraints(cost: StageCost, batch: DecodeBatch, context: Context) -> Iterable[Rule]:
     """Every rule that a decode design must hold."""
+    if batch.modules[0].linear_pe == "dsp2":  # the other rules of the model come with those of prefill
+        yield next(iter(model_rules(len(batch), context.model, context.scheme)))
     yield from decode_rules(batch, context.model, context.device, context.scheme)
-    yield from resource_rules(cost, context.device)
+    yield from resource_rules(cost, batch, context.device)
+    yield clock_rule(cost.stage, batch, context.device)
     yield from memory_rules(cost, batch, context.model, context.device, context.window, context.scheme)
 
 
-def _excess(rules: Iterable[Rule], n: int) -> FloatArray:
-    worst = np.full(n, -np.inf)
+def _excess(rules: Iterable[Rule], n: int, caps_at: CapsAt) -> FloatArray:
+    """Largest (demand - bound) / max(|bound|, 1) over the rules, (n,), demands read as `caps_at` says."""
+    worst, scratch, same_for_all = np.full(n, -np.inf), np.empty(n), -np.inf
     for rule in rules:
         demand, bound = _once(rule.demand), _once(rule.bound)
-        np.maximum(worst, (demand - bound) / np.maximum(np.abs(bound), 1.0), out=worst)
+        scale = 1.0 + rule.relative_low if caps_at == "band" else 1.0
+        if caps_at == "band" and rule.limit < np.inf:
+            np.maximum(worst, demand - rule.limit, out=worst)
+        if len(bound) == 1:
+            unit = max(abs(float(bound[0])), 1.0)
+            if len(demand) == 1:
+                same_for_all = max(same_for_all, (float(demand[0]) * scale - float(bound[0])) / unit)
+                continue
+            if bound[0] == 0.0 and scale == 1.0:
+                np.maximum(worst, demand, out=worst)
+                continue
+            # In place: half of the rules' time went into arrays that lived for one operation.
+            if scale != 1.0:
+                np.subtract(np.multiply(demand, scale, out=scratch), bound, out=scratch)
+            else:
+                np.subtract(demand, bound, out=scratch)
+            if unit != 1.0:
+                scratch *= 1.0 / unit
+        else:
+            np.divide(demand * scale - bound, np.maximum(np.abs(bound), 1.0), out=scratch)
+        np.maximum(worst, scratch, out=worst)
+    np.maximum(worst, same_for_all, out=worst)
     return worst
 
 
@@ -171,15 +241,19 @@ def _once(values: FloatArray) -> FloatArray:
     return values[:1] if values.strides == (0,) else values
 
 
-def _summarise(
+def stage_summary(
     cost: StageCost, batch: PrefillBatch | DecodeBatch, rules: Iterable[Rule], context: Context
 ) -> StageSummary:
+    """What the metrics take of priced designs of one stage; `rules` decide feasibility."""
     step_s, first_s = cost.latency_s, cost.first_latency_s
     # One output token has no further step: its traffic is that of the first.
     duration = np.where(step_s > 0, step_s, first_s)
     moved = hbm_bytes(batch, cost.traffic_bytes)
     rate = np.divide(moved, duration, out=np.zeros(len(batch)), where=duration > 0)
-    power, dynamic = stage_power_w(cost.resources.lut, cost.clock_mhz, rate, context.device)
+    activity = engine_activity(
+        batch, linear_macs(cost.stage, context), np.where(step_s > 0, cost.cycles, cost.first_cycles)
+    )
+    power, dynamic = stage_power_w(cost.resources, activity, cost.clock_mhz, rate, context.device)
     power, dynamic = calibrate_power(power, dynamic, cost.stage, context.calibration)
     used = np.maximum.reduce(list(used_fractions(cost.resources, context.device).values()))
     return StageSummary(
@@ -190,16 +264,51 @@ def _summarise(
         max_utilization=used,
         dsp=cost.resources.dsp,
         hbm_bytes_per_s=rate,
-        excess=_excess(rules, len(batch)),
+        excess=_excess(chain(rules, power_rule(cost.stage, power, context.device)), len(batch), context.caps_at),
+        lut=cost.resources.lut,
+        ff=cost.resources.ff,
+        bram_18k=cost.resources.bram_18k,
+        uram=cost.resources.uram,
+        **_coupling(cost, batch, context),
     )
 
 
-def _in_chunks(batch: PrefillBatch | DecodeBatch, price: object) -> StageSummary:
-    parts = [
-        price(batch.take(slice(start, start + CHUNK_POINTS)))  # type: ignore[operator]
-        for start in range(0, max(len(batch), 1), CHUNK_POINTS)
-    ]
-    return StageSummary(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(StageSummary)))
+def _coupling(cost: StageCost, batch: PrefillBatch | DecodeBatch, context: Context) -> dict[str, FloatArray]:
+    """The columns that only pairs need, zero where the system does not couple its stages."""
+    zero: FloatArray = np.broadcast_to(0.0, (len(batch),))
+    system = context.system
+    names = ("hbm_ports", "hbm_channel_bytes", "cache_word", "weight_word")
+    columns: dict[str, FloatArray] = dict.fromkeys(names, zero)
+    if system.deployment == "co_resident":
+        window = context.prefill_window if cost.stage == "prefill" else context.window
+        stored = stored_bytes(cost, batch, context.model, window, context.scheme)
+        columns["hbm_ports"] = batch.placements.hbm_ports.number.astype(np.float64)[batch.placement]
+        columns["hbm_channel_bytes"] = fullest_channel_bytes(batch, stored)
+    if system.kv_layout == "shared":
+        columns["cache_word"] = batch.key_parallelism + batch.value_parallelism * 2.0**20
+    if system.weight_copies == "shared":
+        columns["weight_word"] = weight_word(batch)
+    return columns
+
+
+def _in_chunks(batch: BatchT, price: Callable[[BatchT], StageSummary]) -> StageSummary:
+    """Priced chunk by chunk, and each set of modules on its own: the laws branch on it once a chunk. Results are written
+    in place, so that memory does not grow with the number of chunks.
+    """
+    result = StageSummary.empty(len(batch))
+    if batch.module_set is None:
+        for start in range(0, max(len(batch), 1), CHUNK_POINTS):
+            chunk = slice(start, start + CHUNK_POINTS)
+            result.put(chunk, price(batch.take(chunk)))
+        return result
+    order = np.argsort(batch.module_set, kind="stable")
+    bounds = np.searchsorted(batch.module_set[order], np.arange(len(batch.modules) + 1))
+    for i, modules in enumerate(batch.modules):
+        one_set: Any = {"modules": (modules,), "module_set": None}
+        for start in range(bounds[i], bounds[i + 1], CHUNK_POINTS):
+            index = order[start : min(start + CHUNK_POINTS, bounds[i + 1])]
+            result.put(index, price(replace(batch.take(index), **one_set)))
+    return result
 
 
 def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
@@ -207,7 +316,7 @@ def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
 
     def chunk(part: PrefillBatch) -> StageSummary:
         cost = price_prefill(part, context)
-        return _summarise(cost, part, prefill_constraints(cost, part, context), context)
+        return stage_summary(cost, part, prefill_constraints(cost, part, context), context)
 
     return _in_chunks(batch, chunk)
 
@@ -217,17 +326,14 @@ def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
 
     def chunk(part: DecodeBatch) -> StageSummary:
         cost = price_decode(part, context)
-        return _summarise(cost, part, decode_constraints(cost, part, context), context)
+        return stage_summary(cost, part, decode_constraints(cost, part, context), context)
 
     return _in_chunks(batch, chunk)
 
 
 @dataclass(frozen=True, slots=True)
 class CostBatch:
-    """Metrics by registry name and the largest constraint excess, each (n_points,). NaN marks a missing value.
-
-    `quality` is not in `metrics`: no model of it exists yet.
-    """
+    """Metrics by registry name and the largest constraint excess, each (n_points,). NaN marks a missing value."""
 
     metrics: dict[str, FloatArray]
     excess: FloatArray
@@ -242,19 +348,26 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
     """Metrics of the pairs `(prefill[i], decode[i])`."""
     workload, device = context.workload, context.device
     further = workload.output_tokens - 1
-    between_s = context.swap_time_s + context.upload_s + context.relayout_s
+    between_s = context.between_s
     decode_s = decode.first_s + further * decode.step_s
     ttft = prefill.step_s + between_s + decode.first_s
     # Summed stage by stage: rounding then never turns an order of two designs of one stage around.
     e2e = prefill.step_s + between_s + decode_s
     idle_w = device.power.configured_w if device.power.configured_w is not None else np.nan
-    energy = prefill.power_w * prefill.step_s + idle_w * between_s + decode.power_w * decode_s
+    # Of two cards the one that waits draws its idle power.
+    waiting_w = idle_w if context.system.deployment == "two_cards" else 0.0
+    energy = (
+        (prefill.power_w + waiting_w) * prefill.step_s
+        + (idle_w + waiting_w) * between_s
+        + (decode.power_w + waiting_w) * decode_s
+    )
     dynamic = prefill.dynamic_w * prefill.step_s + decode.dynamic_w * decode_s
     n = len(ttft)
     tpot = decode.step_s if further else np.full(n, np.nan)
     prefilled = prefilled_tokens(workload)
     hbm = device.hbm
     sustained = hbm.channels * hbm.channel_sustained_bytes_per_s if hbm else np.nan
+    quality = scheme_quality(context.model, context.scheme)
     metrics = {
         "ttft_s": ttft,
         "tpot_s": tpot,
@@ -266,32 +379,70 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
         "energy_j_per_token": energy / workload.output_tokens,
         "dynamic_energy_j_per_token": dynamic / workload.output_tokens,
         "power_w": energy / e2e,
-        "max_utilization": np.maximum(prefill.max_utilization, decode.max_utilization),
+        "max_utilization": pair_utilization(prefill, decode, context),
+        "prefill_energy_j_per_token": (
+            prefill.power_w * prefill.step_s / prefilled if prefilled else np.full(n, np.nan)
+        ),
+        "decode_energy_j_per_token": decode.power_w * decode_s / workload.output_tokens,
         "prefill_dsp": prefill.dsp,
         "decode_dsp": decode.dsp,
         "hbm_bytes_per_s": decode.hbm_bytes_per_s if hbm else np.full(n, np.nan),
         "hbm_fraction": decode.hbm_bytes_per_s / sustained,
+        "quality": np.full(n, np.nan if quality.value is None else quality.value),
     }
-    return CostBatch(metrics, np.maximum(prefill.excess, decode.excess))
+    excess = np.maximum(prefill.excess, decode.excess)
+    pairs = _excess(pair_constraints(prefill, decode, context), n, context.caps_at)
+    return CostBatch(metrics, np.maximum(excess, pairs))
+
+
+def pair_constraints(prefill: StageSummary, decode: StageSummary, context: Context) -> Iterable[Rule]:
+    """Every rule that couples the two stages: what one bitstream must hold of both, and images that both read."""
+    if context.system.deployment == "co_resident":
+        yield from co_resident_rules(prefill, decode, context.device, context.system)
+    yield from shared_image_rules(prefill, decode, context.system)
+
+
+def pair_utilization(prefill: StageSummary, decode: StageSummary, context: Context) -> FloatArray:
+    """Largest used fraction of the card over resource kinds and bitstreams, shell included, (n_points,)."""
+    if context.system.deployment != "co_resident":
+        return np.maximum(prefill.max_utilization, decode.max_utilization)
+    both = used_fractions(prefill.resources_with(decode), context.device)
+    return np.asarray(np.maximum.reduce(list(both.values())))
 
 
 def evaluate_batch(batch: DesignBatch, context: Context) -> CostBatch:
-    """Price a batch of designs, (n_points,) in, arrays of (n_points,) out; its HMT plug-in is that of the batch."""
+    """Price a batch of designs, (n_points,) in, arrays of (n_points,) out; plug-in and system choices are the batch's."""
     if batch.hmt is not None:
         context = replace(context, hmt=batch.hmt)
+    if batch.system != context.system:
+        context = replace(context, system=batch.system)
     return combine(summarise_prefill(batch.prefill, context), summarise_decode(batch.decode, context), context)
+
+
+def evaluate_product(prefill: PrefillBatch, decode: DecodeBatch, context: Context) -> Iterator[tuple[int, CostBatch]]:
+    """Price every pair of a prefill and a decode design: (index of the prefill design, its pairs with all of `decode`).
+
+    The stages separate, so each stage design is priced once and a pair costs what `combine` costs; the values are those of
+    `evaluate_batch`, bit for bit. Yields one prefill design at a time: memory does not grow with the number of pairs.
+    """
+    first, second = summarise_prefill(prefill, context), summarise_decode(decode, context)
+    for i in range(len(prefill)):
+        repeated = StageSummary(*(np.broadcast_to(getattr(first, f.name)[i], (len(decode),)) for f in fields(first)))
+        yield i, combine(repeated, second, context)
 
 
 def missing_reasons(context: Context) -> dict[str, str]:
     """Why a metric has no value for this context; the same for every design."""
-    missing = {"quality": "no quality model yet: perplexity of a scheme is not measured"}
+    quality = scheme_quality(context.model, context.scheme)
+    missing = {} if quality.missing is None else {"quality": quality.missing}
     if context.workload.output_tokens == 1:
         for name in ("tpot_s", "decode_tokens_per_s"):
             missing[name] = "one output token: there is no further step"
     if context.workload.prompt_tokens == 1:
-        missing["prefill_tokens_per_s"] = "one prompt token: it goes through decode, prefill has nothing to do"
+        for name in ("prefill_tokens_per_s", "prefill_energy_j_per_token"):
+            missing[name] = "one prompt token: it goes through decode, prefill has nothing to do"
     if context.device.power.configured_w is None:
-        for name in ("energy_j", "energy_j_per_token", "power_w"):
+        for name in ("energy_j", "energy_j_per_token", *STAGE_ENERGIES, "power_w"):
             missing[name] = (
                 f"no public idle power of {context.device.name}; set power.configured_w in a device file of your own"
             )

@@ -1,4 +1,9 @@
-"""Whether a stage fits the card: resources against caps, memory against capacity."""
+"""Whether a stage fits the card: resources and CLBs against caps, SLR by SLR as far as that needs no assignment, memory
+against capacity, power against the card's limit.
+
+Caps hold estimates: each rule carries the error band of its demand, and only what exceeds the cap at the low end of
+the band is broken (`spec.legality.Rule`).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cost_models.arrays import FloatArray, ResourceArrays
+from cost_models.bands import resource_band
+from cost_models.capacity import stored_bytes
+from cost_models.clb import CLB_CAP
+from cost_models.frequency import card_clb_fraction
 from cost_models.memory import ddr_bytes, fullest_channel_bytes
-from cost_models.prefill import HIDDEN_BYTES, prefilled_tokens, stored_weight_bytes
+from cost_models.slr import UTILIZATION_CAPS, slr_rules
 from cost_models.stage_cost import StageCost
 from spec.design_batch import DecodeBatch, PrefillBatch
 from spec.device import Device
@@ -16,12 +25,7 @@ from spec.legality import Rule
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
-from spec.workload import Workload
-
-# Highest used fraction of the whole card, shell included. DSP, BRAM, URAM 80 % and FF 50 %: the utilization guideline
-# of AMD's UltraFast methodology (UG949). LUT 55 %: CLBs fill first; FlexLLM's are at 66 % and 76 % where its LUTs are
-# at 39 % and 44 %, so 55 % of LUTs is about 95 % of CLBs.
-UTILIZATION_CAPS = {"lut": 0.55, "ff": 0.50, "dsp": 0.80, "bram_18k": 0.80, "uram": 0.80}
+from spec.workload import Stage, Workload
 
 _LEVERS = {
     "prefill": {
@@ -47,41 +51,56 @@ def used_fractions(resources: ResourceArrays, device: Device) -> dict[str, Float
     return {name: (array + shell[name]) / max(total[name], 1) for name, array in resources.items()}
 
 
-def resource_rules(cost: StageCost, device: Device) -> Iterator[Rule]:
-    """One rule for each kind of resource."""
+def resource_rules(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device) -> Iterator[Rule]:
+    """One rule for each kind of resource of the whole card, one for its CLBs, and what every SLR assignment must hold."""
     n = len(cost.cycles)
-    for name, fraction in used_fractions(cost.resources, device).items():
+    used = {**used_fractions(cost.resources, device), "clb": card_clb_fraction(cost.resources, device)}
+    caps = {**UTILIZATION_CAPS, "clb": CLB_CAP}
+    for name, fraction in used.items():
+        low, high = resource_band(name, device)
         yield Rule(
             constraint=f"{name}_utilization",
             where=cost.stage,
             demand=fraction,
-            bound=np.broadcast_to(UTILIZATION_CAPS[name], (n,)),
+            bound=np.broadcast_to(caps[name], (n,)),
             unit="fraction",
             message=f"{cost.stage} uses too many {name} of {device.name}, shell included",
-            levers=_LEVERS[cost.stage][name],
+            levers=_LEVERS[cost.stage]["lut" if name == "clb" else name],
+            relative_low=low,
+            relative_high=high,
+            limit=1.0,
         )
+    yield from slr_rules(cost, batch, device)
 
 
-def stored_bytes(
-    cost: StageCost,
-    batch: PrefillBatch | DecodeBatch,
-    model: ModelConfig,
-    workload: Workload,
-    scheme: QuantScheme,
-) -> dict[PortRole, FloatArray]:
-    """Bytes that each role keeps in external memory during the stage, (n_points,) each."""
-    n = len(batch)
-    tokens = workload.context_tokens if isinstance(batch, DecodeBatch) else prefilled_tokens(workload)
-    cache = np.full(n, model.n_layers * tokens * model.kv_dim * scheme.kv_bits / 8)
-    stored: dict[PortRole, FloatArray] = {"k_cache": cache, "v_cache": cache}
-    if isinstance(batch, DecodeBatch):
-        stored["weights"] = cost.traffic_bytes["weights"]  # each weight is read once a token
-        stored["scales"] = cost.traffic_bytes["scales"]
-        stored["embedding"] = np.full(n, float(model.vocab_size * model.hidden_dim * HIDDEN_BYTES))
-        return stored
-    stored.update(stored_weight_bytes(batch, model))
-    stored["io"] = np.full(n, float(2 * tokens * model.hidden_dim * HIDDEN_BYTES))
-    return stored
+def clock_rule(stage: Stage, batch: PrefillBatch | DecodeBatch, device: Device) -> Rule:
+    """The clock target against the highest clock that designs of this kind reached on the card."""
+    return Rule(
+        constraint="clock_target",
+        where=stage,
+        demand=batch.clock_mhz,
+        bound=np.broadcast_to(device.clock.max_mhz, (len(batch),)),
+        unit="MHz",
+        message=f"the clock target of {stage} is above the highest clock of {device.name}",
+        levers=("lower the clock target",),
+    )
+
+
+def power_rule(stage: Stage, power_w: FloatArray, device: Device) -> Iterator[Rule]:
+    """The board's power while the stage runs against the card's limit; none where idle power is not known."""
+    if device.power.configured_w is None:
+        return
+    yield Rule(
+        constraint="power_limit",
+        where=stage,
+        demand=power_w,
+        bound=np.broadcast_to(device.power.limit_w, (len(power_w),)),
+        unit="W",
+        message=f"{device.name} draws more than its limit while {stage} runs",
+        levers=("lower the clock target", *_LEVERS[stage]["lut"]),
+        relative_low=device.power.relative_low or 0.0,
+        relative_high=device.power.relative_high or 0.0,
+    )
 
 
 def memory_rules(

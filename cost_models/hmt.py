@@ -14,24 +14,24 @@ fp32 engine, lanes = T x W. The memory costs nothing else: every window is as lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from cost_models import coefficients as c
-from cost_models.arrays import FloatArray, ResourceArrays
+from cost_models.arrays import FloatArray
 from cost_models.memory import stream_slowdown
-from cost_models.nonlinear import LaneCost
+from cost_models.nonlinear import FLEXLLM_FABRIC, Fabric, operators_cost
 from cost_models.onchip import bram18_blocks, uram_blocks
-from cost_models.prefill import HIDDEN_BYTES, evaluate_prefill, prefilled_tokens
-from cost_models.resources import prefill_resources
-from cost_models.stage_cost import ModuleCycles, StageCost
+from cost_models.prefill import evaluate_prefill
+from cost_models.resources import Part, prefill_parts, total_resources
+from cost_models.stage_cost import ClockLaw, ModuleCycles, StageCost
+from cost_models.stage_setup import HIDDEN_BYTES, StageSetup, prefilled_tokens
 from spec.design_batch import PrefillBatch
 from spec.hmt import HmtPlugin, HmtWindow
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
-from spec.quant_scheme import QuantScheme
 from spec.timing import TimingTable
 from spec.workload import Workload
 
@@ -118,21 +118,25 @@ def memory_cycles(
 
 
 def evaluate_hmt_prefill(
-    batch: PrefillBatch,
-    model: ModelConfig,
-    workload: Workload,
-    scheme: QuantScheme,
-    timing: TimingTable,
-    hmt: HmtPlugin,
+    batch: PrefillBatch, setup: StageSetup, hmt: HmtPlugin, clock: ClockLaw | None = None
 ) -> StageCost:
     """As `evaluate_prefill`, of a prompt that goes segment by segment; the plug-in's own modules come last."""
-    tokens = prefilled_tokens(workload)
+    model, timing = setup.model, setup.timing
+    tokens = prefilled_tokens(setup.workload)
     windows, segments = hmt.windows(tokens), hmt.segments(tokens)
     n = len(batch)
+    buffers = Workload(prompt_tokens=max(hmt.longest_window_tokens(tokens), 1), output_tokens=1)
+    base = prefill_parts(batch, batch.modules[0], replace(setup, workload=buffers))
+    parts = {**base, MEMORY: plugin_part(batch, model, hmt, timing, setup.fabric)}
+    resources = total_resources(parts, n)
+    if clock is not None:
+        batch = replace(batch, clock_mhz=clock(resources))
     longest = window_workload(hmt.longest_window_tokens(tokens))
-    frame = evaluate_prefill(batch, model, longest, scheme, timing)
-    costs = {rows: evaluate_prefill(batch, model, window_workload(rows), scheme, timing)
-             for rows in {window.rows for window in windows}}  # fmt: skip
+    frame = evaluate_prefill(batch, replace(setup, workload=longest))
+    costs = {
+        rows: evaluate_prefill(batch, replace(setup, workload=window_workload(rows)))
+        for rows in {window.rows for window in windows}
+    }
 
     loader, init = np.zeros(n), model.hidden_dim / hmt.block_parallelism
     memory = np.zeros(n)
@@ -145,38 +149,35 @@ def evaluate_hmt_prefill(
     if segments:
         loader += init
 
-    extra = plugin_resources(batch, model, hmt, timing)
     plugin = (
-        ModuleCycles(LOADER, loader, loader, np.zeros(n), stream_slowdown(batch, "hmt_io"),
-                     _SOURCE.format("hmt_segment_loader_sync")),
-        ModuleCycles(MEMORY, memory, memory, extra.dsp, stream_slowdown(batch, "hmt_weights"),
+        ModuleCycles(LOADER, loader, loader, stream_slowdown(batch, "hmt_io"), _SOURCE.format("hmt_segment_loader_sync")),
+        ModuleCycles(MEMORY, memory, memory, stream_slowdown(batch, "hmt_weights"),
                      _SOURCE.format("hmt_Linear_Layer_fp32xfp32_qk_attn, hmt_attn_softmax")),
     )  # fmt: skip
-    kernel = tuple(_all_windows(i, frame, windows, costs) for i in range(len(frame.modules)))
     cycles = sum((window.count * costs[window.rows].cycles for window in windows), np.zeros(n)) + loader + memory
-    buffers = Workload(prompt_tokens=max(hmt.longest_window_tokens(tokens), 1), output_tokens=1)
-    base = prefill_resources(batch, model, buffers, timing)
     return replace(
         frame,
         cycles=cycles,
         first_cycles=cycles,
-        modules=(*kernel, *plugin),
-        resources=ResourceArrays(*(getattr(base, name) + array for name, array in extra.items())),
+        resources=resources,
         traffic_bytes=_traffic(batch, model, hmt, windows, segments, costs, frame),
+        parts=parts,
+        detail=lambda: (*_all_windows(frame, windows, costs), *plugin),
     )
 
 
-def _all_windows(
-    index: int, frame: StageCost, windows: Iterable[HmtWindow], costs: dict[int, StageCost]
-) -> ModuleCycles:
-    """One module of the prefill kernel over all windows."""
-    module, zero = frame.modules[index], np.zeros(len(frame.cycles))
-    each = [(window.count, costs[window.rows].modules[index]) for window in windows]
-    return replace(
-        module,
-        critical=sum((count * one.critical for count, one in each), zero),
-        busy=sum((count * one.busy for count, one in each), zero),
-    )
+def _all_windows(frame: StageCost, windows: Iterable[HmtWindow], costs: dict[int, StageCost]) -> Iterator[ModuleCycles]:
+    """The modules of the prefill kernel over all windows."""
+    zero = np.zeros(len(frame.cycles))
+    modules = {rows: cost.modules for rows, cost in costs.items()}
+    counts = [(window.count, window.rows) for window in windows]
+    for index, module in enumerate(frame.modules):
+        each = [(count, modules[rows][index]) for count, rows in counts]
+        yield replace(
+            module,
+            critical=sum((count * one.critical for count, one in each), zero),
+            busy=sum((count * one.busy for count, one in each), zero),
+        )
 
 
 def _traffic(
@@ -214,39 +215,32 @@ def plugin_stored_bytes(model: ModelConfig, workload: Workload, n: int) -> dict[
     }
 
 
-def plugin_resources(batch: PrefillBatch, model: ModelConfig, hmt: HmtPlugin, timing: TimingTable) -> ResourceArrays:
-    """Resources that the plug-in adds to the prefill kernel, (n_points,) each; AXI adapters come with the ports.
+def plugin_part(
+    batch: PrefillBatch, model: ModelConfig, hmt: HmtPlugin, timing: TimingTable, fabric: Fabric = FLEXLLM_FABRIC
+) -> Part:
+    """Resources that the plug-in adds to the prefill kernel; AXI adapters come with the ports.
 
     Memory cache in URAM and key cache in block RAM, in `block_parallelism x weight_parallelism / 2` banks each (their
     ARRAY_PARTITION pragmas); engine input in URAM; loader: a block of rows, one row, P; key buffer.
     """
     t, w, d = hmt.block_parallelism, hmt.weight_parallelism, model.hidden_dim
     tp = batch.token_parallelism
-    ones = np.ones(len(batch))
     banks = t * max(w // 2, 1)
     elements = t * (w // 2)
     element, softmax, single = (
-        _cost_of(operators, timing) for operators in (ELEMENT_OPERATORS, SOFTMAX_OPERATORS, SINGLE_OPERATORS)
+        operators_cost(operators, timing, fabric)
+        for operators in (ELEMENT_OPERATORS, SOFTMAX_OPERATORS, SINGLE_OPERATORS)
     )
     dsp = elements * element.dsp + t * softmax.dsp + single.dsp
     lut = (elements * element.lut + t * softmax.lut + single.lut) * c.LUT_ROUTE_FACTOR
     ff = (elements * element.ff + t * softmax.ff + single.ff) * c.FF_ROUTE_FACTOR
     rows = bram18_blocks(d / t, FP32_BITS)
-    return ResourceArrays(
-        lut=ones * (lut + PLUGIN_PROCESSES * c.LUT_PER_PROCESS),
-        ff=ones * (ff + PLUGIN_PROCESSES * c.FF_PER_PROCESS),
-        dsp=ones * dsp,
+    return Part(
+        lut=lut + PLUGIN_PROCESSES * c.LUT_PER_PROCESS,
+        ff=ff + PLUGIN_PROCESSES * c.FF_PER_PROCESS,
+        dsp=dsp,
         bram_18k=key_cache_bram18(model, hmt) + (tp * t + 2 * t) * rows + bram18_blocks(d / t, FP32_BITS * t),
-        uram=ones * (banks * uram_blocks(hmt.memories * d / banks, FP32_BITS) + t * uram_blocks(d / t, FP32_BITS)),
-    )
-
-
-def _cost_of(operators: Mapping[str, int], timing: TimingTable) -> LaneCost:
-    used = [(number, timing.operators[name]) for name, number in operators.items()]
-    return LaneCost(
-        dsp=sum(number * cost.dsp for number, cost in used),
-        lut=sum(number * cost.lut for number, cost in used),
-        ff=sum(number * cost.ff for number, cost in used),
+        uram=banks * uram_blocks(hmt.memories * d / banks, FP32_BITS) + t * uram_blocks(d / t, FP32_BITS),
     )
 
 

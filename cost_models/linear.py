@@ -6,33 +6,49 @@ column an iteration, one restart of `loop_restart_cycles` for each pass over the
 
 from __future__ import annotations
 
-from cost_models.arrays import FloatArray, IntArray, ceil_div
+import numpy as np
 
-MAC_PER_DSP = 2  # int4 x uint4 and int8 x int8 packed pairs, FlexLLM PE.h i4xi4_pack_2x2_2D / i8xi8_pack_2x2
+from cost_models.arrays import FloatArray, IntArray, ceil_div
 
 
 def systolic_cycles(
-    d_in: int, d_out: int, weight_parallelism: IntArray, slowdown: FloatArray, restart_cycles: float
+    d_in: int,
+    d_out: int,
+    weight_parallelism: IntArray | FloatArray,
+    slowdown: FloatArray,
+    restart_cycles: float,
+    blocks_per_pass: int = 1,
+    double_buffered: bool = False,
 ) -> FloatArray:
-    """Cycles of one token block through an output-stationary TP x WP array, (n_points,).
+    """Cycles of `blocks_per_pass` = M token blocks through an output-stationary TP x WP array, (n_points,).
 
-    Fill of the single input buffer, then one pass over the input for each `weight_parallelism` output channels:
-    `d_in + ceil(d_out / WP) * (d_in * slowdown + restart)`. `slowdown` >= 1 stretches the passes where weights arrive
-    slower than one beat a cycle.
+    Fill of the input buffers, then for each `weight_parallelism` output channels one pass over the input of each block,
+    all M with the same tile of weights: `M d_in + ceil(d_out / WP) max(M (d_in + restart), d_in slowdown + restart)`.
+    With M = 1 weights stream beside the multipliers, `d_in + ceil(d_out / WP) (d_in slowdown + restart)`; with more, the
+    next tile arrives while this one is used. `slowdown` >= 1: cycles that a beat of weights takes. A double-buffered
+    input is filled while the array works on the blocks before.
     """
     passes = ceil_div(d_out, weight_parallelism)
-    return d_in + passes * (d_in * slowdown + restart_cycles)
+    each = d_in * slowdown + restart_cycles
+    if blocks_per_pass > 1:
+        each = np.maximum(blocks_per_pass * (d_in + restart_cycles), each)
+    work = passes * each
+    fill = float(blocks_per_pass * d_in)
+    return np.asarray(np.maximum(work, fill) if double_buffered else fill + work)
 
 
-def gemv_cycles(d_in: int, d_out: int, lanes: IntArray, slowdown: FloatArray, restart_cycles: float) -> FloatArray:
-    """Cycles of one GEMV call while weights stream, (n_points,): `ceil(d_out / lanes) * (d_in * slowdown + restart)`.
+def gemv_cycles(
+    d_in: int,
+    d_out: int,
+    lanes: IntArray | FloatArray,
+    slowdown: FloatArray | float,
+    restart_cycles: float,
+    beside: FloatArray | IntArray | float = 0.0,
+) -> FloatArray:
+    """Cycles of one GEMV call, (n_points,): `ceil(d_out / lanes) * (max(d_in * slowdown, beside) + restart)`.
 
-    `lanes` = block_parallelism x weight_parallelism output channels side by side. The fill of the input banks is
-    counted with the vector passes in `decode.py`.
+    `lanes` = block_parallelism x weight_parallelism output channels side by side. `beside`: cycles of what goes on
+    beside a pass (scales in, outputs out, insertion into the top-k lists) and hides under it unless it is longer. The
+    fill of the input banks is counted with the vector passes in `decode.py`.
     """
-    return ceil_div(d_out, lanes) * (d_in * slowdown + restart_cycles)
-
-
-def array_dsp(rows: IntArray, columns: IntArray) -> IntArray:
-    """DSP slices of a rows x columns array of multiply-accumulates, (n_points,)."""
-    return rows * columns // MAC_PER_DSP
+    return ceil_div(d_out, lanes) * (np.maximum(d_in * slowdown, beside) + restart_cycles)

@@ -18,9 +18,10 @@ def stream_slowdown(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatA
 
 
 def port_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
-    """Bytes that all ports of a role deliver in one beat, (n_points,)."""
+    """Bytes that all ports of a role deliver in one beat, (n_points,); 0 without ports."""
     table, column = batch.placements, batch.placements.role(role)
-    return (table.ports[:, column] * table.width_bits[:, column] / 8)[batch.placement]
+    ports, width = table.ports[:, column], table.width_bits[:, column]
+    return (ports * np.where(ports > 0, width, 0.0) / 8)[batch.placement]
 
 
 def word_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:

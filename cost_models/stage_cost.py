@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cost_models.arrays import FloatArray, IntArray, ResourceArrays
+from cost_models.resources import Part, module_arrays
 from spec.memory_map import PortRole
 from spec.workload import Stage
+
+ClockLaw = Callable[[ResourceArrays], FloatArray]  # resources of a kernel -> its clock (MHz), (n_points,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,6 @@ class ModuleCycles:
     name: str
     critical: FloatArray
     busy: FloatArray
-    dsp: FloatArray
     hbm_bound: FloatArray
     source: str
 
@@ -30,15 +33,32 @@ class ModuleCycles:
 class StageCost:
     """One stage of a batch. For decode, `cycles` is the mean step after the first and `first_cycles` the first step;
     for prefill both are the whole prefill. `traffic_bytes` belongs to `cycles`.
+
+    `parts`: what `resources` is the sum of, by module. `shared_arrays`: modules that compute on the array of another,
+    with the names of those. `detail` makes the modules, which pricing in bulk does not need.
     """
 
     stage: Stage
     cycles: FloatArray
     first_cycles: FloatArray
     clock_mhz: FloatArray
-    modules: tuple[ModuleCycles, ...]
     resources: ResourceArrays
     traffic_bytes: dict[PortRole, FloatArray]
+    parts: Mapping[str, Part]
+    shared_arrays: Mapping[str, str]
+    detail: Callable[[], tuple[ModuleCycles, ...]]
+
+    @property
+    def modules(self) -> tuple[ModuleCycles, ...]:
+        """The modules of the stage; each call computes them anew."""
+        return self.detail()
+
+    @property
+    def module_resources(self) -> dict[str, ResourceArrays]:
+        """Resources by module, (n_points,) each; AXI adapters and process control stand beside the modules that take
+        time. They sum to `resources`.
+        """
+        return module_arrays(self.parts, len(self.cycles))
 
     @property
     def latency_s(self) -> FloatArray:
@@ -49,6 +69,10 @@ class StageCost:
     def first_latency_s(self) -> FloatArray:
         """Seconds of `first_cycles`, (n_points,)."""
         return self.first_cycles / (self.clock_mhz * 1e6)
+
+    def with_modules(self, modules: tuple[ModuleCycles, ...]) -> StageCost:
+        """The same with other modules."""
+        return replace(self, detail=lambda: modules)
 
     def bottleneck(self) -> IntArray:
         """Index of the module with the most critical cycles, (n_points,)."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, DateTime, Enum, MetaData
+from sqlalchemy import JSON, BigInteger, DateTime, Enum, Integer, MetaData
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
@@ -25,6 +25,9 @@ NAMING_CONVENTION = {
 ID_LENGTH = 16
 
 PortableJSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+# SQLite counts by itself only in a column that is called INTEGER.
+CountingId = BigInteger().with_variant(Integer, "sqlite")
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
@@ -67,7 +70,7 @@ def new_id() -> str:
 
 
 def utc_now() -> datetime:
-    """The time on this host. One host runs all of v1, so no other clock has a say on leases."""
+    """The time on this host. What several hosts must agree on asks `db.clock` instead."""
     return datetime.now(UTC)
 
 

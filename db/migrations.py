@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest revision under alembic/versions; a test compares.
-SCHEMA_REVISION = "8983e4aa89a0"
+SCHEMA_REVISION = "5b1f0c7d92e4"
 
 # Reading every page of a larger file would delay the start by seconds; what is wrong in there shows when it is read.
 _FULL_CHECK_BYTES = 128 * 2**20
@@ -43,7 +43,8 @@ def alembic_config(url: str | None = None) -> Config:
     return config
 
 
-def _is_older(revision: str) -> bool:
+def is_known(revision: str) -> bool:
+    """This code can bring a database of that schema to its own."""
     from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory.from_config(alembic_config())
@@ -62,7 +63,7 @@ def _current_revision(connection: Connection, url: URL) -> str | None:
             raise errors.foreign(url)
         return None
     current: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if current is not None and current != SCHEMA_REVISION and not _is_older(current):
+    if current is not None and current != SCHEMA_REVISION and not is_known(current):
         # Alembic is popular: its table alone does not make a database ours.
         raise errors.too_new(url, current, SCHEMA_REVISION) if "job" in tables else errors.foreign(url)
     return current
@@ -80,8 +81,8 @@ def check_schema(database: Database) -> None:
         raise errors.not_migrated(database.url, current, SCHEMA_REVISION)
 
 
-def upgrade(url: str) -> None:
-    """Brings the database at `url` to the schema of this code; a new SQLite file is made.
+def upgrade(url: str, revision: str = SCHEMA_REVISION) -> None:
+    """Brings the database at `url` up to a schema, by default that of this code; a new SQLite file is made.
 
     Raises:
         UnusableDatabaseError: the file is damaged, is not ours, is newer than this code, or may not be written.
@@ -91,22 +92,22 @@ def upgrade(url: str) -> None:
     try:
         with _alone(database.url), database.translated_errors():
             _check_pages(database)
-            _upgrade(database)
+            _upgrade(database, revision)
     finally:
         database.close()
 
 
-def _upgrade(database: Database) -> None:
-    from alembic import command
-
+def _upgrade(database: Database, revision: str) -> None:
     with database.engine.connect() as connection:
         current = _current_revision(connection, database.url)
         connection.rollback()  # Alembic begins its own transactions
-        if current == SCHEMA_REVISION:
+        if current in (revision, SCHEMA_REVISION):
             return
+        from alembic import command
+
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _check_pages(database: Database) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -13,23 +12,56 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from db.errors import translate
+from db.repositories.api_keys import ApiKeys
+from db.repositories.artifacts import Artifacts
+from db.repositories.audit import AuditLog
+from db.repositories.calibrations import Calibrations
+from db.repositories.events import Events
 from db.repositories.explorations import Explorations
+from db.repositories.figures import Figures
 from db.repositories.idempotency import IdempotencyKeys
+from db.repositories.job_logs import JobLogs
 from db.repositories.jobs import Jobs
+from db.repositories.licences import Licences
+from db.repositories.measurements import Measurements
+from db.repositories.outbox import Outbox, QueuedJob
+from db.repositories.projects import Projects
+from db.repositories.reports import Reports
+from db.repositories.runs import Runs
+from db.repositories.sweeps import Sweeps
+from db.repositories.uploads import Uploads
 from spec.errors import InputError
 
 BUSY_TIMEOUT_MS = 30_000
 _READ_ONLY = "flexdse_read_only"
 
 
-@dataclass(frozen=True, slots=True)
+OnQueued = Callable[[Sequence[QueuedJob]], None]
+
+
 class UnitOfWork:
     """The repositories of one transaction."""
 
-    session: Session
-    jobs: Jobs
-    explorations: Explorations
-    idempotency_keys: IdempotencyKeys
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.outbox = Outbox()
+        self.jobs = Jobs(session, self.outbox)
+        self.job_logs = JobLogs(session)
+        self.events = Events(session)
+        self.licences = Licences(session)
+        self.explorations = Explorations(session)
+        self.measurements = Measurements(session)
+        self.sweeps = Sweeps(session)
+        self.projects = Projects(session)
+        self.runs = Runs(session)
+        self.reports = Reports(session)
+        self.calibrations = Calibrations(session)
+        self.artifacts = Artifacts(session)
+        self.uploads = Uploads(session)
+        self.api_keys = ApiKeys(session)
+        self.audit = AuditLog(session)
+        self.idempotency_keys = IdempotencyKeys(session)
+        self.figures = Figures(session)
 
 
 def parse_url(url: str) -> URL:
@@ -97,7 +129,9 @@ def create_database_engine(url: URL) -> Engine:
 class Database:
     """An open database. Threads may share it; processes each open their own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_queued: OnQueued | None = None) -> None:
+        """`on_queued` hears of the jobs that a transaction put into the queue, once it is committed."""
+        self._on_queued = on_queued
         self.url = parse_url(url)
         self.engine = create_database_engine(self.url)
         self._reader = self.engine.execution_options(**{_READ_ONLY: True})
@@ -118,21 +152,29 @@ class Database:
         return self._reader.connect()
 
     @contextmanager
-    def _unit_of_work(self, engine: Engine) -> Iterator[UnitOfWork]:
-        with self.translated_errors(), Session(engine, expire_on_commit=False) as session, session.begin():
-            yield UnitOfWork(session, Jobs(session), Explorations(session), IdempotencyKeys(session))
+    def snapshot(self) -> Iterator[Connection]:
+        """A bare connection in a transaction that sees one state of everything, however long it takes."""
+        connection = self.connect_read_only()
+        if self.url.get_backend_name() == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection, connection.begin():
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """A consistent view; it takes no lock that a writer would wait for."""
-        with self._unit_of_work(self._reader) as work:
-            yield work
+        with self.translated_errors(), Session(self._reader, expire_on_commit=False) as session, session.begin():
+            yield UnitOfWork(session)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         """A transaction: committed when the block ends, rolled back when it raises."""
-        with self._unit_of_work(self.engine) as work:
+        with self.translated_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            work = UnitOfWork(session)
             yield work
+            work.outbox.write_events(session)
+        if self._on_queued is not None and (queued := work.outbox.queued):
+            self._on_queued(queued)
 
     def close(self) -> None:
         """Closes every connection."""

@@ -25,8 +25,18 @@ class SearchStopped(FlexDSEError):
 class Reporter:
     """Passes progress on, thinned in time and in points."""
 
-    def __init__(self, on_progress: OnProgress | None, should_stop: ShouldStop | None, total: int) -> None:
+    def __init__(
+        self,
+        on_progress: OnProgress | None,
+        should_stop: ShouldStop | None,
+        total: int,
+        *,
+        space_size: int | None = None,
+        volume: Callable[[FloatArray], float | None] | None = None,
+    ) -> None:
+        """`volume` gives the hypervolume of natural objective values."""
         self._on_progress, self._should_stop, self._total = on_progress, should_stop, total
+        self._space_size, self._volume = space_size, volume
         self._started = self._last = time.monotonic()
 
     @property
@@ -57,6 +67,8 @@ class Reporter:
         self._last = now
         rate = evaluations / max(now - self._started, 1e-9)
         points = front()
+        if hypervolume is None and self._volume is not None and len(points):
+            hypervolume = self._volume(points)
         step = max(1, -(-len(points) // MAX_FRONT_POINTS))
         self._on_progress(
             ExplorationProgress(
@@ -68,5 +80,6 @@ class Reporter:
                 feasible_fraction=feasible / evaluations if evaluations else None,
                 front=tuple(tuple(float(v) for v in row) for row in points[::step]),
                 hypervolume=hypervolume,
+                space_size=self._space_size,
             )
         )

@@ -7,21 +7,34 @@ design.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from cost_models.arrays import distinct_rows
+from dse.axes import MODULE_SET, Axis, StageSpace
+from dse.overrides import Overrides
 from spec.design_batch import BoolArray, DecodeBatch, IntArray, PrefillBatch, StagePlacements
-from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign, StageClocks
+from spec.design_point import (
+    DECODE_PARAMETERS,
+    DEFAULT_SYSTEM,
+    PREFILL_PARAMETERS,
+    DecodeDesign,
+    DesignPoint,
+    PrefillDesign,
+    StageClocks,
+    SystemChoices,
+)
 from spec.device import Device, MemorySystem
-from spec.errors import InfeasibleError
+from spec.errors import InfeasibleError, InputError
 from spec.legality import Rule, decode_rules, model_rules, prefill_rules
 from spec.model_config import ModelConfig
+from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import W4A4KV8, QuantScheme
+from spec.space_overrides import SpaceOverrides
 from spec.spread_memory_map import MIN_PORT_BITS, PlannedPort, decode_ports, prefill_ports, spread_memory_map
 from spec.workload import Stage
 
@@ -36,73 +49,11 @@ DECODE_WEIGHT_LANES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 MAX_VECTOR_PARALLELISM = 32
 LANE_STEP = 8  # output lanes come in whole bytes of a port word
 DECODE_PORT_BITS = (128, 256, 512)
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Legal rows of one or more parameters, (n_rows, n_parameters), in increasing order.
-
-    `group_columns` > 0: rows with equal first `group_columns` parameters form a group; which rows a group has depends
-    on the group (a conditional parameter). `port_class` (n_rows,): which of `n_port_classes` layouts of its ports a
-    row has.
-    """
-
-    name: str
-    parameters: tuple[str, ...]
-    rows: IntArray
-    port_class: IntArray
-    n_port_classes: int
-    group_columns: int = 0
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, index: IntArray) -> Axis:
-        """The axis with only the rows at `index`, in increasing order: part of a space is a space."""
-        kept = np.unique(index)
-        return replace(self, rows=self.rows[kept], port_class=self.port_class[kept])
-
-    def columns(self) -> dict[str, IntArray]:
-        """The rows by parameter, (n_rows,) each."""
-        return {name: self.rows[:, i] for i, name in enumerate(self.parameters)}
-
-    def group_starts(self) -> IntArray:
-        """First row of each group, and the number of rows at the end, (n_groups + 1,)."""
-        keys = self.rows[:, : self.group_columns]
-        starts = np.flatnonzero(np.any(np.diff(keys, axis=0) != 0, axis=1)) + 1
-        return np.concatenate([[0], starts, [len(self.rows)]])
-
-
-@dataclass(frozen=True, slots=True)
-class StageSpace:
-    """The product of axes; the last axis varies fastest. `placements`: of the product of the axes' port classes."""
-
-    stage: Stage
-    axes: tuple[Axis, ...]
-    placements: StagePlacements
-
-    @property
-    def size(self) -> int:
-        """Number of designs."""
-        return math.prod(len(axis) for axis in self.axes)
-
-    def columns(self, index: IntArray) -> dict[str, IntArray]:
-        """Parameters of the designs at flat `index`, (n_points,) each."""
-        columns: dict[str, IntArray] = {}
-        for axis, row in zip(self.axes, self._rows(index), strict=True):
-            for i, name in enumerate(axis.parameters):
-                columns[name] = axis.rows[row, i]
-        return columns
-
-    def placement(self, index: IntArray) -> IntArray:
-        """Index into `placements` of the designs at flat `index`, (n_points,)."""
-        result = np.zeros(len(index), dtype=np.int64)
-        for axis, row in zip(self.axes, self._rows(index), strict=True):
-            result = result * axis.n_port_classes + axis.port_class[row]
-        return result
-
-    def _rows(self, index: IntArray) -> tuple[IntArray, ...]:
-        return np.unravel_index(index, tuple(len(axis) for axis in self.axes))
+PORT_BITS = (32, 64, 128, 256, 512, 1024)  # widths that `MemoryPort` knows
+# Clock targets as parts of the card's default, which is the highest that public designs of this kind aim at. A slower
+# kernel saves fabric power where its stage waits for memory anyhow.
+CLOCK_FRACTIONS = (3 / 4, 1.0)
+ENGINE_SPLITS = (1, 2, 4, 8)  # parts of the decode engine: a part must fit a super logic region
 
 
 def even_values(limit: int) -> list[int]:
@@ -115,15 +66,6 @@ def even_values(limit: int) -> list[int]:
             step *= 2
         value += step
     return values
-
-
-def engine_splits(block_parallelism: int) -> int:
-    """Parts of the decode engine: two, as in FlexLLM's measured pair, where the groups divide.
-
-    More or fewer parts cost or save URAM and change floorplan and fan-out, which nothing prices yet: searched, the axis
-    would only ever lose. A design document may say otherwise.
-    """
-    return 2 if block_parallelism % 2 == 0 else 1
 
 
 def even_divisors(value: int, limit: int) -> list[int]:
@@ -149,13 +91,14 @@ def _axis(
 
 @dataclass(frozen=True, slots=True)
 class DesignSpace:
-    """All legal pairs of prefill and decode designs for a model on a card."""
+    """All legal pairs of prefill and decode designs for a model on a card, of one scheme and one system."""
 
     model: ModelConfig
     device: Device
     scheme: QuantScheme
     prefill: StageSpace
     decode: StageSpace
+    system: SystemChoices = DEFAULT_SYSTEM
 
     @property
     def size(self) -> int:
@@ -164,19 +107,25 @@ class DesignSpace:
 
     def prefill_at(self, index: IntArray) -> PrefillBatch:
         """The prefill designs at flat `index`."""
-        placements = self.prefill.placements
-        return _prefill_batch(self.prefill.columns(index), self.prefill.placement(index), placements, self.device)
+        columns, placement = self.prefill.columns(index), self.prefill.placement(index)
+        return PrefillBatch(**_batch_fields(columns, placement, self.prefill))
 
     def decode_at(self, index: IntArray) -> DecodeBatch:
         """The decode designs at flat `index`."""
-        placements = self.decode.placements
-        return _decode_batch(self.decode.columns(index), self.decode.placement(index), placements, self.device)
+        columns, placement = self.decode.columns(index), self.decode.placement(index)
+        return DecodeBatch(**_batch_fields(columns, placement, self.decode))
 
     def design_point(self, prefill: dict[str, int], decode: dict[str, int]) -> DesignPoint:
         """The design point of one pair, memory map included."""
-        prefill_design = PrefillDesign(**{name: prefill[name] for name in PrefillDesign.model_fields})
-        decode_design = DecodeDesign(**{name: decode[name] for name in DecodeDesign.model_fields})
-        clock = self.device.clock.default_mhz
+        prefill_modules, decode_modules = (
+            stage.modules[values[MODULE_SET]] for stage, values in ((self.prefill, prefill), (self.decode, decode))
+        )
+        prefill_design = PrefillDesign.model_validate(
+            {**{name: prefill[name] for name in PREFILL_PARAMETERS}, "modules": prefill_modules}
+        )
+        decode_design = DecodeDesign.model_validate(
+            {**{name: decode[name] for name in DECODE_PARAMETERS}, "modules": decode_modules}
+        )
         memory_map = spread_memory_map(
             prefill_design,
             decode_design,
@@ -186,29 +135,48 @@ class DesignSpace:
             _embedding_bytes(self.model),
         )
         return DesignPoint(
-            deployment="two_bitstreams",
+            deployment=self.system.deployment,
             prefill=prefill_design,
             decode=decode_design,
             memory_map=memory_map,
             quant_scheme=self.scheme,
-            nonlinear_format="fp32",
-            clock_target_mhz=StageClocks(prefill=clock, decode=clock),
+            nonlinear_format=self.system.nonlinear_format,
+            clock_target_mhz=StageClocks(prefill=float(prefill["clock_mhz"]), decode=float(decode["clock_mhz"])),
         )
 
+    def find(self, design: DesignPoint) -> tuple[int, int] | None:
+        """Flat indices of the two stages of `design`, None where it is not in this space."""
+        if design.quant_scheme != self.scheme or design.system != self.system or design.hmt is not None:
+            return None
+        found = []
+        for space, stage, clock in (
+            (self.prefill, design.prefill, design.clock_target_mhz.prefill),
+            (self.decode, design.decode, design.clock_target_mhz.decode),
+        ):
+            values: dict[str, Any] = stage.model_dump(exclude={"modules"})
+            modules: tuple[Any, ...] = space.modules
+            if stage.modules not in modules or clock != int(clock):
+                return None
+            values |= {MODULE_SET: modules.index(stage.modules), "clock_mhz": int(clock)}
+            if space.stage == "decode":
+                ports = design.memory_map.of("decode", "weights")
+                values["weight_port_bits"] = ports[0].width_bits
+            found.append(space.find(values))
+        prefill, decode = found
+        return None if prefill is None or decode is None else (prefill, decode)
 
-def _prefill_batch(
-    columns: dict[str, IntArray], placement: IntArray, placements: StagePlacements, device: Device
-) -> PrefillBatch:
-    clock = np.full(len(placement), device.clock.default_mhz)
-    return PrefillBatch(**columns, clock_mhz=clock, placement=placement, placements=placements)
 
-
-def _decode_batch(
-    columns: dict[str, IntArray], placement: IntArray, placements: StagePlacements, device: Device
-) -> DecodeBatch:
-    clock = np.full(len(placement), device.clock.default_mhz)
-    designs = {name: column for name, column in columns.items() if name != "weight_port_bits"}
-    return DecodeBatch(**designs, clock_mhz=clock, placement=placement, placements=placements)
+def _batch_fields(columns: dict[str, IntArray], placement: IntArray, space: StageSpace) -> dict[str, Any]:
+    """Fields of a PrefillBatch or DecodeBatch."""
+    result: dict[str, Any] = {
+        name: column for name, column in columns.items() if name not in ("weight_port_bits", MODULE_SET)
+    }
+    module_set = columns[MODULE_SET]
+    one = len(space.modules) == 1 or (len(module_set) > 0 and bool((module_set == module_set[0]).all()))
+    result["modules"] = (space.modules[int(module_set[0])],) if one and len(module_set) else space.modules
+    result["module_set"] = None if one else module_set
+    result["clock_mhz"] = columns["clock_mhz"].astype(np.float64)
+    return {**result, "placement": placement, "placements": space.placements}
 
 
 def _layout(
@@ -277,16 +245,19 @@ def _placed(
     stage: Stage, columns: dict[str, IntArray], model: ModelConfig, device: Device, scheme: QuantScheme
 ) -> tuple[IntArray, StagePlacements]:
     """Placement of each of the given designs, and the distinct placements, each laid out on the first design with it."""
-    n = len(next(iter(columns.values())))
-    first, index = distinct_rows(*_port_keys(stage, columns, scheme, n))
-    layouts = [_layout(stage, {name: int(c[i]) for name, c in columns.items()}, model, device, scheme) for i in first]
-    return index, StagePlacements.of(layouts, stage, device)
+    return spread_placements(stage, columns, model, device, scheme, max_layouts=len(next(iter(columns.values()))))
 
 
 def _stage_space(
-    stage: Stage, axes: tuple[Axis, ...], model: ModelConfig, device: Device, scheme: QuantScheme
+    stage: Stage,
+    axes: tuple[Axis, ...],
+    module_sets: Any,
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme,
 ) -> StageSpace:
     """Lays out one design of each combination of port classes."""
+    axes = tuple(_with_port_classes_renumbered(axis) for axis in axes)
     examples = [
         [{name: int(column[row]) for name, column in axis.columns().items()} for row in first]
         for axis in axes
@@ -296,7 +267,13 @@ def _stage_space(
         _layout(stage, {name: value for part in parts for name, value in part.items()}, model, device, scheme)
         for parts in product(*examples)
     ]
-    return StageSpace(stage, axes, StagePlacements.of(layouts, stage, device))
+    return StageSpace(stage, axes, StagePlacements.of(layouts, stage, device), module_sets)
+
+
+def _with_port_classes_renumbered(axis: Axis) -> Axis:
+    """A part of an axis may lack some of the classes of the whole."""
+    classes, port_class = np.unique(axis.port_class, return_inverse=True)
+    return replace(axis, port_class=port_class.astype(np.int64), n_port_classes=len(classes))
 
 
 def _keep(rules: Iterator[Rule], n: int, constraints: tuple[str, ...]) -> BoolArray:
@@ -307,11 +284,19 @@ def _keep(rules: Iterator[Rule], n: int, constraints: tuple[str, ...]) -> BoolAr
     return keep
 
 
-def design_space(model: ModelConfig, device: Device, scheme: QuantScheme = W4A4KV8) -> DesignSpace:
-    """The default space of `model` on `device`.
+def design_space(
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme = W4A4KV8,
+    overrides: SpaceOverrides | None = None,
+    system: SystemChoices = DEFAULT_SYSTEM,
+    modules: tuple[PrefillModules, DecodeModules] | None = None,
+) -> DesignSpace:
+    """The default space of `model` on `device`, changed by `overrides`; with the one set of `modules`, if given.
 
     Raises:
         InfeasibleError: the model breaks a rule that no design can mend, or a parameter has no legal value.
+        InputError: an override of an unknown knob, an illegal value, or rules that leave no design.
     """
     for rule in model_rules(1, model, scheme):
         if rule.broken[0]:
@@ -323,17 +308,19 @@ def design_space(model: ModelConfig, device: Device, scheme: QuantScheme = W4A4K
                 hint=" or ".join(rule.levers),
             )
     memory = device.hbm or device.memory("ddr")
-    prefill, decode = (
-        tuple(_prefill_axes(model, device, scheme, memory)),
-        tuple(_decode_axes(model, device, scheme, memory)),
-    )
-    return DesignSpace(
-        model,
-        device,
-        scheme,
-        _stage_space("prefill", prefill, model, device, scheme),
-        _stage_space("decode", decode, model, device, scheme),
-    )
+    wanted = Overrides(overrides or SpaceOverrides())
+    prefill_sets: tuple[PrefillModules, ...] = (modules[0],) if modules else wanted.prefill_modules()
+    decode_sets: tuple[DecodeModules, ...] = (modules[1],) if modules else wanted.decode_modules()
+    found: dict[Stage, tuple[tuple[Axis, ...], Any]] = {
+        "prefill": (tuple(_prefill_axes(model, device, scheme, memory, wanted, len(prefill_sets))), prefill_sets),
+        "decode": (tuple(_decode_axes(model, device, scheme, memory, wanted, len(decode_sets))), decode_sets),
+    }
+    wanted.check_knobs({stage: axes for stage, (axes, _) in found.items()})
+    spaces = {
+        stage: _stage_space(stage, wanted.applied(stage, axes), sets, model, device, scheme)
+        for stage, (axes, sets) in found.items()
+    }
+    return DesignSpace(model, device, scheme, spaces["prefill"], spaces["decode"], system)
 
 
 # Legal with any row of any axis, so that a rule that breaks on a candidate row speaks of that row.
@@ -347,21 +334,49 @@ _SMALLEST_PREFILL = {
 }
 
 
-def _prefill_axes(model: ModelConfig, device: Device, scheme: QuantScheme, memory: MemorySystem) -> Iterator[Axis]:
+def _system_axes(
+    stage: Stage, device: Device, scheme: QuantScheme, wanted: Overrides, module_sets: int
+) -> tuple[Axis, Axis]:
+    """The axis of module sets, which varies slowest, and that of clock targets, which varies fastest."""
+    clocks = {int(device.clock.default_mhz * part) for part in CLOCK_FRACTIONS}
+    values = [clock for clock in wanted.candidates(stage, "clock_mhz", clocks) if clock <= device.clock.max_mhz]
+    return (
+        _axis(f"{stage}.modules", (MODULE_SET,), [(i,) for i in range(module_sets)], scheme),
+        _axis(f"{stage}.clock", ("clock_mhz",), [(clock,) for clock in values], scheme),
+    )
+
+
+def _prefill_axes(
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme,
+    memory: MemorySystem,
+    wanted: Overrides,
+    module_sets: int,
+) -> Iterator[Axis]:
+    def values(knob: str, default: Sequence[int]) -> list[int]:
+        return wanted.candidates("prefill", knob, default)
+
     max_lanes = memory.max_port_bits // scheme.weight_bits
     max_words = memory.max_port_bits // scheme.kv_bits
-    tokens, keys = even_values(MAX_TOKEN_PARALLELISM), even_values(min(model.head_dim, max_words))
-    qkvo_lanes = range(LANE_STEP, max_lanes + 1, LANE_STEP)
-    ffn_lanes = range(LANE_STEP, MAX_FFN_WEIGHT_PARALLELISM + 1, LANE_STEP)
-    blocks = range(1, MAX_FFN_WEIGHT_BLOCKS + 1)
+    tokens = values("token_parallelism", even_values(MAX_TOKEN_PARALLELISM))
+    keys = values("key_parallelism", even_values(min(model.head_dim, max_words)))
+    qkvo_lanes = values("qkvo_weight_parallelism", range(LANE_STEP, max_lanes + 1, LANE_STEP))
+    ffn_lanes = values("ffn_weight_parallelism", range(LANE_STEP, MAX_FFN_WEIGHT_PARALLELISM + 1, LANE_STEP))
+    blocks = values("ffn_weight_blocks", range(1, MAX_FFN_WEIGHT_BLOCKS + 1))
     candidates: tuple[tuple[str, tuple[str, ...], list[tuple[int, ...]], tuple[str, ...]], ...] = (
         (
             "prefill.tokens",
             ("token_parallelism", "key_parallelism"),
             list(product(tokens, keys)),
-            ("token_key_widths", "keys_per_pass"),
+            ("even_lanes", "token_key_widths", "keys_per_pass", "port_feeds_lanes", "port_width"),
         ),
-        ("prefill.qkvo", ("qkvo_weight_parallelism",), [(lanes,) for lanes in qkvo_lanes], ("weight_lanes",)),
+        (
+            "prefill.qkvo",
+            ("qkvo_weight_parallelism",),
+            [(lanes,) for lanes in qkvo_lanes if lanes <= max_lanes],
+            ("even_lanes", "weight_lanes"),
+        ),
         (
             "prefill.ffn",
             ("ffn_weight_parallelism", "ffn_weight_blocks"),
@@ -371,42 +386,62 @@ def _prefill_axes(model: ModelConfig, device: Device, scheme: QuantScheme, memor
         (
             "prefill.value",
             ("value_parallelism",),
-            [(v,) for v in even_divisors(model.head_dim, max_words)],
-            ("value_channels",),
+            [(v,) for v in values("value_parallelism", even_divisors(model.head_dim, max_words)) if v <= max_words],
+            ("even_lanes", "value_channels"),
         ),
     )
+    modules, clock = _system_axes("prefill", device, scheme, wanted, module_sets)
+    yield modules
     for name, parameters, rows, constraints in candidates:
         table = np.array(rows, dtype=np.int64).reshape(-1, len(parameters))
         columns = {
             parameter: np.full(len(table), value, dtype=np.int64) for parameter, value in _SMALLEST_PREFILL.items()
         }
         columns.update({parameter: table[:, i] for i, parameter in enumerate(parameters)})
-        batch = _prefill_batch(columns, *_placed("prefill", columns, model, device, scheme), device)
+        clocks = np.full(len(table), device.clock.default_mhz)
+        placement, placements = _placed("prefill", columns, model, device, scheme)
+        numbers: dict[str, Any] = dict(columns)
+        batch = PrefillBatch(**numbers, clock_mhz=clocks, placement=placement, placements=placements)
         keep = _keep(prefill_rules(batch, model, device, scheme), len(table), constraints)
         yield _axis(name, parameters, [tuple(row) for row in table[keep].tolist()], scheme)
+    yield clock
 
 
-def _decode_axes(model: ModelConfig, device: Device, scheme: QuantScheme, memory: MemorySystem) -> Iterator[Axis]:
+def _decode_axes(
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme,
+    memory: MemorySystem,
+    wanted: Overrides,
+    module_sets: int,
+) -> Iterator[Axis]:
     """Engine and attention in one conditional axis, as they share ports; the vector lanes stand alone."""
+
+    def values(knob: str, default: Sequence[int]) -> list[int]:
+        return wanted.candidates("decode", knob, default)
+
     max_words = memory.max_port_bits // scheme.kv_bits
-    widths = [bits for bits in DECODE_PORT_BITS if bits <= memory.max_port_bits]
+    widths = values("weight_port_bits", [bits for bits in DECODE_PORT_BITS if bits <= memory.max_port_bits])
     engines = [
         (blocks, lanes, bits, splits)
-        for blocks in range(1, MAX_BLOCK_PARALLELISM + 1)
+        for blocks in values("block_parallelism", range(1, MAX_BLOCK_PARALLELISM + 1))
         if all(dim % blocks == 0 for dim in (model.hidden_dim, model.q_dim, model.ffn_dim))
-        for lanes in DECODE_WEIGHT_LANES
+        for lanes in values("weight_parallelism", DECODE_WEIGHT_LANES)
         if blocks * lanes <= MAX_DECODE_LANES
         for bits in widths
+        if bits in PORT_BITS and bits <= memory.max_port_bits
         if (blocks * lanes * scheme.weight_bits) % bits == 0
         and blocks * lanes * scheme.weight_bits // bits <= memory.channels
-        for splits in (engine_splits(blocks),)
+        for splits in values("engine_splits", ENGINE_SPLITS)
+        if blocks % splits == 0
     ]
     attentions = [
         (heads, keys, channels)
-        for heads in range(1, model.n_kv_heads + 1)
+        for heads in values("head_parallelism", range(1, model.n_kv_heads + 1))
         if model.n_kv_heads % heads == 0
-        for keys in even_divisors(model.head_dim, max_words)
-        for channels in even_divisors(model.head_dim, max_words)
+        for keys in values("key_parallelism", even_divisors(model.head_dim, max_words))
+        for channels in values("value_parallelism", even_divisors(model.head_dim, max_words))
+        if max(keys, channels) <= max_words
     ]
     parameters = (
         "block_parallelism",
@@ -420,10 +455,60 @@ def _decode_axes(model: ModelConfig, device: Device, scheme: QuantScheme, memory
     table = np.array([e + a for e, a in product(engines, attentions)], dtype=np.int64).reshape(-1, len(parameters))
     columns = {name: table[:, i] for i, name in enumerate(parameters)}
     columns["vector_parallelism"] = np.ones(len(table), dtype=np.int64)
-    batch = _decode_batch(columns, *_placed("decode", columns, model, device, scheme), device)
+    clocks = np.full(len(table), device.clock.default_mhz)
+    placement, placements = _placed("decode", columns, model, device, scheme)
+    numbers: dict[str, Any] = {name: column for name, column in columns.items() if name != "weight_port_bits"}
+    batch = DecodeBatch(**numbers, clock_mhz=clocks, placement=placement, placements=placements)
     rules = decode_rules(batch, model, device, scheme)
-    keep = _keep(rules, len(table), ("hbm_ports", "port_feeds_lanes", "port_per_head", "port_width"))
+    kept = (
+        "even_lanes",
+        "keys_per_pass",
+        "value_channels",
+        "hbm_ports",
+        "port_feeds_lanes",
+        "port_per_head",
+        "port_width",
+    )
+    keep = _keep(rules, len(table), kept)
     rows = [tuple(row) for row in table[keep].tolist()]
+    modules, clock = _system_axes("decode", device, scheme, wanted, module_sets)
+    yield modules
     yield _axis("decode.engine", parameters, rows, scheme, group_columns=4)
-    vectors = [(lanes,) for lanes in range(1, MAX_VECTOR_PARALLELISM + 1) if model.hidden_dim % (4 * lanes) == 0]
+    vectors = [
+        (lanes,)
+        for lanes in values("vector_parallelism", range(1, MAX_VECTOR_PARALLELISM + 1))
+        if model.hidden_dim % (4 * lanes) == 0
+    ]
     yield _axis("decode.vector", ("vector_parallelism",), vectors, scheme)
+    yield clock
+
+
+def spread_placements(
+    stage: Stage,
+    columns: dict[str, IntArray],
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme,
+    *,
+    max_layouts: int,
+) -> tuple[IntArray, StagePlacements]:
+    """Placement of each of the given designs, (n_points,), and the distinct ones, as `spread_memory_map` lays them out.
+
+    For designs that are given by their parameters and need not be in any space; decode has `weight_port_bits` among
+    them. Each distinct layout takes some 0.1 ms.
+
+    Raises:
+        InputError: more than `max_layouts` distinct ones.
+    """
+    n = len(next(iter(columns.values())))
+    first, index = distinct_rows(*_port_keys(stage, columns, scheme, n))
+    if len(first) > max_layouts:
+        raise InputError(
+            f"these {stage} designs have {len(first)} distinct memory layouts",
+            field="designs",
+            value=len(first),
+            rule=f"at most {max_layouts} at once",
+            hint="send fewer designs at once, or sort them by their parallelism first",
+        )
+    layouts = [_layout(stage, {name: int(c[i]) for name, c in columns.items()}, model, device, scheme) for i in first]
+    return index, StagePlacements.of(layouts, stage, device)

@@ -2,127 +2,246 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
 
-from cost_models.evaluate import Context
-from dse.objectives import minimised
+from cost_models.evaluate import CostBatch, combine, summarise_decode, summarise_prefill
+from cost_models.stage_summary import StageSummary
+from dse.arms import Arm
+from dse.genes import GeneArray, GeneSpace
+from dse.journal import Journal
+from dse.objectives import Goals, driver_columns
 from dse.pareto import Archive
-from dse.pricing import price
 from dse.progress import Reporter
-from dse.space import Axis, DesignSpace, StageSpace
+from dse.samplers.batch import BatchSampler
+from dse.samplers.registry import sampler_factory
+from dse.samplers.stagewise import StageRows, StagewiseSampler
 from spec.design_batch import FloatArray, IntArray
-from spec.metrics import METRICS
+from spec.workload import Stage
 
-POPULATION = 100  # one batch is one generation
-CONSTRAINT = "largest_excess"  # largest relative excess over all rules; feasible at <= 0
+NATIVE_BATCH = 20  # trials asked at once of a sampler that is not ours
+CARD = "card"  # the constraint of the card's rules: largest relative excess
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The front's growth: after how many evaluations and seconds, and the front then (natural values)."""
+
+    evaluations: int
+    seconds: float
+    front: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class StudyResult:
-    """Feasible non-dominated pairs as flat stage indices, objectives in natural units, and the study itself."""
+    """Feasible non-dominated designs as arm and flat stage indices, objectives in natural units, and the study.
 
+    `genes`, `values`: all evaluations, in order. `sampler_s`: seconds spent outside the cost models.
+    """
+
+    arm: IntArray
     prefill_index: IntArray
     decode_index: IntArray
+    front: FloatArray
+    genes: GeneArray
     values: FloatArray
+    feasible_mask: IntArray
     evaluations: int
     feasible: int
+    resumed: int
+    seconds: float
+    model_s: float
     study: optuna.Study
 
 
-def _parameters(axis: Axis) -> dict[str, BaseDistribution]:
-    """Optuna parameters of an axis: the row, or for a conditional axis the group and the position within it."""
-    if not axis.group_columns:
-        return {axis.name: IntDistribution(0, len(axis) - 1)}
-    groups = len(axis.group_starts()) - 1
-    return {axis.name: IntDistribution(0, groups - 1), f"{axis.name}.position": FloatDistribution(0.0, 1.0)}
+class Evaluator:
+    """Prices genes, and remembers what the stages of each design measured."""
+
+    def __init__(self, space: GeneSpace, goals: Goals) -> None:
+        self.space, self.goals = space, goals
+        self.seconds = 0.0
+        self._stages: list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = []
+
+    def price(self, genes: GeneArray) -> CostBatch:
+        """Costs of designs, (n_points,)."""
+        started = time.perf_counter()
+        parts: list[tuple[IntArray, CostBatch, StageSummary, StageSummary]] = []
+        for number, arm in enumerate(self.space.arms):
+            here = np.flatnonzero(genes[:, 0] == number)
+            if not len(here):
+                continue
+            p, d = self.space.stage_index(genes[here], number)
+            prefill = summarise_prefill(arm.space.prefill_at(p), arm.context)
+            decode = summarise_decode(arm.space.decode_at(d), arm.context)
+            parts.append((here, combine(prefill, decode, arm.context), prefill, decode))
+        order = np.argsort(np.concatenate([part[0] for part in parts]), kind="stable")
+        metrics = {
+            name: np.concatenate([costs.metrics[name] for _, costs, _, _ in parts])[order]
+            for name in parts[0][1].metrics
+        }
+        excess = np.concatenate([costs.excess for _, costs, _, _ in parts])[order]
+        self._stages.append(
+            (
+                *self._measured("prefill", _stacked([part[2] for part in parts], order)),
+                *self._measured("decode", _stacked([part[3] for part in parts], order)),
+            )
+        )
+        self.seconds += time.perf_counter() - started
+        return CostBatch(metrics, excess)
+
+    def _measured(self, stage: Stage, summary: StageSummary) -> tuple[FloatArray, FloatArray]:
+        context = self.space.arms[0].context
+        # Arms may differ in deployment; the columns that a co-resident one needs serve all of them.
+        systems = {arm.context.system for arm in self.space.arms}
+        drivers = dict.fromkeys(driver for system in systems for driver in self.goals.drivers(stage, system))
+        ordered = sorted(drivers, key=lambda driver: (driver.quantity, driver.sign))
+        return driver_columns(summary, stage, ordered, context), summary.excess[:, np.newaxis]
+
+    def stage_rows(self) -> StageRows:
+        """What the halves of all priced designs measured."""
+        prefill, prefill_excess, decode, decode_excess = (
+            np.concatenate([part[i] for part in self._stages]) for i in range(4)
+        )
+        self._stages = [(prefill, prefill_excess, decode, decode_excess)]
+        return StageRows(prefill, decode, prefill_excess[:, 0] <= 0, decode_excess[:, 0] <= 0)
 
 
-def distributions(space: DesignSpace) -> dict[str, BaseDistribution]:
-    """The parameters of the whole space. Every combination of their values is a legal design."""
-    result: dict[str, BaseDistribution] = {}
-    for axis in (*space.prefill.axes, *space.decode.axes):
-        result.update(_parameters(axis))
-    return result
-
-
-def _row(axis: Axis, params: dict[str, float], starts: IntArray | None) -> int:
-    value = int(params[axis.name])
-    if starts is None:
-        return value
-    size = int(starts[value + 1] - starts[value])
-    return int(starts[value]) + min(int(params[f"{axis.name}.position"] * size), size - 1)
-
-
-def _flat(stage: StageSpace, params: list[dict[str, float]]) -> IntArray:
-    """Flat index of each trial's design in the space of one stage, (n_points,)."""
-    rows = []
-    for axis in stage.axes:
-        starts = axis.group_starts() if axis.group_columns else None
-        rows.append([_row(axis, trial, starts) for trial in params])
-    shape = tuple(len(axis) for axis in stage.axes)
-    return np.asarray(np.ravel_multi_index(tuple(np.array(row) for row in rows), shape), dtype=np.int64)
-
-
-def sampler(method: str, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler of a method of the request."""
-    if method == "nsga2":
-        return optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
-    return optuna.samplers.RandomSampler(seed=seed)
+def _stacked(summaries: Sequence[StageSummary], order: IntArray) -> StageSummary:
+    return StageSummary(*(np.concatenate([getattr(s, f.name) for s in summaries])[order] for f in fields(StageSummary)))
 
 
 def run_study(
-    space: DesignSpace,
-    objectives: tuple[str, ...],
-    context: Context,
+    arms: Sequence[Arm],
+    goals: Goals,
     reporter: Reporter,
     *,
     method: str,
     budget: int,
     seed: int,
+    journal: Journal | None = None,
+    warm_start: GeneArray | None = None,
+    trace: list[Trace] | None = None,
 ) -> StudyResult:
-    """Spend `budget` evaluations. Equal designs are priced again: pricing is cheaper than remembering."""
+    """Spend `budget` evaluations.
+
+    `journal`: evaluations that were made before count towards the budget and are not made again. `warm_start`: designs
+    to evaluate first, (n_points, n_genes). `trace`: filled with the front after each batch.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    factory, lives = sampler_factory(method)
+    space = GeneSpace(arms)
+    parameters = space.distributions()
     directions = [
-        StudyDirection.MINIMIZE if METRICS[name].sense == "min" else StudyDirection.MAXIMIZE for name in objectives
+        StudyDirection.MINIMIZE if objective.sign > 0 else StudyDirection.MAXIMIZE for objective in goals.objectives
     ]
     study = optuna.create_study(
-        storage=optuna.storages.InMemoryStorage(), sampler=sampler(method, seed), directions=directions
+        storage=optuna.storages.InMemoryStorage(), sampler=factory(space, seed), directions=directions
     )
-    parameters = distributions(space)
-    archive = Archive(len(objectives))
-    seen_prefill: list[IntArray] = []
-    seen_decode: list[IntArray] = []
+    batch = study.sampler.batch if isinstance(study.sampler, BatchSampler) else NATIVE_BATCH
+    evaluator = Evaluator(space, goals)
+    archive = Archive(len(goals.objectives))
+    genes: list[GeneArray] = []
     natural: list[FloatArray] = []
+    fits: list[IntArray] = []
     done = feasible = 0
+    started = time.perf_counter()
+
+    def absorb(designs: GeneArray) -> tuple[FloatArray, FloatArray]:
+        nonlocal done, feasible
+        costs = evaluator.price(designs)
+        values, missed = goals.natural(costs), np.column_stack([costs.excess, goals.violations(costs)])
+        good = np.flatnonzero((missed <= 0).all(axis=1))
+        archive.add(values[good] * goals.signs, done + good)
+        genes.append(designs)
+        natural.append(values)
+        fits.append(done + good)
+        done += len(designs)
+        feasible += len(good)
+        if trace is not None:
+            trace.append(Trace(done, time.perf_counter() - started, archive.values * goals.signs))
+        return values, missed
+
+    names = (CARD, *(constraint.text for constraint in goals.constraints))
+    width = len(goals.objectives)
+    for block in journal.blocks if journal is not None else ():
+        values, missed = absorb(block.genes)
+        _check_equal(values, block.values[:, :width], journal)
+        study.add_trials(
+            create_trial(
+                state=TrialState.COMPLETE,
+                params={
+                    name: parameter.to_external_repr(number)
+                    for (name, parameter), number in zip(parameters.items(), point, strict=True)
+                },
+                distributions=parameters,
+                values=[float(v) for v in value],
+                constraints=dict(zip(names, map(float, miss), strict=True)),
+            )
+            for point, value, miss in zip(block.values[:, width:].tolist(), values, missed, strict=True)
+        )
+    resumed = done
+    if warm_start is not None:
+        for row in warm_start[resumed:].tolist():  # the first trials of a search are its warm start
+            study.enqueue_trial(space.parameters(row))
     while done < budget:
         reporter.check()
-        trials = [study.ask(parameters) for _ in range(min(POPULATION, budget - done))]
-        params = [trial.params for trial in trials]
-        prefill, decode = _flat(space.prefill, params), _flat(space.decode, params)
-        costs = price(space, prefill, decode, context)
-        values = np.column_stack([costs.metrics[name] for name in objectives])
-        for trial, row, excess in zip(trials, values, costs.excess, strict=True):
-            trial.set_constraint(CONSTRAINT, float(excess))
-            study.tell(trial, [float(v) for v in row])
-        fits = costs.feasible
-        archive.add(minimised(costs, objectives)[fits], done + np.flatnonzero(fits))
-        seen_prefill.append(prefill)
-        seen_decode.append(decode)
-        natural.append(values)
-        done += len(trials)
-        feasible += int(fits.sum())
-        reporter.report(method, done, feasible, lambda: np.concatenate(natural)[archive.index])
+        if isinstance(study.sampler, StagewiseSampler):
+            if done:
+                study.sampler.tell_stages(evaluator.stage_rows())
+        elif not lives:
+            study.sampler = factory(space, int(np.random.SeedSequence([seed, done]).generate_state(1)[0]))
+        count = min(batch - done % batch, budget - done)
+        trials = [study.ask(parameters) for _ in range(count)]
+        designs = np.array([space.genes(trial.params) for trial in trials], dtype=np.int64)
+        values, missed = absorb(designs)
+        for trial, row, miss in zip(trials, values.tolist(), missed.tolist(), strict=True):
+            for name, amount in zip(names, miss, strict=True):
+                trial.set_constraint(name, amount)
+            study.tell(trial, row)
+        if journal is not None:
+            # Optuna's own parameters too: a sampler such as TPE sees where within a row's share of an axis they lie.
+            points = [[p.to_internal_repr(t.params[name]) for name, p in parameters.items()] for t in trials]
+            journal.append(designs, np.column_stack([values, np.array(points)]))
+        reporter.report(method, done, feasible, lambda: archive.values * goals.signs)
     best = np.sort(archive.index)
+    every_gene, every_value = np.concatenate(genes), np.concatenate(natural)
+    front = every_gene[best]
+    p, d = np.zeros(len(best), dtype=np.int64), np.zeros(len(best), dtype=np.int64)
+    for number in range(len(arms)):
+        here = front[:, 0] == number
+        p[here], d[here] = space.stage_index(front[here], number)
     return StudyResult(
-        prefill_index=np.concatenate(seen_prefill)[best],
-        decode_index=np.concatenate(seen_decode)[best],
-        values=np.concatenate(natural)[best],
+        arm=front[:, 0],
+        prefill_index=p,
+        decode_index=d,
+        front=every_value[best],
+        genes=every_gene,
+        values=every_value,
+        feasible_mask=np.concatenate(fits),
         evaluations=done,
         feasible=feasible,
+        resumed=resumed,
+        seconds=time.perf_counter() - started,
+        model_s=evaluator.seconds,
         study=study,
+    )
+
+
+def _check_equal(values: FloatArray, stored: FloatArray, journal: Journal | None) -> None:
+    from spec.errors import InputError
+
+    if values.shape == stored.shape and np.array_equal(values, stored, equal_nan=True):
+        return
+    raise InputError(
+        "the journal's evaluations are not what the models give now",
+        field="journal",
+        value=str(journal.path) if journal is not None else None,
+        rule="evaluations of two states of the models are not mixed",
+        hint="start a new journal, or give the earlier results as --warm-start",
     )

@@ -5,6 +5,7 @@ frame = flexdse.evaluate(["flexllm-u280"], "llama-3.2-1b", "u280", (1024, 1024))
 found = flexdse.explore(model="llama-3.2-1b", device="u280", prompt_tokens=1024, output_tokens=1024)
 found.front            # pandas data frame
 found.save("results")  # front.parquet, front.json, exploration.json, report.html
+service = flexdse.connect("http://127.0.0.1:8000")  # the same on a service: see flexdse.client
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from flexdse.siblings import check_siblings
 
 if TYPE_CHECKING:
+    from flexdse.client import connect
     from flexdse.front_door import Exploration, csim, evaluate, explore, generate
 
-__all__ = ["Exploration", "__version__", "csim", "evaluate", "explore", "generate"]
+__all__ = ["Exploration", "__version__", "connect", "csim", "evaluate", "explore", "generate"]
 
 check_siblings()  # before anything of theirs is imported
 
@@ -28,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from spec.versions import FLEXDSE_VERSION
 
         return FLEXDSE_VERSION
+    if name == "connect":
+        from flexdse.client import connect
+
+        return connect
     # pandas takes most of a second to import: only those who call pay for it.
     if name in __all__:
         from flexdse import front_door

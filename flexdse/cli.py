@@ -13,13 +13,23 @@ from flexdse.commands import (
     calibrate,
     catalog,
     compare,
+    db,
     doctor,
     evaluate,
+    explain,
     explore,
+    front,
+    intervals,
+    jobs,
+    keys,
     project,
+    quality,
+    quantize,
     report,
     service,
+    sweep,
     synthesize,
+    worker,
 )
 from flexdse.console import note, report_error
 from flexdse.stopping import EXIT_INTERRUPTED, EXIT_TERMINATED, Terminated, stoppable
@@ -56,14 +66,27 @@ app.add_typer(catalog.models, name="models")
 app.add_typer(catalog.designs, name="designs")
 app.command()(evaluate.evaluate)
 app.command()(explore.explore)
+app.command()(front.front)
+app.command()(front.shortlist)
+app.command()(front.export)
+app.command()(explain.explain)
+app.add_typer(sweep.sweep, name="sweep")
 app.command()(compare.compare)
 app.command()(project.generate)
 app.command()(project.csim)
+app.command()(project.pack)
+app.command()(intervals.intervals)
 app.command()(synthesize.synthesize)
 app.add_typer(report.report, name="report")
 app.command()(calibrate.calibrate)
+app.command()(quantize.quantize)
+app.command()(quality.quality)
+app.command("quality-table")(quality.quality_table)
 app.command()(service.serve)
-app.add_typer(service.db, name="db")
+app.command()(worker.worker)
+app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(keys.keys, name="keys")
+app.add_typer(db.db, name="db")
 app.command()(catalog.schema)
 app.command()(doctor.doctor)
 

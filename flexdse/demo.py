@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flexdse.console import emit, note, report_error, table
 from flexdse.stopping import EXIT_INTERRUPTED, Terminated, stoppable
 from flexdse.usage import system_error
 from spec.errors import FlexDSEError
 
+if TYPE_CHECKING:
+    from spec.design_point import DecodeDesign, PrefillDesign
+
 MODEL, DEVICE, DESIGN = "llama-3.2-1b", "u280", "flexllm-u280"
 PROMPT_TOKENS, OUTPUT_TOKENS = 1024, 1024
 HOME = Path("build/demo")
 POLL_S = 0.25
 WAIT_S = 600.0
+
+
+def _parameters(stage: str, design: PrefillDesign | DecodeDesign) -> list[str]:
+    """The numbers of a stage, and those of its module choices that are not FlexLLM's."""
+    values = design.model_dump(mode="json")
+    chosen, usual = values.pop("modules"), type(design.modules)().model_dump(mode="json")
+    values |= {name: value for name, value in chosen.items() if value != usual[name]}
+    text = f"{stage}: {', '.join(f'{name} {value}' for name, value in values.items())}"
+    return textwrap.wrap(text, 108, initial_indent="  ", subsequent_indent="    ")
 
 
 def main() -> int:
@@ -47,11 +60,13 @@ def run(once: bool) -> int:
     started = time.monotonic()
     HOME.mkdir(parents=True, exist_ok=True)
     with start_background(home=HOME / "home", log=HOME / "serve.log") as service:
-        emit(f"FlexDSE at {service.url}")
+        emit(f"FlexDSE at {service.address.login_url()}")
         emit(f"exploring {MODEL} on {DEVICE}: {PROMPT_TOKENS} tokens in, {OUTPUT_TOKENS} out, exact")
         try:
             # trust_env: a proxy of the company must not get requests to this very machine.
-            with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+            with httpx.Client(
+                base_url=service.url, headers=service.address.headers, timeout=30, trust_env=False
+            ) as client:
                 exploration = _explored(client)
                 front = _ok(client.get(f"/api/v1/explorations/{exploration['id']}/front"))
         except httpx.HTTPError as error:
@@ -61,7 +76,8 @@ def run(once: bool) -> int:
         emit(f"results:   {HOME}/exploration (front.parquet, front.json, exploration.json, report.html)")
         emit(f"project:   {HOME}/project (HLS sources, testbench, golden vectors, Vitis scripts)")
         emit(f"database:  {HOME}/home")
-        emit(f"dashboard: {service.url}/explorations/{exploration['id']}")
+        page = service.address.login_url(f"/explorations/{exploration['id']}")
+        emit(f"dashboard: {page}")
         emit(f"{time.monotonic() - started:.1f} s in all")
         if not once and passed:
             emit("Ctrl-C stops it")
@@ -151,8 +167,8 @@ def _show_and_prove(front: dict[str, Any], exploration: dict[str, Any]) -> bool:
     emit()
     emit(f"chosen: {chosen.design.canonical_key()} ({pick.reason})")
     for stage in ("prefill", "decode"):
-        parameters = getattr(chosen.design, stage).model_dump()
-        emit(f"  {stage}: {', '.join(f'{name} {value}' for name, value in parameters.items())}")
+        for line in _parameters(stage, getattr(chosen.design, stage)):
+            emit(line)
     rows = [[name, figure(name, chosen.metrics[name]), figure(name, published.metrics[name])] for name in names]
     emit()
     emit(table(rows, ["by the same model", "chosen", "FlexLLM's own"]))

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from flexdse.report_html import report_html
-from spec.design_point import DecodeDesign, PrefillDesign
+from spec.design_point import DECODE_PARAMETERS, PREFILL_PARAMETERS
 from spec.documents import envelope
 from spec.errors import FlexDSEError, InputError, echo
 from spec.exploration_result import ExplorationResult
@@ -24,18 +24,20 @@ from spec.metrics import METRICS
 
 def front_frame(result: ExplorationResult) -> pd.DataFrame:
     """One row a design: canonical key as index, `prefill.*` and `decode.*` parameters, metrics."""
-    columns = [f"prefill.{name}" for name in PrefillDesign.model_fields]
-    columns += [f"decode.{name}" for name in DecodeDesign.model_fields]
+    columns = [f"prefill.{name}" for name in PREFILL_PARAMETERS]
+    columns += [f"decode.{name}" for name in DECODE_PARAMETERS]
+    clocks = [f"clock_target_mhz.{stage}" for stage in ("prefill", "decode")]
     rows: list[dict[str, Any]] = []
     for entry in result.front:
         design = entry.design
         row: dict[str, Any] = {f"prefill.{k}": v for k, v in design.prefill.model_dump().items()}
         row |= {f"decode.{k}": v for k, v in design.decode.model_dump().items()}
-        row |= {name: entry.metrics[name] for name in METRICS}
+        row |= {f"clock_target_mhz.{stage}": getattr(design.clock_target_mhz, stage) for stage in ("prefill", "decode")}
+        row |= {name: entry.metrics.get(name) for name in METRICS}
         rows.append(row)
     keys = [entry.design.canonical_key() for entry in result.front]
-    frame = pd.DataFrame(rows, index=pd.Index(keys, name="design", dtype=str), columns=[*columns, *METRICS])
-    return frame.astype({**dict.fromkeys(columns, int), **dict.fromkeys(METRICS, float)})
+    frame = pd.DataFrame(rows, index=pd.Index(keys, name="design", dtype=str), columns=[*columns, *clocks, *METRICS])
+    return frame.astype({**dict.fromkeys(columns, int), **dict.fromkeys([*clocks, *METRICS], float)})
 
 
 def exploration_document(result: ExplorationResult) -> dict[str, Any]:
@@ -169,6 +171,18 @@ def save_exploration(result: ExplorationResult, directory: Path, *, force: bool 
             raise _unwritable(directory, error) from error
         raise
     return directory
+
+
+def write_document(path: Path, document: Any) -> None:
+    """A JSON document, moved into place when it is complete."""
+    scratch = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    try:
+        _write(scratch, lambda target: target.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n"))
+        scratch.replace(path)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _fill(folder: Path, result: ExplorationResult) -> None:

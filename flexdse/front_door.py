@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from cost_models.evaluate import Context, evaluate_batch
-from cost_models.report import check_workload, metrics_of
+from cost_models.report import metrics_of
 from flexdse.exploration_files import front_frame, save_exploration
 from spec.catalog import resolve_design, resolve_device, resolve_model
+from spec.context_limit import check_context
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
@@ -117,7 +118,7 @@ def evaluate(designs: Sequence[AnyDesign], model: AnyModel, device: AnyDevice, w
     points = _as_designs(designs)
     card, config, load = as_device(device), as_model(model), as_workload(workload)
     batch = DesignBatch.from_points(points, card)
-    check_workload(config, load, batch.hmt)
+    check_context(config, load, batch.hmt)
     context = Context(config, card, load, batch.quant_scheme)
     costs = evaluate_batch(batch, context)
     rows = [metrics_of(costs, i, context)[0] for i in range(len(points))]
@@ -163,10 +164,21 @@ def explore(
     method: str = "exact",
     budget: int = 2_000,
     seed: int = 0,
+    constraints: Sequence[str] = (),
+    space: Mapping[str, Any] | str | Path | None = None,
+    epsilon: float = 0.0,
+    journal: str | Path | None = None,
+    warm_start: Sequence[DesignPoint] = (),
     on_progress: Callable[[ExplorationProgress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Exploration:
     """Search for the Pareto front, given a request or its parts.
+
+    Args:
+        constraints: such as `"tpot_s <= 0.01"`.
+        space: changes to the default design space, as a mapping or the path of a YAML (docs/search.md).
+        journal: file that keeps the evaluations of a sampled search; a killed one goes on from it.
+        warm_start: designs to evaluate first.
 
     Raises:
         InputError: bad input, naming field, value, rule and a way out.
@@ -184,8 +196,17 @@ def explore(
             method=method,
             budget=budget,
             seed=seed,
+            constraints=tuple(constraints),
+            epsilon=epsilon,
+            **({"space": as_space(space)} if space is not None else {}),
         )
-    found = search(request, on_progress=on_progress, should_stop=should_stop)
+    found = search(
+        request,
+        on_progress=on_progress,
+        should_stop=should_stop,
+        journal=None if journal is None else Path(journal),
+        warm_start=warm_start,
+    )
     return Exploration(found.result, found.study)
 
 
@@ -198,6 +219,13 @@ def exploration_request(*, model: AnyModel | None, device: AnyDevice | None, **f
         **fields,
     }
     return validate(ExplorationRequest, data)
+
+
+def as_space(space: Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """Changes to the design space, from a mapping or the path of a YAML or JSON."""
+    from flexdse.exploration_folders import read_space
+
+    return read_space(Path(space)) if isinstance(space, str | Path) else dict(space)
 
 
 def generate(

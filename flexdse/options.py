@@ -13,3 +13,11 @@ PromptTokens = Annotated[int, typer.Option("--prompt-tokens", help="Tokens in.")
 OutputTokens = Annotated[int, typer.Option("--output-tokens", help="Tokens out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; errors as one on stderr.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier project.")]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="FLEXDSE_SERVER",
+        help="Run it on the service at this address, as `flexdse serve` prints it; FLEXDSE_TOKEN is the credential.",
+    ),
+]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import math
 
-from flexdse.figures import figure
+from flexdse.figures import figure, objective_value
 from spec.exploration_result import ExplorationResult
 from spec.metrics import METRICS
 
 _WIDTH, _HEIGHT, _MARGIN = 720, 400, 60
 
-_STYLE = """
+STYLE = """
 body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:.2rem .6rem;border-bottom:1px solid #d5dbe1;text-align:right}th{position:sticky;top:0;background:#fff}
@@ -25,9 +25,10 @@ def _scatter(result: ExplorationResult) -> str:
     if len(names) < 2:
         return ""
     points = [
-        (float(e.metrics[names[0]] or 0), float(e.metrics[names[1]] or 0))
+        (x, y)
         for e in result.front
-        if e.metrics[names[0]] and e.metrics[names[1]]
+        for x, y in ((objective_value(names[0], e.metrics) or 0.0, objective_value(names[1], e.metrics) or 0.0),)
+        if x > 0 and y > 0
     ]
     if not points:
         return ""
@@ -61,14 +62,16 @@ def report_html(result: ExplorationResult) -> str:
     request, record = result.request, result.record
     title = f"{request.model.name} on {request.device.name}"
     columns = list(dict.fromkeys((*request.objectives, *METRICS)))
-    columns = [name for name in columns if any(entry.metrics[name] is not None for entry in result.front)]
+    columns = [n for n in columns if any(objective_value(n, entry.metrics) is not None for entry in result.front)]
+    titles = {n: (METRICS[n].title, METRICS[n].definition) if n in METRICS else (n, "objective") for n in columns}
     head = "".join(
-        f'<th title="{html.escape(METRICS[name].definition)}">{html.escape(METRICS[name].title)}</th>'
-        for name in columns
+        f'<th title="{html.escape(definition)}">{html.escape(title)}</th>' for title, definition in titles.values()
     )
     rows = []
     for index, entry in enumerate(result.front):
-        cells = "".join(f"<td>{html.escape(figure(name, entry.metrics[name]))}</td>" for name in columns)
+        cells = "".join(
+            f"<td>{html.escape(figure(name, objective_value(name, entry.metrics)))}</td>" for name in columns
+        )
         p, d = entry.design.prefill, entry.design.decode
         label = (
             f"#{index} prefill TP {p.token_parallelism}, QKVO {p.qkvo_weight_parallelism}, K/V {p.key_parallelism}/"
@@ -85,7 +88,7 @@ def report_html(result: ExplorationResult) -> str:
         found = f"{request.method}, seed {request.seed}: {record.evaluations:,} of {record.space_size:,} designs{share}"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
+        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>"
         f"<p>{request.workload.prompt_tokens:,} tokens in, {request.workload.output_tokens:,} out; "
         f"{html.escape(found)}; {record.seconds:.1f} s. Provenance of every figure: analytical. "
         f"Design #n is entry n of front.json, which flexdse evaluate and generate take once saved; flexdse evaluate "

@@ -13,22 +13,33 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
+from pydantic import SecretStr
 
+from api.access.local_token import ensure_token
 from api.app import create_app, stop_streams
 from api.gate import host_name
-from api.settings import ApiSettings
-from db.data_folder import HomeLock, database_url, locked_home, prepare_home
+from api.settings import LOOPBACK_NAMES, ApiSettings
+from db.artifacts import ArtifactStore
+from db.data_folder import HomeLock, locked_home, prepare_home
 from db.migrations import upgrade
 from db.session import Database
-from flexdse.supervise import WorkerSupervisor
+from db.settings import WORK_NAME, Locations
+from flexdse.supervise import Service, Supervisor, WorkerService
+from flexdse.valkey import ValkeyService, valkey_program
 from spec.errors import FlexDSEError, InputError
+from workers.bell import Bell
+from workers.enqueue import Queue
+from workers.holders import release_dead
+from workers.housekeeping import Housekeeper, Retention
 from workers.logs import log_to_stderr
 from workers.parent import die_with_parent
 from workers.runner import DEFAULT_LEASE_S
@@ -40,22 +51,49 @@ DEFAULT_PORT = 8000
 _PORTS_TO_TRY = 50
 _GRACEFUL_SHUTDOWN_S = 2
 
+# One worker each: what takes minutes on a project must not wait for a search that takes hours, nor hold one up.
+WORKER_QUEUES = ((Queue.SEARCH,), (Queue.CSIM, Queue.SIMULATE, Queue.SYNTHESIZE))
 
-def _check_host(host: str) -> None:
+
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach that address."""
     if host == "localhost":
-        return
+        return True
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
-    raise InputError(
-        "only this machine can be served so far",
-        field="host",
-        value=host,
-        rule="must be a loopback address: 127.0.0.1, ::1 or localhost, as there is no authentication yet",
-        hint="leave it out, and reach the service from elsewhere through an SSH tunnel",
-    )
+        return False
+
+
+def _check_host(host: str, *, authentication: bool) -> None:
+    if is_loopback(host):
+        return
+    if not authentication:
+        raise InputError(
+            "only this machine can be served without authentication",
+            field="host",
+            value=host,
+            rule="--no-auth needs a loopback address: 127.0.0.1, ::1 or localhost",
+            hint="leave out --no-auth, or leave out --host and use an SSH tunnel",
+        )
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise InputError(
+            "no address to listen on",
+            field="host",
+            value=host,
+            rule="an IP address of this machine, or localhost; 0.0.0.0 for all of them",
+            hint="give the name that users type as --allowed-host",
+        ) from error
+
+
+def _own_names(listener: socket.socket, host: str) -> frozenset[str]:
+    """The names that requests may call this server by, unless told others."""
+    own = {host_name(_url(listener).removeprefix("http://"))}
+    if not is_loopback(host):
+        own |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+    return LOOPBACK_NAMES | own
 
 
 def _bind(host: str, port: int, *, strict_port: bool) -> socket.socket:
@@ -65,7 +103,13 @@ def _bind(host: str, port: int, *, strict_port: bool) -> socket.socket:
         InputError: the port is none, may not be used, or is taken.
     """
     if not 0 <= port <= 65535:
-        raise InputError("no such port", field="port", value=port, rule="0 to 65535; 0 takes any free one")
+        raise InputError(
+            "no such port",
+            field="port",
+            value=port,
+            rule="0 to 65535; 0 takes any free one",
+            hint=f"leave it out for {DEFAULT_PORT} or the next free one",
+        )
     last = port if strict_port or port == 0 else min(port + _PORTS_TO_TRY, 65535)
     for candidate in range(port, last + 1):
         try:
@@ -108,6 +152,23 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server answers, and the token that opens it (None: --no-auth)."""
+
+    url: str
+    token: str | None
+
+    def login_url(self, path: str = "/") -> str:
+        """What to open in a browser: the server takes the token out of the address and keeps a cookie in its place."""
+        return f"{self.url}{path}" if self.token is None else f"{self.url}{path}?token={self.token}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a program sends along."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+
 class _Server(uvicorn.Server):
     """Uvicorn without its signal handlers: the worker has to stop too, so signals are ours."""
 
@@ -130,12 +191,9 @@ class _Server(uvicorn.Server):
 
 
 async def _run(
-    listener: socket.socket, database: Database, supervisor: WorkerSupervisor, on_ready: Callable[[], None]
+    listener: socket.socket, settings: ApiSettings, supervisor: Supervisor, on_ready: Callable[[], None]
 ) -> None:
-    settings = ApiSettings(database_url=database.url.render_as_string(hide_password=False))
-    # Another loopback address than the usual ones is a name that this server answers to as well.
-    own_name = host_name(_url(listener).removeprefix("http://"))
-    app = create_app(settings.model_copy(update={"allowed_hosts": settings.allowed_hosts | {own_name}}))
+    app = create_app(settings)
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -145,7 +203,12 @@ async def _run(
         server_header=False,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
     )
-    server = _Server(config, on_ready, lambda: stop_streams(app))
+
+    def started() -> None:
+        supervisor.start()  # only now: they would compete with the server for the first second
+        on_ready()
+
+    server = _Server(config, started, lambda: stop_streams(app))
 
     def ask_to_stop() -> None:
         if server.should_exit:
@@ -155,7 +218,6 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask_to_stop)
-    supervisor.start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not serving.done() and not server.should_exit:
@@ -171,73 +233,139 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     home: Path,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[Address], None] | None = None,
     strict_port: bool = False,
+    authentication: bool = True,
+    allowed_hosts: Collection[str] = (),
     lease_s: float = DEFAULT_LEASE_S,
+    workers: bool = True,
     bodies: Mapping[str, str] | None = None,
 ) -> None:
     """Serves from the data folder `home`, in the main thread, until SIGINT or SIGTERM.
 
+    Database, broker and artifacts are those of the environment (see `db.settings`), else in the data folder.
+
     Args:
         on_ready: called with the address once requests are answered.
         strict_port: refuse a port that is taken, instead of taking the next free one.
+        authentication: ask for the token of the data folder or an API key; without, only on a loopback address.
+        allowed_hosts: further names that requests may call this server by.
         lease_s: how long a worker may stay silent before its job is given to another.
+        workers: do the work too; without, others have to (`flexdse worker`).
         bodies: kind of job -> `module:function` that runs instead of ours.
 
     Raises:
         InputError: the host, port or data folder cannot be used.
         DatabaseError: the database cannot be used.
     """
-    _check_host(host)
+    _check_host(host, authentication=authentication)
+    locations = Locations.of(home)  # refuses a name before anything is made
     home = prepare_home(home)
     with locked_home(home) as lock:
-        url = database_url(home)
-        upgrade(url)
-        database = Database(url)
+        upgrade(locations.database_url)
+        valkey = _embedded_broker(home) if locations.broker_url is None and workers else None
+        broker_url = valkey.url if valkey is not None else locations.broker_url
+        bell = Bell(broker_url)
+        database = Database(locations.database_url, bell.ring)
+        stop_housekeeping = threading.Event()
         try:
-            with database.write() as work:
-                # We hold the folder, so whoever worked here before is gone: its job need not wait for its lease.
-                work.jobs.lose_held()
+            # Whoever worked here before is gone: its job need not wait for its lease.
+            release_dead(database)
+            token = ensure_token(home) if authentication else None
+            store = ArtifactStore.open(locations.artifacts_url)
             with _bind(host, port, strict_port=strict_port) as listener:
-                _serve_on(
-                    listener, lock, database, on_ready, WorkerSupervisor(database, lease_s=lease_s, bodies=bodies)
+                settings = ApiSettings(
+                    database_url=locations.database_url,
+                    broker_url=broker_url,
+                    artifacts_url=locations.artifacts_url,
+                    token=SecretStr(token) if token is not None else None,
+                    authentication=authentication,
+                    allowed_hosts=_own_names(listener, host) | {name.lower() for name in allowed_hosts},
                 )
+                services: list[Service] = [valkey] if valkey is not None else []
+                if workers:
+                    services += _workers(database, locations, broker_url, home, lease_s, bodies or {})
+                housekeeper = Housekeeper(database, store, bell, Retention.of())
+                threading.Thread(
+                    target=housekeeper.run, args=(stop_housekeeping,), name="housekeeping", daemon=True
+                ).start()
+                facts = {"broker_url": broker_url} if broker_url is not None else {}
+                _serve_on(listener, lock, facts, settings, on_ready, Supervisor(services))
         finally:
+            stop_housekeeping.set()
+            bell.close()
             database.close()
+
+
+def _workers(
+    database: Database,
+    locations: Locations,
+    broker_url: str | None,
+    home: Path,
+    lease_s: float,
+    bodies: Mapping[str, str],
+) -> list[WorkerService]:
+    return [
+        WorkerService(
+            database,
+            locations.artifacts_url,
+            broker_url,
+            home / WORK_NAME,
+            queues=queues,
+            lease_s=lease_s,
+            bodies=dict(bodies),
+        )
+        for queues in WORKER_QUEUES
+    ]
+
+
+def _embedded_broker(home: Path) -> ValkeyService | None:
+    program = valkey_program()
+    if program is None:
+        logger.info("no Valkey for this machine: workers ask the database for work")
+        return None
+    return ValkeyService(program, home)
 
 
 def _serve_on(
     listener: socket.socket,
     lock: HomeLock,
-    database: Database,
-    on_ready: Callable[[str], None] | None,
-    supervisor: WorkerSupervisor,
+    facts: Mapping[str, str],
+    settings: ApiSettings,
+    on_ready: Callable[[Address], None] | None,
+    supervisor: Supervisor,
 ) -> None:
-    address = _url(listener)
+    token = settings.token.get_secret_value() if settings.token is not None else None
+    address = Address(_url(listener), token)
 
     def ready() -> None:
-        lock.tell({"pid": os.getpid(), "url": address})
-        logger.info("serving %s from %s", address, database.url.database)
+        lock.tell({"pid": os.getpid(), "url": address.url, **facts})
+        logger.info("serving %s", address.url)
         if on_ready is not None:
             on_ready(address)
 
-    asyncio.run(_run(listener, database, supervisor, ready))
+    asyncio.run(_run(listener, settings, supervisor, ready))
     logger.info("stopped")
 
 
 class BackgroundService:
     """A server in a process of its own; it ends with `stop`, and with this process in any case."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], address: Address) -> None:
         self._process = process
-        self.url = url
+        self.address = address
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self.address.url
 
     @property
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
 
-    def stop(self, patience_s: float = 5.0) -> int:
+    def stop(self, patience_s: float = 20.0) -> int:
         """Stops server and worker; the exit code."""
         if self._process.poll() is None:
             self._process.terminate()
@@ -262,7 +390,10 @@ def start_background(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     strict_port: bool = False,
+    authentication: bool = True,
+    allowed_hosts: Collection[str] = (),
     lease_s: float = DEFAULT_LEASE_S,
+    workers: bool = True,
     bodies: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> BackgroundService:
@@ -279,8 +410,11 @@ def start_background(
         "host": host,
         "port": port,
         "strict_port": strict_port,
+        "authentication": authentication,
+        "allowed_hosts": list(allowed_hosts),
         "lease_s": lease_s,
         "bodies": dict(bodies or {}),
+        "workers": workers,
     }
     command = [sys.executable, "-P", "-m", "flexdse.serve", str(os.getpid()), str(writer), json.dumps(options)]
     try:
@@ -300,7 +434,7 @@ def start_background(
         raise (
             InputError(told["message"]) if told["exit_code"] == InputError.exit_code else FlexDSEError(told["message"])
         )
-    return BackgroundService(process, told["url"])
+    return BackgroundService(process, Address(told["url"], told["token"]))
 
 
 def _serve_in_background(arguments: list[str]) -> int:
@@ -323,7 +457,7 @@ def _serve_in_background(arguments: list[str]) -> int:
 
     try:
         home = Path(given.options.pop("home"))
-        serve(home=home, on_ready=lambda url: tell({"url": url}), **given.options)
+        serve(home=home, on_ready=lambda address: tell(asdict(address)), **given.options)
     except FlexDSEError as error:
         tell({"message": str(error), "exit_code": error.exit_code})
         return error.exit_code
@@ -331,4 +465,8 @@ def _serve_in_background(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_serve_in_background(sys.argv[1:]))
+    exit_code = _serve_in_background(sys.argv[1:])
+    # All is stored, closed and told. A thread that still loads Celery, for a bell that nobody rings, is not waited for.
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(exit_code)

@@ -12,6 +12,13 @@ class ProjectExistsError(InputError):
     http_status = 409
 
 
+class IllegalDesignError(InputError):
+    """A design that breaks a rule of its modules: infeasible, as `evaluate` calls it."""
+
+    code = "illegal_design"
+    exit_code = 3
+
+
 class ProjectWriteError(FlexDSEError):
     """The project could not be written; nothing of it was left behind."""
 

@@ -39,7 +39,7 @@ class ManifestCase(StrictModel):
 
     stage: Stage
     module: str
-    linear: str
+    linear: Annotated[str, Field(description="name of the values in the reference's trace")]
     values: Annotated[int, Field(ge=1)]
 
 
@@ -81,6 +81,15 @@ class ProjectManifest(StrictModel):
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
+def _planned(plan: ProjectPlan) -> list[ManifestCase]:
+    """The comparisons by stage, module and name; the values of several tokens or blocks together."""
+    values: dict[tuple[Stage, str, str], int] = {}
+    for case in plan.csim.cases:
+        key = (case.stage, case.module, case.linear)
+        values[key] = values.get(key, 0) + case.compared
+    return [ManifestCase(stage=s, module=m, linear=name, values=count) for (s, m, name), count in values.items()]
+
+
 def make_manifest(
     plan: ProjectPlan,
     design: DesignPoint,
@@ -102,10 +111,7 @@ def make_manifest(
             workload=workload,
             seed=plan.seed,
         ),
-        csim=tuple(
-            ManifestCase(stage=case.stage, module=case.module, linear=case.linear, values=case.values)
-            for case in plan.csim_cases
-        ),
+        csim=tuple(_planned(plan)),
         expected_cycles=tuple(
             ManifestCycles(stage=row.stage, module=row.module, linear=row.linear, cycles=row.cycles, law=row.law)
             for row in plan.cycles

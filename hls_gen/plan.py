@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from hls_gen.planning.decode import decode_csim_cases, decode_cycles, plan_decode
-from hls_gen.planning.prefill import plan_prefill, prefill_csim_cases, prefill_cycles
+from hls_gen.errors import IllegalDesignError
+from hls_gen.planning.csim import decode_memories, plan_csim, prefill_memories, with_memories
+from hls_gen.planning.cycle_laws import ceil_div
+from hls_gen.planning.decode import decode_cycles, plan_decode
+from hls_gen.planning.host import plan_host
+from hls_gen.planning.prefill import plan_prefill, prefill_cycles
+from hls_gen.planning.resolve import resolved
 from hls_gen.planning.types import ProjectPlan
+from hls_gen.planning.variants import refuse_unbuilt
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
@@ -15,16 +21,6 @@ from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.workload import Workload
 
 MAX_SEED = 2**32 - 1
-
-# Modules of the two stages that the project does not hold.
-_OUTSIDE = (
-    "RMSNorm, RoPE",
-    "attention with its KV cache",
-    "SwiGLU",
-    "the online Hadamard transform",
-    "residual additions",
-    "embedding and sampling",
-)
 
 
 def plan_project(
@@ -39,38 +35,47 @@ def plan_project(
     """Every number of the HLS project of `design` for `model` on `device`.
 
     Raises:
-        InputError: the design breaks a rule, or a number that no module of the library can be built with.
+        IllegalDesignError: the design breaks a rule.
+        InputError: it chooses what no module of the library can be built with.
     """
     if not 0 <= seed <= MAX_SEED:
         raise InputError("seed out of range", field="seed", value=seed, rule=f"0 to {MAX_SEED}", hint="use 0")
     for rule in rules(DesignBatch.from_points([design], device), model, device):
         if rule.broken[0]:
-            raise InputError(
+            raise IllegalDesignError(
                 rule.message,
                 field=rule.where,
                 value=f"{rule.demand[0]:g} {rule.unit}",
                 rule=f"at most {rule.bound[0]:g} {rule.unit} ({rule.constraint})",
                 hint=" or ".join(rule.levers),
             )
+    refuse_unbuilt(design, model)
     restart = round(timing.loop_restart_cycles)
-    prefill = plan_prefill(design, model, workload, restart)
-    decode = plan_decode(design, model, restart)
-    outside = _OUTSIDE + (("the HMT plug-in",) if design.hmt is not None else ())
-    outside += ("the biases of the Q, K and V projections",) if model.qkv_bias else ()
+    tp = design.prefill.token_parallelism
+    # Prefill writes whole blocks; C simulation runs two of them and a few decoded tokens.
+    max_tokens = max(ceil_div(workload.context_tokens, tp), 3) * tp
+    prefill = plan_prefill(design, model, workload, max_tokens)
+    decode = plan_decode(design, model, max_tokens)
+    csim = plan_csim(model, prefill, decode, design.quant_scheme, seed)
+    prefill = resolved(prefill, with_memories(prefill.ports, prefill_memories(prefill, csim)))
+    decode = resolved(decode, with_memories(decode.ports, decode_memories(decode, csim)))
     return ProjectPlan(
-        model_name=model.name,
+        model=model,
+        scheme=design.quant_scheme,
         device_name=device.name,
+        device_family="versal" if device.part_number.startswith("xcv") else "ultrascale_plus",
         part_number=device.part_number,
         platform=device.platform,
         design_key=design.canonical_key(),
         prompt_tokens=workload.prompt_tokens,
         output_tokens=workload.output_tokens,
+        max_tokens=max_tokens,
         seed=seed,
         timing_table_version=timing.version,
         loop_restart_cycles=restart,
         prefill=prefill,
         decode=decode,
         cycles=(*prefill_cycles(prefill, restart), *decode_cycles(decode, restart)),
-        csim_cases=(*prefill_csim_cases(prefill), *decode_csim_cases(decode)),
-        outside=outside,
+        csim=csim,
+        host=plan_host(prefill, decode, model),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -57,12 +58,13 @@ def generate_project(
         for folder in reversed(created):
             _remove_if_empty(folder)
         if isinstance(error, OSError):
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise ProjectWriteError(
                 f"the project could not be written: {error.strerror or error}",
-                field="out_dir",
+                field="--out",
                 value=str(target),
-                rule="a folder on a writable disk with some 100 MB free",
-                hint="free some space or choose another folder; nothing was left behind",
+                rule="some 100 MB free" if full else "a folder in which files can be made",
+                hint=("free some space" if full else "choose another folder") + "; nothing was left behind",
             ) from error
         raise
     return target
@@ -74,14 +76,14 @@ def _resolve(out_dir: Path) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{echo(str(out_dir))} is no path: {error}",
-            field="out_dir",
+            field="--out",
             value=str(out_dir),
             rule="a path",
             hint="correct it",
         ) from error
     if target.parent == target:
         raise InputError(
-            "a project needs a folder of its own", field="out_dir", value=str(target), rule="not the root folder",
+            "a project needs a folder of its own", field="--out", value=str(target), rule="not the root folder",
             hint="name a new folder",
         )  # fmt: skip
     return target
@@ -97,7 +99,7 @@ def _check_target(target: Path, force: bool) -> None:
     except (OSError, ValueError) as error:
         raise InputError(
             f"{echo(str(target))} can not be used: {error}",
-            field="out_dir",
+            field="--out",
             value=str(target),
             rule="a readable folder, or none yet",
             hint="choose another folder",
@@ -107,14 +109,14 @@ def _check_target(target: Path, force: bool) -> None:
     if not is_folder or not is_project:
         raise ProjectExistsError(
             f"{echo(str(target))} is {'a folder with other content' if is_folder else 'a file'}",
-            field="out_dir",
+            field="--out",
             value=str(target),
             rule="a new or empty folder" + (": force replaces only generated projects" if force else ""),
             hint="choose another folder",
         )
     raise ProjectExistsError(
         f"{echo(str(target))} already holds a project",
-        field="out_dir",
+        field="--out",
         value=str(target),
         rule="a new or empty folder",
         hint="choose another folder, or allow to replace it (force)",

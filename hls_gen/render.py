@@ -11,10 +11,9 @@ from typing import Any
 
 import jinja2
 
-from hls_gen.planning.decode import MODULE as DECODE_MODULE
-from hls_gen.planning.types import PortPlan, ProjectPlan
-from hls_gen.toolchain.flags import CSIM_FLAGS, CXX_FLAGS
-from spec.workload import STAGES, Stage
+from hls_gen.planning.types import ProjectPlan
+from hls_gen.toolchain.flags import CSIM_FLAGS, CXX_FLAGS, FAST_FLAGS, WHOLE_MODEL_FLAGS
+from spec.workload import STAGES
 
 # What a value may consist of: names, numbers, laws, compiler flags, a memory bank. Nothing here ends a comment or a string
 # of C++, starts a substitution of Tcl or make, or a link of Markdown, whatever a user called a model or a port.
@@ -58,32 +57,37 @@ def library_headers() -> dict[str, str]:
     return {
         **_tree(library / "include" / "flexdse_hls", "include/flexdse_hls", ".hpp"),
         **_tree(library / "testbench", "tb", ".hpp"),
+        **_tree(library / "host", "host", ".cpp"),
+        **_tree(library / "host", "host", ".hpp"),
     }
-
-
-def _ports(plan: ProjectPlan, stage: Stage) -> tuple[PortPlan, ...]:
-    if stage == "decode":
-        return (*plan.decode.weight_ports, plan.decode.scale_port)
-    return tuple(port for engine in plan.prefill.engines for port in (*engine.weight_ports, engine.scale_port))
 
 
 def render(plan: ProjectPlan) -> dict[str, str]:
     """Path in the project -> text, of every text file but the manifest."""
     environment = _environment()
     values: dict[str, Any] = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-    values.update(cxx_flags=" ".join(CXX_FLAGS), csim_flags=" ".join(CSIM_FLAGS), decode_module=DECODE_MODULE)
+    values.update(
+        cxx_flags=" ".join(CXX_FLAGS),
+        csim_flags=" ".join(CSIM_FLAGS),
+        fast_flags=" ".join(FAST_FLAGS),
+        whole_model_flags=" ".join(WHOLE_MODEL_FLAGS),
+        norm_epsilon=f"{plan.model.rms_norm_eps!r}f",
+    )
 
     def text(template: str, **more: Any) -> str:
         return environment.get_template(f"{template}.j2").render({**values, **more})
 
     rendered = {"README.md": text("README.md"), "Makefile": text("Makefile"), "include/config.hpp": text("config.hpp")}
+    rendered["host/design.hpp"] = text("design.hpp")
+    rendered["host/fake_kernels.cpp"] = text("fake_kernels.cpp")
     for stage in STAGES:
         kernel = plan.prefill.kernel if stage == "prefill" else plan.decode.kernel
-        name = kernel.function
-        rendered[f"src/{name}.hpp"] = text(f"{stage}_linear.hpp")
-        rendered[f"src/{name}.cpp"] = text(f"{stage}_linear.cpp")
-        rendered[f"tb/{name}_tb.cpp"] = text(f"{stage}_linear_tb.cpp")
-        rendered[f"vitis/{name}.tcl"] = text("vitis.tcl", kernel=kernel)
-        rendered[f"vitis/{name}_hls_config.cfg"] = text("hls_config.cfg", kernel=kernel)
-        rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernel=kernel, stage=stage, ports=_ports(plan, stage))
+        rendered[f"src/{stage}.hpp"] = text(f"{stage}.hpp")
+        rendered[f"src/{stage}_modules.hpp"] = text(f"{stage}_modules.hpp")
+        rendered[f"src/{stage}_interface.inc"] = text(f"{stage}_interface.inc")
+        rendered[f"src/{stage}.cpp"] = text(f"{stage}.cpp")
+        rendered[f"tb/{stage}_tb.cpp"] = text(f"{stage}_tb.cpp")
+        rendered[f"vitis/{stage}.tcl"] = text("vitis.tcl", kernel=kernel)
+        rendered[f"vitis/{stage}_hls_config.cfg"] = text("hls_config.cfg", kernel=kernel)
+        rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernel=kernel)
     return {**rendered, **library_headers()}

@@ -1,45 +1,130 @@
-"""Golden vectors of a project: seeded inputs, their memory images, and what the reference computes of them."""
+"""Golden vectors of a project: memory images of a seeded checkpoint, and what the reference computes on every tapped stream."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
-from hls_gen.golden.linear import linear, row_sums
-from hls_gen.golden.stimulus import activations, layer_weights
-from hls_gen.packing import pack_decode_scales, pack_decode_weights, pack_prefill_scales, pack_prefill_weights
+from hls_gen.golden.forward import GoldenModel, LayerCache, Trace
+from hls_gen.golden.quantization import Quotient
+from hls_gen.golden.synthetic import synthetic_checkpoint
+from hls_gen.packing import Images, cache_words, decode_images, prefill_images
 from hls_gen.planning.types import CsimCase, DecodePlan, PrefillPlan, ProjectPlan
+from spec.quantized_checkpoint import QuantizedCheckpoint
+from spec.workload import Stage
 
 
-def _images(
-    plan: PrefillPlan | DecodePlan, case: CsimCase, weights: np.ndarray, scales: np.ndarray
-) -> tuple[list[bytes], bytes]:
-    sums = row_sums(weights, scales)
-    if isinstance(plan, DecodePlan):
-        tb = plan.block_parallelism
-        port = plan.weight_ports[0]
-        images = pack_decode_weights(weights, tb, plan.weight_parallelism, len(plan.weight_ports), port.width_bits)
-        return images, pack_decode_scales(scales, sums, tb, plan.scale_port.width_bits)
-    engine = next(engine for engine in plan.engines if engine.name == case.module)
-    width_bits = engine.weight_ports[0].width_bits
-    images = pack_prefill_weights(weights, engine.columns, engine.sub_arrays, width_bits)
-    return images, pack_prefill_scales(scales, sums, engine.scale_port.width_bits)
+def _bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint32]:
+    """fp32 patterns, or integers sign-extended, as 32 bits."""
+    if values.dtype == np.float32:
+        return np.ascontiguousarray(values).view(np.uint32)
+    return values.astype(np.int32).view(np.uint32)
+
+
+def lane_caches(plan: DecodePlan, caches: list[LayerCache], keys: bool, tokens: int, bits: int) -> list[bytes]:
+    """Image of each head lane's cache: lane m has the KV heads m, m + HP, ...; a lane with fewer heads is padded."""
+    layout = plan.key_layout if keys else plan.value_layout
+    port = plan.head_lanes[0].k_port if keys else plan.head_lanes[0].v_port
+    lanes = []
+    for lane in range(plan.head_parallelism):
+        image = b""
+        for cache in caches:
+            heads = (cache.keys if keys else cache.values)[:, lane :: plan.head_parallelism]
+            padding = plan.lane_heads - heads.shape[1]
+            heads = np.pad(heads, ((0, 0), (0, padding), (0, 0)))
+            image += cache_words(heads, layout, tokens, bits, port.width_bits)
+        lanes.append(image)
+    return lanes
+
+
+def decode_memory(plan: DecodePlan, checkpoint: QuantizedCheckpoint, caches: list[LayerCache], tokens: int) -> Images:
+    """Images of all decode ports, with the caches as prefill left them."""
+    images = decode_images(plan, checkpoint, tokens)
+    bits = checkpoint.header.quant_scheme.kv_bits
+    for keys in (True, False):
+        for lane, image in zip(plan.head_lanes, lane_caches(plan, caches, keys, tokens, bits), strict=True):
+            name = (lane.k_port if keys else lane.v_port).name
+            images[name] = images.get(name, b"") + image
+    return images
+
+
+def prefill_io(plan: PrefillPlan, x: npt.NDArray[np.float32]) -> bytes:
+    """The hidden state `x` (tokens, hidden) as the io port holds it: block, channel, the tokens of the block side by side."""
+    tp = plan.token_parallelism
+    blocks = -(-len(x) // tp)
+    padded = np.zeros((blocks * tp, x.shape[1]), dtype=np.float32)
+    padded[: len(x)] = x
+    lanes = plan.vector_words * plan.io_port.width_bits // 32
+    words = np.zeros((blocks, x.shape[1], lanes), dtype="<f4")
+    words[:, :, :tp] = padded.reshape(blocks, tp, -1).transpose(0, 2, 1)
+    return words.tobytes()
+
+
+def _expected(case: CsimCase, trace: Trace) -> npt.NDArray[np.uint32]:
+    """The values of a run, from a trace whose arrays are (tokens, channels)."""
+    if case.linear == "token":
+        return _bits(np.asarray(trace["token"]))
+    values = trace[case.linear]
+    if case.stage == "prefill":
+        values = values[case.first_token : case.first_token + case.valid]
+        values = np.pad(values, ((0, case.lanes - case.valid), (0, 0)))  # lanes without a token are not compared
+    found = _bits(values.T.reshape(-1))
+    return np.pad(found, (0, case.values - found.size))  # rows of lm_head that fill its last word: logits of +0
+
+
+def stream_files(cases: list[CsimCase], traces: list[Trace]) -> Iterator[tuple[str, bytes]]:
+    """`streams.txt` and `expected.bin` of a stage; `traces` in parallel with `cases`."""
+    lines, parts = [], []
+    order = {name: number for number, name in enumerate(dict.fromkeys(case.stream for case in cases))}
+    for case, trace in sorted(zip(cases, traces, strict=True), key=lambda pair: order[pair[0].stream]):
+        expected = _expected(case, trace)
+        assert expected.size == case.values, (case, expected.size)
+        lines.append(
+            f"{case.stream} {case.module} {case.linear} {case.first_token} {case.lanes} {case.valid} {case.values}\n"
+        )
+        parts.append(expected.astype("<u4").tobytes())
+    yield "streams.txt", "".join(lines).encode()
+    yield "expected.bin", b"".join(parts)
+
+
+def golden_model(plan: ProjectPlan, checkpoint: QuantizedCheckpoint) -> GoldenModel:
+    """The reference with the quantizers of the design."""
+    return GoldenModel(checkpoint, Quotient(plan.prefill.quotient), Quotient(plan.decode.quotient))
 
 
 def make_vectors(plan: ProjectPlan) -> Iterator[tuple[str, bytes]]:
-    """(path in the project, content) of each file, one linear layer after the other.
-
-    Each layer has a random stream of its own, so that its data do not depend on the other layers of the model.
-    """
-    for number, case in enumerate(plan.csim_cases):
-        rng = np.random.default_rng([plan.seed, number])
-        layer = layer_weights(rng, case.d_out, case.d_in)
-        x = activations(rng, case.tokens, case.d_in, case.first_corner)
-        expected = linear(x, layer.weights, layer.scales)
-        stage = plan.prefill if case.stage == "prefill" else plan.decode
-        weights, scales = _images(stage, case, layer.weights, layer.scales)
-        yield f"{case.folder}/activations.bin", x.astype("<f4").tobytes()
-        yield f"{case.folder}/weights.bin", b"".join(weights)
-        yield f"{case.folder}/scales.bin", scales
-        yield f"{case.folder}/expected.bin", expected.astype("<f4").tobytes()
+    """(path in the project, content) of each file."""
+    csim = plan.csim
+    checkpoint = synthetic_checkpoint(csim.model, plan.scheme, plan.seed)
+    golden = golden_model(plan, checkpoint)
+    prefill_trace = golden.prefill(csim.token_ids[:-1])
+    prompt_caches = [LayerCache(cache.keys, cache.values) for cache in golden.caches]
+    by_stage: dict[Stage, tuple[list[CsimCase], list[Trace]]] = {"prefill": ([], []), "decode": ([], [])}
+    steps: list[Trace] = []
+    token = csim.first_token
+    for _ in range(csim.decode_tokens):
+        step = golden.decode(token)
+        steps.append(step.trace)
+        token = step.token
+    for case in csim.cases:
+        cases, traces = by_stage[case.stage]
+        cases.append(case)
+        traces.append(prefill_trace if case.stage == "prefill" else steps[case.first_token - csim.prefill_tokens])
+    images: dict[Stage, Images] = {
+        "prefill": {
+            **prefill_images(plan.prefill, checkpoint),
+            plan.prefill.io_port.name: prefill_io(plan.prefill, prefill_trace["embedding"]),
+        },
+        "decode": decode_memory(plan.decode, checkpoint, prompt_caches, plan.max_tokens),
+    }
+    for stage, (cases, traces) in by_stage.items():
+        ports = (plan.prefill if stage == "prefill" else plan.decode).ports
+        for port in ports:
+            if port.image_words:
+                image = images[stage][port.name]
+                assert len(image) * 8 == port.image_words * port.width_bits, (stage, port.name, len(image), port)
+                yield f"vectors/{stage}/images/{port.name}.bin", image
+        for name, content in stream_files(cases, traces):
+            yield f"vectors/{stage}/{name}", content

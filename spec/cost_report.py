@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from spec.memory_capacity import CapacityReport
 from spec.resources import ResourceVector
 from spec.strict import StrictModel
 from spec.violation import Violation
@@ -11,6 +12,9 @@ from spec.workload import Stage
 
 Provenance = Literal["analytical", "timed_sim", "csynth", "cosim", "post_route", "board"]
 Bound = Literal["compute", "hbm", "serial", "fill"]
+# fits: every limit holds up to the high end of the error bands. within_band: none is broken for sure, and one lies within
+# the band of its estimate (`open_limits`). does_not_fit: one is broken even at the low end of the band (`violations`).
+Fit = Literal["fits", "within_band", "does_not_fit"]
 
 
 class ErrorBand(StrictModel):
@@ -21,16 +25,35 @@ class ErrorBand(StrictModel):
     basis: str
 
 
+class OpenLimit(StrictModel):
+    """A limit within the error band of what is held against it: no violation, and no promise either."""
+
+    constraint: str
+    where: str
+    demand: float
+    relative_low: float
+    relative_high: float
+    bound: float
+    unit: str
+    message: str
+    levers: tuple[str, ...]
+
+
 class ModuleCost(StrictModel):
-    """One module of one stage. `critical_cycles` sum to the stage's cycles; `busy_cycles` may overlap."""
+    """One module of one stage. `cycles` sum to the stage's cycles, of which each is a `share`; `busy_cycles` may overlap.
+
+    `dsp` is null for a module that computes on the array of another, which `dsp_in` names.
+    """
 
     stage: Stage
     module: str
     cycles: float
     busy_cycles: float
     bound_by: Bound
-    dsp: int
+    dsp: int | None
     source: str
+    share: float | None = None
+    dsp_in: str | None = None
 
 
 class Utilization(StrictModel):
@@ -44,28 +67,45 @@ class Utilization(StrictModel):
 
 
 class PrefillReport(StrictModel):
-    """The prefill stage."""
+    """The prefill stage.
+
+    `clock_mhz` is what it is priced at, `achievable_clock_mhz` what the frequency model expects of the tools whatever
+    they are asked for. `clb_fraction`: predicted fraction of the card's CLBs, shell included. Power and energy (per
+    prefilled token) are the board's, idle included.
+    """
 
     latency_s: float
     cycles: float
     clock_mhz: float
+    clock_target_mhz: float
+    achievable_clock_mhz: float
     tokens_per_s: float | None
     bound_by: str
     resources: ResourceVector
     utilization: Utilization
+    clb_fraction: float
+    power_w: float | None
+    energy_j_per_token: float | None
 
 
 class DecodeReport(StrictModel):
-    """The decode stage. `cycles` is the mean decode step after the first."""
+    """The decode stage. `cycles` is the mean decode step after the first; energy per output token; clocks, CLBs and
+    power as in `PrefillReport`.
+    """
 
     tpot_s: float | None
     first_step_s: float
     cycles: float
     clock_mhz: float
+    clock_target_mhz: float
+    achievable_clock_mhz: float
     tokens_per_s: float | None
     bound_by: str
     resources: ResourceVector
     utilization: Utilization
+    clb_fraction: float
+    power_w: float | None
+    energy_j_per_token: float | None
 
 
 class ChannelTraffic(StrictModel):
@@ -98,10 +138,14 @@ class HmtReport(StrictModel):
 
 
 class QualityReport(StrictModel):
-    """Model quality of the quantization scheme."""
+    """Model quality of the quantization scheme: `value`, its band, and what it rests on; None with the reason."""
 
     value: float | None
     missing: str | None
+    low: float | None = None
+    high: float | None = None
+    kind: str | None = None
+    detail: str | None = None
 
 
 class CostReport(StrictModel):
@@ -120,7 +164,10 @@ class CostReport(StrictModel):
     quality: QualityReport
     memory: MemoryReport
     breakdown: tuple[ModuleCost, ...]
+    capacity: CapacityReport
+    fit: Fit
     violations: tuple[Violation, ...]
+    open_limits: tuple[OpenLimit, ...]
     assumptions: tuple[str, ...]
     error_band: dict[str, ErrorBand]
     hmt: HmtReport | None = None

@@ -45,7 +45,7 @@ class FirstDifference(StrictModel):
 
 
 class CsimModule(StrictModel):
-    """One linear layer on one module. Fails where a value differs, and where fewer than planned were compared."""
+    """Values of one name on one module. Fails where a value differs, and where fewer than planned were compared."""
 
     stage: Stage
     module: str
@@ -67,6 +67,9 @@ class CsimStage(StrictModel):
     passed: bool
 
 
+CsimMode = Literal["strict", "fast"]
+
+
 class CsimReport(StrictModel):
     """The result of one C simulation."""
 
@@ -74,6 +77,7 @@ class CsimReport(StrictModel):
     flexdse_version: str
     model_version: str
     timing_table_version: str
+    mode: Annotated[CsimMode, Field(description="strict: ap_int of exact widths; fast: native integers")] = "strict"
     passed: bool
     compared_values: Count
     seconds: Seconds

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign
+from spec.design_point import DECODE_PARAMETERS, DEFAULT_SYSTEM, PREFILL_PARAMETERS, DesignPoint, SystemChoices
 from spec.device import Device, MemoryKind, MemorySystem
 from spec.errors import InputError
 from spec.hmt import HmtPlugin
+from spec.measured_clocks import is_measured_design
 from spec.memory_map import ROLES, MemoryMap, PortRole
+from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
 
@@ -26,7 +28,7 @@ BoolArray = npt.NDArray[np.bool_]
 # same time and compete for a channel; groups of one stage take turns.
 CONCURRENT_STREAMS: dict[Stage, tuple[tuple[PortRole, ...], ...]] = {
     "prefill": (("weights_kq", "weights_vo", "weights_gate", "weights_up", "weights_down", "k_cache", "v_cache"),),
-    "decode": (("weights",), ("k_cache", "v_cache")),
+    "decode": (("weights",), ("k_cache", "v_cache"), ("weights_lm_head",)),
 }
 
 
@@ -56,7 +58,8 @@ class StagePlacements:
     it carries, padded with zeros. `mix_terms`: the (mix, role) that are not zero in every placement.
     `hbm_ports`, `ddr_ports`: ports, highest channel and widest port by memory, as `MemoryPorts`.
     `streams_per_port`, `total_ports`, `total_port_bits`: (n_placements,); the first is the largest number of streams
-    that want a beat of one port at the same time.
+    that want a beat of one port at the same time. `cache_apart` (n_placements,): no port and no channel carries both
+    weights and cache, so that they may stream at the same time.
     """
 
     stage: Stage
@@ -73,6 +76,7 @@ class StagePlacements:
     streams_per_port: IntArray
     total_ports: IntArray
     total_port_bits: IntArray
+    cache_apart: BoolArray
 
     def __len__(self) -> int:
         return len(self.ports)
@@ -143,7 +147,15 @@ class StagePlacements:
             streams_per_port=np.array(streams, dtype=np.int64),
             total_ports=np.array([len(layout) for layout in layouts], dtype=np.int64),
             total_port_bits=np.array([sum(port.width_bits for port in layout) for layout in layouts], dtype=np.int64),
+            cache_apart=np.array([_cache_apart(layout) for layout in layouts], dtype=bool),
         )
+
+
+def _cache_apart(layout: Sequence[PortLike]) -> bool:
+    def places(*roles: str) -> set[tuple[MemoryKind, int]]:
+        return {(port.memory, port.channel) for port in layout if not set(roles).isdisjoint(port.roles)}
+
+    return places("k_cache", "v_cache").isdisjoint(places("weights", "weights_lm_head"))
 
 
 def saturation_mhz(memory: MemorySystem, width_bits: int, channel_demand_bits: int) -> float:
@@ -165,17 +177,18 @@ class MemoryPorts:
     number: IntArray
     highest_channel: IntArray
     widest_bits: IntArray
+    total_bits: IntArray
 
     @classmethod
     def of(cls, layouts: Sequence[Sequence[PortLike]], kind: MemoryKind) -> MemoryPorts:
         """The ports of `layouts` on one kind of memory."""
-        table = np.zeros((3, len(layouts)), dtype=np.int64)
+        table = np.zeros((4, len(layouts)), dtype=np.int64)
         table[1] = -1
         for p, layout in enumerate(layouts):
             ports = [port for port in layout if port.memory == kind]
             if ports:
                 highest, widest = max(port.channel for port in ports), max(port.width_bits for port in ports)
-                table[:, p] = len(ports), highest, widest
+                table[:, p] = len(ports), highest, widest, sum(port.width_bits for port in ports)
         return cls(*table)
 
 
@@ -195,7 +208,9 @@ def _mixes(channels: Sequence[dict[int, dict[int, int]]], ports: IntArray) -> Fl
 
 @dataclass(frozen=True, slots=True)
 class PrefillBatch:
-    """Prefill designs, each array (n_points,). `placement` indexes `placements`."""
+    """Prefill designs, each array (n_points,). `placement` indexes `placements`, `module_set` indexes `modules`; without
+    a `module_set` every design has the first of `modules`. `clock_measured`: which are the measured design; None: none.
+    """
 
     token_parallelism: IntArray
     qkvo_weight_parallelism: IntArray
@@ -206,6 +221,9 @@ class PrefillBatch:
     clock_mhz: FloatArray
     placement: IntArray
     placements: StagePlacements
+    modules: tuple[PrefillModules, ...] = (PrefillModules(),)
+    module_set: IntArray | None = None
+    clock_measured: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.token_parallelism)
@@ -217,7 +235,9 @@ class PrefillBatch:
 
 @dataclass(frozen=True, slots=True)
 class DecodeBatch:
-    """Decode designs, each array (n_points,). `placement` indexes `placements`."""
+    """Decode designs, each array (n_points,). `placement` indexes `placements`, `module_set` indexes `modules`; without
+    a `module_set` every design has the first of `modules`. `clock_measured`: which are the measured design; None: none.
+    """
 
     block_parallelism: IntArray
     weight_parallelism: IntArray
@@ -229,6 +249,9 @@ class DecodeBatch:
     clock_mhz: FloatArray
     placement: IntArray
     placements: StagePlacements
+    modules: tuple[DecodeModules, ...] = (DecodeModules(),)
+    module_set: IntArray | None = None
+    clock_measured: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.block_parallelism)
@@ -238,25 +261,31 @@ class DecodeBatch:
         return DecodeBatch(**_taken(self, index))
 
 
+_PER_BATCH = ("placements", "modules")
+
+
 def _taken(batch: PrefillBatch | DecodeBatch, index: IntArray | slice) -> dict[str, Any]:
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return {name: value if name == "placements" else value[index] for name, value in values.items()}
+    return {name: value if name in _PER_BATCH or value is None else value[index] for name, value in values.items()}
 
 
-_STAGE_DESIGNS: tuple[tuple[Stage, type[PrefillDesign] | type[DecodeDesign]], ...] = (
-    ("prefill", PrefillDesign),
-    ("decode", DecodeDesign),
+_STAGE_PARAMETERS: tuple[tuple[Stage, tuple[str, ...]], ...] = (
+    ("prefill", PREFILL_PARAMETERS),
+    ("decode", DECODE_PARAMETERS),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DesignBatch:
-    """Pairs of a prefill and a decode design of one quantization scheme and one HMT plug-in or none, (n_points,)."""
+    """Pairs of a prefill and a decode design, (n_points,), of one quantization scheme, one HMT plug-in or none, and one
+    set of choices that hold for the whole system.
+    """
 
     prefill: PrefillBatch
     decode: DecodeBatch
     quant_scheme: QuantScheme
     hmt: HmtPlugin | None = None
+    system: SystemChoices = DEFAULT_SYSTEM
 
     def __post_init__(self) -> None:
         if len(self.prefill) != len(self.decode):
@@ -267,14 +296,14 @@ class DesignBatch:
 
     def take(self, index: IntArray | slice) -> DesignBatch:
         """The designs at `index`, in its order."""
-        return DesignBatch(self.prefill.take(index), self.decode.take(index), self.quant_scheme, self.hmt)
+        return replace(self, prefill=self.prefill.take(index), decode=self.decode.take(index))
 
     @classmethod
     def from_points(cls, points: Sequence[DesignPoint], device: Device) -> DesignBatch:
         """A batch of design points.
 
         Raises:
-            InputError: no points, or points of several quantization schemes or HMT plug-ins.
+            InputError: no points, or points of several quantization schemes, HMT plug-ins or system choices.
         """
         if not points:
             raise InputError("no designs", field="designs", value=[], rule="at least one design")
@@ -296,13 +325,28 @@ class DesignBatch:
                 rule="one HMT plug-in a batch, or none",
                 hint="evaluate them one plug-in at a time",
             )
+        systems = {point.system for point in points}
+        if len(systems) > 1:
+            raise InputError(
+                "designs of several deployments, formats or layouts in one batch",
+                field="deployment",
+                value=sorted({point.deployment for point in points}),
+                rule="one deployment, nonlinear_format, kv_layout and weight_copies a batch",
+                hint="evaluate them one by one",
+            )
         stages: dict[str, dict[str, Any]] = {}
-        for stage, design_type in _STAGE_DESIGNS:
+        for stage, parameters in _STAGE_PARAMETERS:
             columns: dict[str, Any] = {
                 name: np.array([getattr(getattr(point, stage), name) for point in points], dtype=np.int64)
-                for name in design_type.model_fields
+                for name in parameters
             }
+            sets: dict[Any, int] = {}
+            module_set = [sets.setdefault(getattr(point, stage).modules, len(sets)) for point in points]
+            columns["modules"] = tuple(sets)
+            columns["module_set"] = np.array(module_set, dtype=np.int64) if len(sets) > 1 else None
             columns["clock_mhz"] = np.array([getattr(point.clock_target_mhz, stage) for point in points])
+            measured = np.array([is_measured_design(point) for point in points])
+            columns["clock_measured"] = measured if measured.any() else None
             distinct: dict[MemoryMap, int] = {}
             index = [distinct.setdefault(point.memory_map, len(distinct)) for point in points]
             columns["placement"] = np.array(index, dtype=np.int64)
@@ -314,4 +358,5 @@ class DesignBatch:
             DecodeBatch(**stages["decode"]),
             points[0].quant_scheme,
             points[0].hmt,
+            points[0].system,
         )

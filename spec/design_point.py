@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from spec.errors import InputError
 from spec.hmt import HmtPlugin
-from spec.memory_map import HMT_ROLES, MemoryMap
-from spec.quant_scheme import QuantScheme
+from spec.memory_map import HMT_ROLES, MemoryMap, Sharing
+from spec.module_choices import DecodeModules, NonlinearFormat, PrefillModules
+from spec.quant_scheme import LATER_SCHEME_FIELDS, QuantScheme
 from spec.strict import StrictModel
 
-Deployment = Literal["two_bitstreams"]
-NonlinearFormat = Literal["fp32"]
+Deployment = Literal["two_bitstreams", "co_resident", "two_cards"]
 Parallelism = Annotated[int, Field(ge=1, le=65536)]
 ClockMHz = Annotated[float, Field(gt=0, le=1500)]
 
@@ -35,6 +36,7 @@ class PrefillDesign(StrictModel):
     ffn_weight_blocks: Annotated[Parallelism, Field(description="sub-arrays of an FFN array, one weight port each")]
     key_parallelism: Annotated[Parallelism, Field(description="keys per pass of the QK array")]
     value_parallelism: Annotated[Parallelism, Field(description="head channels per pass of the AV array")]
+    modules: Annotated[PrefillModules, Field(description="which variant of each module is built")] = PrefillModules()
 
 
 class DecodeDesign(StrictModel):
@@ -47,6 +49,12 @@ class DecodeDesign(StrictModel):
     key_parallelism: Annotated[Parallelism, Field(description="keys per pass of each QK lane")]
     value_parallelism: Annotated[Parallelism, Field(description="head channels per pass of each AV lane")]
     vector_parallelism: Annotated[Parallelism, Field(description="lanes of embedding, norm and residual")]
+    modules: Annotated[DecodeModules, Field(description="which variant of each module is built")] = DecodeModules()
+
+
+# The numbers of a stage, as against the choice of its modules.
+PREFILL_PARAMETERS = tuple(name for name in PrefillDesign.model_fields if name != "modules")
+DECODE_PARAMETERS = tuple(name for name in DecodeDesign.model_fields if name != "modules")
 
 
 class StageClocks(StrictModel):
@@ -63,6 +71,18 @@ class KernelPlacement(StrictModel):
     kernel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
     slr: Annotated[str, Field(pattern=r"^SLR[0-9]$")] | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class SystemChoices:
+    """What holds for a design as a whole and decides how its stages are priced and put together."""
+
+    deployment: Deployment = "two_bitstreams"
+    nonlinear_format: NonlinearFormat = "fp32"
+    kv_layout: Sharing = "per_stage"
+    weight_copies: Sharing = "per_stage"
+
+
+DEFAULT_SYSTEM = SystemChoices()  # FlexLLM's
 
 DEFAULT_KERNELS = (
     KernelPlacement(module="prefill", kernel="prefill"),
@@ -106,10 +126,25 @@ class DesignPoint(StrictModel):
                 )
         return self
 
+    @property
+    def system(self) -> SystemChoices:
+        """The choices for the whole system."""
+        return SystemChoices(
+            self.deployment, self.nonlinear_format, self.memory_map.kv_layout, self.memory_map.weight_copies
+        )
+
     def canonical_key(self) -> str:
         """16 hex digits that are equal exactly for equal designs."""
         document = self.model_dump(mode="json", by_alias=True)
-        if self.hmt is None:  # the key of a design from before there were plug-ins stays what it was
+        # The key of a design from before there were plug-ins and module variants stays what it was.
+        if self.hmt is None:
             del document["hmt"]
+        for stage, modules in (("prefill", self.prefill.modules), ("decode", self.decode.modules)):
+            document[stage]["modules"] = modules.model_dump(mode="json", exclude_defaults=True)
+            if not document[stage]["modules"]:
+                del document[stage]["modules"]
+        for name in LATER_SCHEME_FIELDS:
+            if getattr(self.quant_scheme, name) == QuantScheme.model_fields[name].default:
+                del document["quant_scheme"][name]
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -82,14 +82,29 @@ class ClockLimits(StrictModel):
     max_mhz: Annotated[
         float, Field(gt=0, le=1500, description="highest clock that public designs of this kind reached")
     ]
+    free_hbm_port_words: Annotated[
+        float, Field(ge=0, le=1024, description="256-bit words of HBM ports that cost no clock")
+    ] = 0.0
+    mhz_per_hbm_port_word: Annotated[
+        float, Field(ge=0, le=100, description="clock lost for each word above; 0 where ports have hard wires")
+    ] = 0.0
 
 
 class PowerStates(StrictModel):
-    """Board power (W). `None`: no public measurement, see `Device.sources`."""
+    """Board power (W). `None`: no public measurement, see `Device.sources`.
+
+    `relative_low`, `relative_high`: the true power of a running design lies within (1 + low, 1 + high) times the
+    model's; `None`: nothing is known of it.
+    """
 
     idle_w: Annotated[float, Field(ge=0, le=2000)] | None
     configured_w: Annotated[float, Field(ge=0, le=2000)] | None
     limit_w: Annotated[float, Field(gt=0, le=2000)]
+    fabric_scale: Annotated[
+        float, Field(gt=0, le=10, description="energy of the fabric per operation, the U280's (16 nm) being 1")
+    ] = 1.0
+    relative_low: Annotated[float, Field(ge=-1, le=0)] | None = None
+    relative_high: Annotated[float, Field(ge=0, le=10)] | None = None
 
 
 class Reconfiguration(StrictModel):
@@ -111,6 +126,10 @@ class Device(StrictModel):
     slrs: Annotated[tuple[SuperLogicRegion, ...], Field(min_length=1, max_length=8)]
     shell: ResourceVector
     sll_per_boundary: Annotated[int, Field(ge=0, le=10**6)] | None  # None: no public figure
+    sll_shell: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=10**6)], ...],
+        Field(max_length=7, description="super long lines that the shell takes, per boundary from the first SLR up"),
+    ] = ()
     hbm: MemorySystem | None
     ddr: MemorySystem | None
     clock: ClockLimits
@@ -144,6 +163,22 @@ class Device(StrictModel):
                     rule=f"one of {', '.join(names)}",
                     hint="name one of them, or add the SLR",
                 )
+        if self.sll_shell and len(self.sll_shell) != len(self.slrs) - 1:
+            raise InputError(
+                "not one number for each boundary between SLRs",
+                field="sll_shell",
+                value=list(self.sll_shell),
+                rule=f"{len(self.slrs) - 1} numbers, or none where they are not known",
+                hint="give one for each pair of neighbouring SLRs",
+            )
+        if self.sll_per_boundary is not None and any(used > self.sll_per_boundary for used in self.sll_shell):
+            raise InputError(
+                "the shell takes more super long lines than a boundary has",
+                field="sll_shell",
+                value=max(self.sll_shell),
+                rule=f"<= sll_per_boundary = {self.sll_per_boundary}",
+                hint="correct one of the two",
+            )
         if self.clock.default_mhz > self.clock.max_mhz:
             raise InputError(
                 "default clock above the highest clock",
@@ -172,6 +207,24 @@ class Device(StrictModel):
     def usable(self) -> ResourceVector:
         """Resources that kernels can use."""
         return sum((slr.usable for slr in self.slrs[1:]), self.slrs[0].usable)
+
+    def shell_in(self, slr: SuperLogicRegion) -> ResourceVector:
+        """The shell's part in one SLR: the shell split like what each SLR withholds from kernels (all of it in the
+        first SLR where none withholds anything). Over all SLRs the parts sum to the shell.
+        """
+        parts: dict[str, int] = {}
+        for name in RESOURCE_NAMES:
+            withheld = [getattr(each.total, name) - getattr(each.usable, name) for each in self.slrs]
+            if not sum(withheld):
+                withheld = [1, *([0] * (len(self.slrs) - 1))]
+            shell, before = getattr(self.shell, name), 0
+            for each, own in zip(self.slrs, withheld, strict=True):
+                if each.name == slr.name:
+                    total = sum(withheld)
+                    parts[name] = shell * (before + own) // total - shell * before // total
+                    break
+                before += own
+        return ResourceVector(**parts)
 
     def memory(self, kind: MemoryKind) -> MemorySystem:
         """The memory system of that kind.

@@ -6,15 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from spec.context_limit import check_context
 from spec.device import Device
 from spec.errors import InputError
-from spec.metrics import DEFAULT_OBJECTIVES, check_objectives
+from spec.goals import MAX_CONSTRAINTS, check_goals, parse_constraint, parse_objective
+from spec.metrics import DEFAULT_OBJECTIVES
 from spec.model_config import ModelConfig
+from spec.space_overrides import SpaceOverrides
 from spec.strict import StrictModel
 from spec.workload import Workload
 
-Method = Literal["exact", "nsga2", "random"]
-METHODS: tuple[Method, ...] = ("exact", "nsga2", "random")
+Method = Literal["exact", "stagewise", "nsga2", "nsga3", "tpe", "gp", "qmc", "random"]
+METHODS: tuple[Method, ...] = ("exact", "stagewise", "nsga2", "nsga3", "tpe", "gp", "qmc", "random")
+# A sampler that a user registered under a name of their own.
+PluginMethod = Annotated[str, Field(pattern=r"^plugin:[a-z0-9][a-z0-9_.-]{0,63}$")]
 MAX_BUDGET = 10_000_000
 
 
@@ -29,7 +34,14 @@ class ExplorationRequest(StrictModel):
     device: Device
     workload: Workload
     objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
-    method: Method = "exact"
+    constraints: Annotated[
+        tuple[str, ...], Field(max_length=MAX_CONSTRAINTS, description="EXPRESSION <= NUMBER or >= NUMBER")
+    ] = ()
+    space: Annotated[SpaceOverrides | None, Field(description="changes to the default design space")] = None
+    epsilon: Annotated[
+        float, Field(ge=0, le=1, description="designs within this fraction in every objective count as one")
+    ] = 0.0
+    method: Method | PluginMethod = "exact"
     budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="evaluations; not used by exact")] = 2_000
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
 
@@ -43,20 +55,18 @@ class ExplorationRequest(StrictModel):
     @field_validator("objectives")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return check_objectives(value)
+        return check_goals(value)
+
+    @field_validator("constraints")
+    @classmethod
+    def _bounded(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_constraint(text).text for text in value)
 
     @model_validator(mode="after")
     def _fits(self) -> ExplorationRequest:
-        limit = self.model.max_context_tokens
-        if self.workload.context_tokens > limit:
-            raise InputError(
-                "the workload is longer than the model's context",
-                field="workload",
-                value=self.workload.context_tokens,
-                rule=f"prompt_tokens + output_tokens - 1 <= max_context_tokens = {limit}",
-                hint="shorten the prompt or the output",
-            )
-        if self.workload.output_tokens == 1 and {"tpot_s", "decode_tokens_per_s"} & set(self.objectives):
+        check_context(self.model, self.workload)
+        wanted = {name for text in self.objectives for name in parse_objective(text).expression.directions}
+        if self.workload.output_tokens == 1 and {"tpot_s", "decode_tokens_per_s"} & wanted:
             raise InputError(
                 "one output token has no time per further token",
                 field="objectives",

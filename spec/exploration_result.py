@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from spec.design_point import DesignPoint
 from spec.exploration import ExplorationRequest
@@ -23,6 +25,28 @@ class StageEnumeration(StrictModel):
     legal_designs: int
     feasible_designs: int
     non_dominated_designs: int
+    distinct_designs: Annotated[
+        int | None, Field(description="with cost vectors that no other has; null where they were not counted")
+    ] = None
+
+
+class PruningBound(StrictModel):
+    """Designs or pairs that one argument kept out of the front, and the argument."""
+
+    bound: str
+    unit: Literal["stage designs", "pairs"]
+    pruned: int
+
+
+class ProofRecord(StrictModel):
+    """Why the exact front is exact: every legal design was priced or excluded by a named bound."""
+
+    pairs: Annotated[int, Field(description="pairs of legal stage designs")]
+    pairs_priced: int
+    pruned: tuple[PruningBound, ...]
+    enumeration_s: float
+    merge_s: float
+    statement: str
 
 
 class SearchRecord(StrictModel):
@@ -32,7 +56,8 @@ class SearchRecord(StrictModel):
     space; `hypervolume_ratio` is its share of the exact front's, the distance from the optimum.
     """
 
-    space_size: int
+    space_size: Annotated[int, Field(description="designs with distinct cost vectors, stage by stage")]
+    legal_designs: int | None = None
     evaluations: int
     feasible_evaluations: int
     seconds: float
@@ -44,6 +69,9 @@ class SearchRecord(StrictModel):
     hypervolume_ratio: float | None
     reference_point: tuple[float, ...]
     ideal_point: tuple[float, ...]
+    proof: ProofRecord | None = None
+    gap: Annotated[str | None, Field(description="what keeps an exact front from being proven, if anything")] = None
+    knees: Annotated[tuple[int, ...], Field(description="entries of the front with the best trade-off")] = ()
     missing: dict[str, str] = {}
 
 
@@ -65,4 +93,7 @@ class ExplorationProgress(StrictModel):
     eta_s: float | None
     feasible_fraction: float | None
     front: tuple[tuple[float, ...], ...]
-    hypervolume: float | None = None
+    hypervolume: Annotated[
+        float | None, Field(description="of the front so far; its reference point is final only in the result")
+    ] = None
+    space_size: Annotated[int | None, Field(description="legal pairs of designs in the space")] = None

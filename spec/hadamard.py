@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-# Paley constructions of orders 12, 20, 28, 44, 76, 140; 1 stands for a pure power of two (Sylvester).
-BASES = (1, 12, 20, 28, 44, 76, 140)
+# Paley constructions of orders 12, 20, 28, 36, 44, 76, 140; 1 stands for a pure power of two (Sylvester).
+BASES = (1, 12, 20, 28, 36, 44, 76, 140)
 
 
 @cache

@@ -6,7 +6,7 @@ Divisibility rules have the remainder as demand and 0 as bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,17 +17,29 @@ from spec.device import Device
 from spec.hadamard import hadamard_base
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
+from spec.module_choices import DecodeModules, LinearPe, PrefillModules
 from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
 
 # An int4 product pair accumulates inside one 48-bit DSP register: 2 log2(d_in) + 16 bits <= 48, and its packed operand
 # of log2(d_in) + 13 bits must fit the 27-bit port (FlexLLM PE.h), so d_in <= 2^14.
 MAX_PACKED_INPUT_DIM = 2**14
+PACKED_OPERAND_BITS = 4
+
+# Widest operands of an element that computes so many products in one DSP: four pairs of fields of 4 bits, two of 8 in the
+# 27 x 18 multiplier (FlexLLM PE.h; WP486), one of 16.
+OPERAND_BITS: dict[str, int] = {"dsp1": 16, "dsp2": 8, "dsp4": 4, "lut": 16}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One legality rule over a batch."""
+    """One legality rule over a batch.
+
+    `relative_low`, `relative_high`: the error band of the demand where that is an estimate. It holds three states: the
+    demand fits up to the high end of its band; it does not fit even at the low end (broken); or the bound lies within
+    the band, and nobody knows (`open`). An exact demand has an empty band and the first two states only.
+    `limit`: what the estimate itself must not exceed, whatever its band: a card has no more than all of its resources.
+    """
 
     constraint: str
     where: str
@@ -36,11 +48,19 @@ class Rule:
     unit: str
     message: str
     levers: tuple[str, ...]
+    relative_low: float = 0.0
+    relative_high: float = 0.0
+    limit: float = np.inf
 
     @property
     def broken(self) -> BoolArray:
-        """(n_points,) where the rule is broken."""
-        return np.asarray(self.demand > self.bound)
+        """(n_points,) where the demand exceeds the bound even at the low end of its band, or the limit."""
+        return np.asarray((self.demand * (1.0 + self.relative_low) > self.bound) | (self.demand > self.limit))
+
+    @property
+    def open(self) -> BoolArray:
+        """(n_points,) where the bound lies within the band of the demand."""
+        return np.asarray(~self.broken & (self.demand * (1.0 + self.relative_high) > self.bound))
 
 
 def _rule(
@@ -108,12 +128,45 @@ def _port_rules(batch: PrefillBatch | DecodeBatch, stage: Stage, device: Device)
     )  # fmt: skip
 
 
+def _together(one: str, other: str, modules: DecodeModules) -> bool:
+    return any(one in group and other in group for group in modules.linear_groups)
+
+
+def _module_rules(
+    n: int, stage: Stage, modules: PrefillModules | DecodeModules, scheme: QuantScheme, keys: IntArray
+) -> Iterator[Rule]:
+    """What the chosen modules of a stage ask of operands and widths."""
+    weights = max(scheme.weight_bits, scheme.lm_head_weight_bits if stage == "decode" else 0)
+    for field, element, bits in (
+        ("linear_pe", modules.linear_pe, max(weights, scheme.activation_bits)),
+        ("attention_pe", modules.attention_pe, max(scheme.kv_bits, scheme.attention_bits)),
+    ):
+        yield _rule(
+            n, "operand_bits", f"{stage}.modules.{field}", bits, OPERAND_BITS[element], "bits",
+            f"{element} packs operands of at most {OPERAND_BITS[element]} bits", "pack fewer products in a DSP",
+            "use narrower operands",
+        )  # fmt: skip
+    widths = [("softmax_width", modules.softmax_width)]
+    if modules.hadamard == "streaming":
+        widths.append(("hadamard_width", modules.hadamard_width))
+    for field, width in widths:
+        yield _rule(
+            n, "power_of_two", f"{stage}.modules.{field}", width & (width - 1), 0, "bits beyond the first",
+            f"{field} must be a power of two: values move in pairs", "use a power of two",
+        )  # fmt: skip
+    yield _rule(
+        n, "softmax_width", f"{stage}.modules.softmax_width", modules.softmax_width, keys, "scores",
+        "the softmax takes no more scores a cycle than a QK pass makes keys", "lower softmax_width",
+        "raise key_parallelism",
+    )  # fmt: skip
+
+
 def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
     """Rules of the prefill modules."""
     n = len(batch)
     for field in ("token_parallelism", "qkvo_weight_parallelism", "key_parallelism", "value_parallelism"):
         yield _rule(
-            n, "even_lanes", f"prefill.{field}", getattr(batch, field) % 2, 0, "remainder",
+            n, "even_lanes", f"prefill.{field}", getattr(batch, field) & 1, 0, "remainder",
             f"{field} must be even: processing elements compute 2 x 2 products", f"use an even {field}",
         )  # fmt: skip
     blocks = batch.ffn_weight_blocks
@@ -154,6 +207,8 @@ def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, schem
         n, "weight_lanes", "prefill.ffn_weight_parallelism", batch.ffn_weight_parallelism, model.ffn_dim, "lanes",
         "more lanes than output channels", "lower ffn_weight_parallelism",
     )  # fmt: skip
+    yield from _module_rules(n, "prefill", batch.modules[0], scheme, batch.key_parallelism)
+    reuse = batch.modules[0].token_blocks_per_weight_pass
     widths: tuple[tuple[PortRole, IntArray, int], ...] = (
         ("weights_kq", batch.qkvo_weight_parallelism, scheme.weight_bits),
         ("weights_vo", batch.qkvo_weight_parallelism, scheme.weight_bits),
@@ -165,10 +220,11 @@ def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, schem
     )
     for role, role_lanes, bits in widths:
         ports, width = _role_columns(batch, role)
+        cycles = reuse if role.startswith("weights") else 1  # blocks that use a tile while the next arrives
         yield _rule(
-            n, "port_feeds_lanes", f"prefill.{role}", role_lanes * bits, width, "bits",
+            n, "port_feeds_lanes", f"prefill.{role}", role_lanes * bits, cycles * width, "bits",
             f"a port of {role} must deliver an operand to each of its lanes every cycle",
-            "widen the port in the memory map", "lower the parallelism",
+            "widen the port in the memory map", "lower the parallelism", "raise token_blocks_per_weight_pass",
         )  # fmt: skip
         if role in ("weights_gate", "weights_up", "weights_down"):
             yield _rule(
@@ -184,7 +240,7 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
     blocks, lanes = batch.block_parallelism, batch.weight_parallelism
     for field in ("weight_parallelism", "key_parallelism", "value_parallelism"):
         yield _rule(
-            n, "even_lanes", f"decode.{field}", getattr(batch, field) % 2, 0, "remainder",
+            n, "even_lanes", f"decode.{field}", getattr(batch, field) & 1, 0, "remainder",
             f"{field} must be even: processing elements compute pairs of products", f"use an even {field}",
         )  # fmt: skip
     for dim, name in ((model.hidden_dim, "hidden_dim"), (model.q_dim, "q_dim"), (model.ffn_dim, "ffn_dim")):
@@ -215,10 +271,32 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
         "lower vector_parallelism",
     )  # fmt: skip
     ports, width = _role_columns(batch, "weights")
+    asked, delivered = blocks * lanes * scheme.weight_bits, ports * width
+    modules = batch.modules[0]
+    engines = 1 if _together("gate", "up", modules) and _together("k", "v", modules) else 2
+    # Weights that are used as they arrive fill one engine, or both of two that work side by side; a buffer of weights may
+    # be filled more slowly than the engine empties it.
+    slack = (
+        np.maximum(0, delivered - engines * asked)
+        if modules.weight_buffer_beats
+        else np.where(delivered > asked, np.abs(engines * asked - delivered), asked - delivered)
+    )
     yield _rule(
-        n, "port_feeds_lanes", "decode.weights", np.abs(blocks * lanes * scheme.weight_bits - ports * width), 0,
+        n, "port_feeds_lanes", "decode.weights", slack, 0,
         "bits", "weight ports x width must equal block_parallelism x weight_parallelism x weight bits",
-        "change the number or width of the weight ports",
+        "change the number or width of the weight ports", "set weight_buffer_beats",
+    )  # fmt: skip
+    yield from _module_rules(n, "decode", modules, scheme, batch.key_parallelism)
+    if modules.overlap_attention == "on":
+        yield _rule(
+            n, "cache_apart", "decode.overlap_attention", ~batch.placements.cache_apart[batch.placement], 0, "layouts",
+            "attention can run beside the query projection only where cache and weights share no port and no channel",
+            "give the caches ports and channels of their own", "set overlap_attention: off",
+        )  # fmt: skip
+    on_chip = modules.on_chip_projections
+    yield _rule(
+        n, "fused_kv", "decode.on_chip_projections", 1 if ("k" in on_chip) != ("v" in on_chip) else 0, 0, "projections",
+        "the weights of k and v are one image: both stay on the chip, or neither", "add or remove the other",
     )  # fmt: skip
     caches: tuple[tuple[PortRole, IntArray], ...] = (
         ("k_cache", batch.key_parallelism),
@@ -237,32 +315,45 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
     yield from _port_rules(batch, "decode", device)
 
 
-def model_rules(n: int, model: ModelConfig, scheme: QuantScheme) -> Iterator[Rule]:
-    """Rules that hold for every design of a model."""
+def model_rules(
+    n: int, model: ModelConfig, scheme: QuantScheme, linear_pes: Collection[LinearPe] = frozenset({"dsp2"})
+) -> Iterator[Rule]:
+    """Rules that hold for every design of a model whose linear engines have elements of `linear_pes`."""
     longest = max(model.hidden_dim, model.q_dim, model.ffn_dim)
+    narrow = max(scheme.weight_bits, scheme.activation_bits, scheme.lm_head_weight_bits) <= PACKED_OPERAND_BITS
+    packed = narrow and "dsp2" in linear_pes
     yield _rule(
-        n, "packed_accumulator", "linear", longest, MAX_PACKED_INPUT_DIM, "channels",
-        "the packed int4 accumulator overflows for longer inputs", "take a model with a smaller ffn_dim",
+        n, "packed_accumulator", "linear", longest if packed else 0, MAX_PACKED_INPUT_DIM, "channels",
+        "the packed int4 accumulator overflows for longer inputs", "use linear_pe: dsp1, dsp4 or lut",
+        "take a model with a smaller ffn_dim",
     )  # fmt: skip
-    yield _rule(
-        n, "hadamard_order", "down_proj", 0 if hadamard_base(model.ffn_dim) else 1, 0, "missing order",
-        f"no Hadamard matrix of order {model.ffn_dim} from our bases", "take a model whose ffn_dim has one",
-    )  # fmt: skip
-    built = (
-        scheme.weight_bits,
-        scheme.activation_bits,
-        scheme.kv_bits,
-        scheme.attention_bits,
-        scheme.lm_head_weight_bits,
-    )
-    yield _rule(
-        n, "quant_scheme", "quant_scheme", 0 if built == (4, 4, 8, 8, 4) else 1, 0, "missing modules",
-        "only W4A4KV8 with 8-bit attention and a 4-bit lm_head is built", "use the scheme w4a4kv8",
-    )  # fmt: skip
+    if scheme.transforms_down_input:
+        size = scheme.hadamard_block or model.ffn_dim
+        yield _rule(
+            n, "hadamard_order", "down_proj", 0 if hadamard_base(size) else 1, 0, "missing order",
+            f"no Hadamard matrix of order {size} from our bases",
+            "set quant_scheme.hadamard_block to a power of two that divides ffn_dim", "take a model whose ffn_dim has one",
+        )  # fmt: skip
+        yield _rule(
+            n, "hadamard_blocks", "quant_scheme.hadamard_block", model.ffn_dim % size, 0, "remainder",
+            f"the blocks of the transform must divide ffn_dim = {model.ffn_dim}", "use a divisor",
+        )  # fmt: skip
+    if scheme.transforms_heads:
+        yield _rule(
+            n, "hadamard_order", "attention", 0 if hadamard_base(model.head_dim) else 1, 0, "missing order",
+            f"no Hadamard matrix of order {model.head_dim} from our bases", "set online_hadamard without qk",
+        )  # fmt: skip
+    if scheme.weight_group_size is not None:
+        for name, dim in (("hidden_dim", model.hidden_dim), ("q_dim", model.q_dim), ("ffn_dim", model.ffn_dim)):
+            yield _rule(
+                n, "weight_groups", "quant_scheme.weight_group_size", dim % scheme.weight_group_size, 0, "remainder",
+                f"groups of weights must divide {name} = {dim}", "use a divisor of every input dimension",
+            )  # fmt: skip
 
 
 def rules(batch: DesignBatch, model: ModelConfig, device: Device) -> Iterator[Rule]:
     """Every legality rule over a batch of designs."""
-    yield from model_rules(len(batch), model, batch.quant_scheme)
+    elements = {modules.linear_pe for modules in (*batch.prefill.modules, *batch.decode.modules)}
+    yield from model_rules(len(batch), model, batch.quant_scheme, elements)
     yield from prefill_rules(batch.prefill, model, device, batch.quant_scheme)
     yield from decode_rules(batch.decode, model, device, batch.quant_scheme)

@@ -31,6 +31,7 @@ PortRole = Literal[
     "embedding",
     "hmt_io",
     "hmt_weights",
+    "weights_lm_head",
 ]
 
 PREFILL_ROLES: tuple[PortRole, ...] = (
@@ -51,9 +52,23 @@ PREFILL_ROLES: tuple[PortRole, ...] = (
     "hmt_io",
     "hmt_weights",
 )
-DECODE_ROLES: tuple[PortRole, ...] = ("io", "norm_weights", "weights", "scales", "k_cache", "v_cache", "embedding")
+DECODE_ROLES: tuple[PortRole, ...] = (
+    "io",
+    "norm_weights",
+    "weights",
+    "scales",
+    "k_cache",
+    "v_cache",
+    "embedding",
+    "weights_lm_head",
+)
 HMT_ROLES: tuple[PortRole, ...] = ("hmt_io", "hmt_weights")  # only with an HMT plug-in; DesignPoint checks them
+# Without ports of its own, lm_head streams over those of `weights`.
+OPTIONAL_ROLES: tuple[PortRole, ...] = (*HMT_ROLES, "weights_lm_head")
 ROLES: dict[Stage, tuple[PortRole, ...]] = {"prefill": PREFILL_ROLES, "decode": DECODE_ROLES}
+
+
+Sharing = Literal["per_stage", "shared"]
 
 
 class MemoryPort(StrictModel):
@@ -68,11 +83,15 @@ class MemoryPort(StrictModel):
 
 
 class MemoryMap(StrictModel):
-    """All ports of both stages. Channels are numbered within their memory kind."""
+    """All ports of both stages. Channels are numbered within their memory kind.
+
+    `kv_layout`, `weight_copies`: shared where both stages read one image of the KV cache or of the weights; per_stage
+    where each has its own, the cache re-laid out by the host between the stages.
+    """
 
     ports: Annotated[tuple[MemoryPort, ...], Field(min_length=1, max_length=256)]
-    kv_layout: Literal["per_stage"] = "per_stage"
-    weight_copies: Literal["per_stage"] = "per_stage"
+    kv_layout: Sharing = "per_stage"
+    weight_copies: Sharing = "per_stage"
 
     @model_validator(mode="after")
     def _roles_are_served(self) -> MemoryMap:
@@ -99,12 +118,12 @@ class MemoryMap(StrictModel):
         for stage, roles in ROLES.items():
             served = {role for port in self.ports if port.stage == stage for role in port.roles}
             for role in roles:
-                if role not in served and role not in HMT_ROLES:
+                if role not in served and role not in OPTIONAL_ROLES:
                     raise InputError(
                         f"no {stage} port carries {role}",
                         field="ports",
                         value=role,
-                        rule=f"every role of {stage} has a port: {', '.join(roles)}",
+                        rule=f"every role of {stage} has a port: {', '.join(r for r in roles if r not in OPTIONAL_ROLES)}",
                         hint=f"add {role} to the roles of a port",
                     )
         return self

@@ -393,16 +393,15 @@ def _placed(cause: InputError, path: PathKey, document: Document) -> InputError:
 
 def _to_input_errors(model: type[BaseModel], entry: Any, document: Document) -> list[InputError]:
     cause = entry.get("ctx", {}).get("error")
-    if isinstance(cause, InputErrors):
-        return [_placed(one, tuple(entry["loc"]), document) for one in cause.errors]
     if isinstance(cause, InputError):
-        return [_placed(cause, tuple(entry["loc"]), document)]
+        path = _path_in(document.data, tuple(entry["loc"]), adds_key=False)
+        return [_placed(one, path, document) for one in getattr(cause, "errors", [cause])]
     return [_to_input_error(model, entry, document)]
 
 
 def _to_input_error(model: type[BaseModel], entry: Any, document: Document) -> InputError:
-    path: PathKey = tuple(entry["loc"])
     kind = entry["type"]
+    path = _path_in(document.data, tuple(entry["loc"]), adds_key=kind == "missing")
     line = document.line(path)
     if kind == "extra_forbidden":
         known = _fields_at(model, path[:-1])
@@ -436,6 +435,20 @@ def _to_input_error(model: type[BaseModel], entry: Any, document: Document) -> I
         source=document.source,
         line=line,
     )
+
+
+def _path_in(data: Any, location: PathKey, *, adds_key: bool) -> PathKey:
+    """`location` without the names that pydantic puts in for the branches of a union: those are no keys of the data."""
+    path: list[str | int] = []
+    for place, part in enumerate(location):
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part] if part < len(data) else None
+        elif not (adds_key and place == len(location) - 1):
+            continue
+        path.append(part)
+    return tuple(path)
 
 
 def _value_at(data: Any, path: PathKey, otherwise: Any) -> Any:

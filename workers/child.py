@@ -1,6 +1,6 @@
 """The process that runs one job. It knows no database: input comes on stdin, what it says goes to a pipe as JSON lines.
 
-    python -m workers.child PARENT_PID PIPE_FD MODULE:FUNCTION
+    python -m workers.child PARENT_PID PIPE_FD MODULE:FUNCTION LIMITS ABOUT
 
 A separate process, because a job must be killed without asking it (cancel, memory, a bug in a native library) and
 because the worker has to renew its lease while the job keeps a core busy.
@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from spec.errors import FlexDSEError
-from workers.logs import log_to_stderr
+from workers.limits import CAUSE_MEMORY, JobLimits
+from workers.logs import log_to_stderr, logging_about
 from workers.parent import die_with_parent
 
 logger = logging.getLogger("flexdse.job")
@@ -80,22 +81,43 @@ def _internal_error(error: BaseException) -> dict[str, Any]:
     }
 
 
+def memory_problem(limits: JobLimits) -> dict[str, Any]:
+    """The job used up what it was given."""
+    allowed = f" of {limits.memory_bytes / 2**30:.2f} GiB" if limits.memory_bytes is not None else ""
+    return {
+        "type": f"urn:flexdse:problem:{CAUSE_MEMORY}",
+        "title": "memory limit",
+        "status": 500,
+        "detail": f"the job needed more than its memory{allowed}",
+    }
+
+
 def main(arguments: list[str]) -> int:
     """Runs one job; 0 if its end was told, whatever that end was."""
     parent_pid, descriptor, body_name = int(arguments[0]), int(arguments[1]), arguments[2]
     die_with_parent(parent_pid)
+    limits = JobLimits(**json.loads(arguments[3]))
+    limits.apply_here()  # before anything large is imported: libraries start their threads by it
     log_to_stderr()
-    pipe = _Pipe(descriptor)
+    with logging_about(**json.loads(arguments[4])):
+        _run(_Pipe(descriptor), body_name, limits)
+    return 0
+
+
+def _run(pipe: _Pipe, body_name: str, limits: JobLimits) -> None:
     job_input = json.load(sys.stdin)
     try:
         pipe.result(load_body(body_name)(job_input, pipe.progress))
+    except MemoryError:
+        problem = memory_problem(limits)
+        logger.error("%s", problem["detail"])
+        pipe.say("error", {"cause": CAUSE_MEMORY, "problem": problem})
     except FlexDSEError as error:
         logger.info("%s", error)
         pipe.say("error", {"cause": error.code, "problem": error.to_problem()})
     except Exception as error:
         logger.exception("the job failed")
         pipe.say("error", {"cause": "internal_error", "problem": _internal_error(error)})
-    return 0
 
 
 if __name__ == "__main__":

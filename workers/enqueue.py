@@ -2,27 +2,176 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
-from db.models import Exploration, Job
+from db.models import Exploration, Job, Project, Run, Sweep
 from db.session import UnitOfWork
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.errors import UnknownNameError
 from spec.exploration import ExplorationRequest
+from spec.model_config import ModelConfig
+from spec.workload import Workload
+from workers.bell import Bell, BrokerState
+
+__all__ = [
+    "RUN_STEPS",
+    "Bell",
+    "BrokerState",
+    "JobKind",
+    "Queue",
+    "enqueue_exploration",
+    "enqueue_project",
+    "enqueue_run",
+    "enqueue_sweep",
+]
+
+# A seat of it is needed by whatever may start the vendor's tools; `flexdse jobs seats vitis 2` sets how many there are.
+VITIS_LICENCE = "vitis"
 
 
 class Queue(StrEnum):
     """Resource classes. A worker takes jobs of the queues that it was started for."""
 
     SEARCH = "search"
+    CSIM = "csim"
+    SIMULATE = "simulate"
+    SYNTHESIZE = "synthesize"
 
 
 class JobKind(StrEnum):
     """What a job does. The name stays in databases: never rename one."""
 
     EXPLORE = "explore"
+    GENERATE = "generate"
+    CSIM = "csim"
+    SIMULATE = "simulate"
+    SYNTHESIZE = "synthesize"
 
 
-def enqueue_exploration(work: UnitOfWork, request: ExplorationRequest, *, owner: str) -> tuple[Exploration, Job]:
+_QUEUE_OF_STEP = {JobKind.CSIM: Queue.CSIM, JobKind.SYNTHESIZE: Queue.SYNTHESIZE}
+RUN_STEPS = tuple(_QUEUE_OF_STEP)
+
+Limits = dict[str, Any]
+
+
+def enqueue_exploration(
+    work: UnitOfWork,
+    request: ExplorationRequest,
+    *,
+    owner: str,
+    priority: int = 0,
+    limits: Limits | None = None,
+    labels: Sequence[str] = (),
+    note: str = "",
+    sweep_id: str | None = None,
+) -> tuple[Exploration, Job]:
     """Stores the exploration and its job. Both exist, or neither, once the transaction of `work` ends."""
     exploration_id = work.explorations.next_id()
-    job = work.jobs.add(kind=JobKind.EXPLORE, queue=Queue.SEARCH, subject_id=exploration_id, owner=owner)
-    return work.explorations.add(request, exploration_id=exploration_id, job_id=job.id, owner=owner), job
+    job = work.jobs.add(
+        kind=JobKind.EXPLORE,
+        queue=Queue.SEARCH,
+        subject_id=exploration_id,
+        owner=owner,
+        priority=priority,
+        limits=limits,
+    )
+    exploration = work.explorations.add(
+        request, exploration_id=exploration_id, job_id=job.id, owner=owner, labels=labels, note=note, sweep_id=sweep_id
+    )
+    return exploration, job
+
+
+def enqueue_sweep(
+    work: UnitOfWork,
+    name: str,
+    document: dict[str, Any],
+    requests: Sequence[ExplorationRequest],
+    *,
+    owner: str,
+    priority: int = -1,
+    labels: Sequence[str] = (),
+    note: str = "",
+) -> tuple[Sweep, list[tuple[Exploration, Job]]]:
+    """Stores a sweep with all its explorations; by default they let single explorations go first."""
+    sweep = work.sweeps.add(owner=owner, name=name, document=document, labels=labels, note=note)
+    return sweep, [
+        enqueue_exploration(work, request, owner=owner, priority=priority, sweep_id=sweep.id) for request in requests
+    ]
+
+
+def enqueue_project(
+    work: UnitOfWork,
+    *,
+    design: DesignPoint,
+    model: ModelConfig,
+    device: Device,
+    workload: Workload,
+    owner: str,
+    name: str = "",
+    seed: int = 0,
+    labels: Sequence[str] = (),
+    note: str = "",
+    priority: int = 0,
+    limits: Limits | None = None,
+) -> tuple[Project, Job]:
+    """Stores a project and the job that generates it."""
+    project_id = work.projects.next_id()
+    job = work.jobs.add(
+        kind=JobKind.GENERATE,
+        queue=Queue.CSIM,
+        subject_id=project_id,
+        owner=owner,
+        priority=priority,
+        limits=limits,
+    )
+    project = work.projects.add(
+        project_id=project_id,
+        job_id=job.id,
+        owner=owner,
+        design=design,
+        model=model,
+        device=device,
+        workload=workload,
+        name=name,
+        labels=labels,
+        note=note,
+        seed=seed,
+    )
+    return project, job
+
+
+def enqueue_run(
+    work: UnitOfWork,
+    project: Project,
+    step: str,
+    options: dict[str, Any] | None = None,
+    *,
+    owner: str,
+    priority: int = 0,
+    limits: Limits | None = None,
+) -> tuple[Run, Job]:
+    """Stores a run of a tool on a project and its job.
+
+    Raises:
+        UnknownNameError: no such step.
+    """
+    if step not in RUN_STEPS:
+        raise UnknownNameError("step", step, RUN_STEPS, field="step")
+    kind = JobKind(step)
+    given = dict(options or {})
+    needs_licence = kind is JobKind.SYNTHESIZE and given.get("backend", "auto") != "open"
+    run_id = work.runs.next_id()
+    job = work.jobs.add(
+        kind=kind,
+        queue=_QUEUE_OF_STEP[kind],
+        subject_id=run_id,
+        owner=owner,
+        priority=priority,
+        licence=VITIS_LICENCE if needs_licence else None,
+        limits=limits,
+    )
+    run = work.runs.add(run_id=run_id, job_id=job.id, owner=owner, project_id=project.id, step=kind, options=given)
+    return run, job

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from db.models import Job
+from db.models import Artifact, Job, Project
 from db.repositories.explorations import ResultVersions, stored_front_entry
 from db.session import UnitOfWork
 from spec.errors import InputError, UnknownNameError
 from spec.exploration_result import FrontEntry, SearchRecord
 from workers.enqueue import JobKind
 
-Publication = Callable[[UnitOfWork], None]
+# Stores a result with the artifacts that came with it, by the names of their files.
+Publication = Callable[[UnitOfWork, Mapping[str, Artifact]], None]
+
+PROJECT_ZIP = "project.zip"
+REPORTS_ZIP = "reports.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """What a job is given: plain data, and files of the artifact store, by the names that it finds them under."""
+
+    data: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +37,15 @@ class Kind:
     """
 
     body: str
-    load_input: Callable[[UnitOfWork, Job], dict[str, Any]]
+    load_input: Callable[[UnitOfWork, Job], JobInput]
     prepare: Callable[[Job, dict[str, Any]], Publication]
 
 
-def _exploration_input(work: UnitOfWork, job: Job) -> dict[str, Any]:
+def _exploration_input(work: UnitOfWork, job: Job) -> JobInput:
     exploration = work.explorations.get(job.subject_id)
     if exploration is None:
         raise LookupError(f"job {job.id} has no exploration {job.subject_id}")
-    return {"request": exploration.request}
+    return JobInput({"request": exploration.request})
 
 
 def _prepare_exploration(job: Job, result: dict[str, Any]) -> Publication:
@@ -42,11 +54,83 @@ def _prepare_exploration(job: Job, result: dict[str, Any]) -> Publication:
     record = SearchRecord.model_validate(result["record"])
     entries = [FrontEntry.model_validate(entry) for entry in result["front"]]
     front = [stored_front_entry(index, entry) for index, entry in enumerate(entries)]
-    return lambda work: work.explorations.publish(job.subject_id, front, record, versions)
+
+    def publish(work: UnitOfWork, artifacts: Mapping[str, Artifact]) -> None:
+        ids = {name: artifact.id for name, artifact in artifacts.items()}
+        work.explorations.publish(
+            job.subject_id,
+            front,
+            record,
+            versions,
+            front_artifact_id=ids.get("front.arrow"),
+            evaluations_artifact_id=ids.get("evaluations.parquet"),
+        )
+
+    return publish
+
+
+def _project_input(work: UnitOfWork, job: Job) -> JobInput:
+    project = work.projects.get(job.subject_id)
+    if project is None:
+        raise LookupError(f"job {job.id} has no project {job.subject_id}")
+    names = ("design", "model", "device", "workload", "seed")
+    return JobInput({name: getattr(project, name) for name in names})
+
+
+def _prepare_project(job: Job, result: dict[str, Any]) -> Publication:
+    manifest = dict(result["manifest"])
+
+    def publish(work: UnitOfWork, artifacts: Mapping[str, Artifact]) -> None:
+        work.projects.publish(job.subject_id, manifest, artifacts[PROJECT_ZIP].id)
+
+    return publish
+
+
+def _run_input(work: UnitOfWork, job: Job) -> JobInput:
+    run = work.runs.get(job.subject_id)
+    project = work.projects.get(run.project_id) if run is not None else None
+    if run is None or project is None:
+        raise LookupError(f"job {job.id} has no run {job.subject_id} of a project")
+    return JobInput({"options": run.options}, {PROJECT_ZIP: _zip_of(work, project)})
+
+
+def _zip_of(work: UnitOfWork, project: Project) -> str:
+    artifact = work.artifacts.get(project.artifact_id) if project.artifact_id is not None else None
+    if artifact is not None:
+        return artifact.sha256
+    generated = project.manifest is not None
+    raise InputError(
+        "the files of the project are gone" if generated else "the project is not generated yet",
+        field="project_id",
+        value=project.id,
+        rule="a tool runs on the files of a generated project",
+        hint="generate the project again" if generated else "wait until its job succeeded",
+    )
+
+
+def _prepare_run(job: Job, result: dict[str, Any]) -> Publication:
+    passed = bool(result["passed"])
+    reports = [(str(report["step"]), dict(report["document"])) for report in result["reports"]]
+
+    def publish(work: UnitOfWork, artifacts: Mapping[str, Artifact]) -> None:
+        run = work.runs.get(job.subject_id)
+        if run is None:
+            raise LookupError(f"job {job.id} has no run {job.subject_id}")
+        kept = artifacts.get(REPORTS_ZIP)
+        work.runs.publish(run.id, passed=passed, artifact_id=kept.id if kept is not None else None)
+        for step, document in reports:
+            work.reports.add(
+                owner=job.owner, step=step, document=document, project_id=run.project_id, run_id=run.id, job_id=job.id
+            )
+
+    return publish
 
 
 KINDS: Mapping[str, Kind] = {
     JobKind.EXPLORE: Kind("workers.tasks.explore:run", _exploration_input, _prepare_exploration),
+    JobKind.GENERATE: Kind("workers.tasks.generate:run", _project_input, _prepare_project),
+    JobKind.CSIM: Kind("workers.tasks.csim:run", _run_input, _prepare_run),
+    JobKind.SYNTHESIZE: Kind("workers.tasks.synthesize:run", _run_input, _prepare_run),
 }
 
 

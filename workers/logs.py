@@ -1,14 +1,55 @@
-"""Logging of the processes that we start: to stderr, in one format."""
+"""Logging of the processes that we start: to stderr, as lines to read or, with FLEXDSE_LOG=json, as JSON lines."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FORMAT_VARIABLE = "FLEXDSE_LOG"
+
+_about: ContextVar[dict[str, str | int] | None] = ContextVar("about", default=None)
+
+
+@contextmanager
+def logging_about(**what: str | int) -> Iterator[None]:
+    """Every line that is logged inside says that it is about this (a job, an attempt)."""
+    token = _about.set({**(_about.get() or {}), **what})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON text."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "pid": record.process,
+            **(_about.get() or {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
 
 
 def log_to_stderr() -> None:
     """Sets up the root logger, unless somebody did."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=FORMAT)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    as_json = os.environ.get(FORMAT_VARIABLE, "").strip().lower() == "json"
+    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for name in ("alembic", "celery", "kombu"):
+        logging.getLogger(name).setLevel(logging.WARNING)

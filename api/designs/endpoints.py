@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from api.catalog_names import known
-from api.designs.schemas import DesignList, DesignSummary, Evaluation, EvaluationRequest
-from api.designs.service import evaluation_json
-from api.problems import BODY_PROBLEMS, catalog_not_found, responses
-from api.strict_route import StrictRoute
+from api.deps import AcceptHeader, NamesQuery
+from api.designs import service
+from api.designs.schemas import DesignList, DesignSummary, Evaluation, EvaluationBatch, EvaluationRequest
+from api.media import ARROW_STREAM, CSV, JSON, PARQUET, TABLE_TYPES, negotiate
+from api.problems import BODY_PROBLEMS, MalformedError, catalog_not_found, responses
+from api.strict_route import ARROW_BODY, StrictRoute
+from api.tables import table_response
 from spec import catalog
 from spec.catalog import PublishedDesign
+from spec.errors import InputError
 
 router = APIRouter(tags=["designs"], route_class=StrictRoute)
 
@@ -32,8 +36,86 @@ def get_design(name: str) -> PublishedDesign:
         return catalog.load_published_design(known("designs", "design", name))
 
 
-@router.post("/designs:evaluate", response_model=Evaluation, responses=responses(*BODY_PROBLEMS))
-def evaluate_design(body: Annotated[EvaluationRequest, Body()]) -> Response:
-    """Price one design. What does not fit the card is an answer too: see `violations`."""
-    content = evaluation_json(body.design, body.model, body.device, body.workload)
-    return Response(content, media_type="application/json")
+_TABLE = {"schema": {"type": "string", "format": "binary", "description": "a row for each design"}}
+_EVALUATE_DOCS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            ARROW_STREAM: {
+                "schema": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "an uncompressed Arrow IPC stream of up to 10^6 rows; columns as in `columns` of the "
+                    "JSON body; the rest is said by the query parameters",
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/designs:evaluate",
+    response_model=Evaluation | EvaluationBatch,
+    responses={
+        200: {
+            "description": "One design: its report. Several: a table, by Accept",
+            "content": dict.fromkeys((ARROW_STREAM, PARQUET, CSV), _TABLE),
+        },
+        **responses(*BODY_PROBLEMS, 406),
+    },
+    openapi_extra=_EVALUATE_DOCS,
+)
+def evaluate_designs(
+    request: Request,
+    body: Annotated[EvaluationRequest | None, Body()] = None,
+    accept: AcceptHeader = None,
+    design: Annotated[
+        str | None, Query(max_length=200, description="Arrow: name of the design that the rows vary")
+    ] = None,
+    model: Annotated[str | None, Query(max_length=200, description="Arrow: name of the model")] = None,
+    device: Annotated[str | None, Query(max_length=200, description="Arrow: name of the device")] = None,
+    prompt_tokens: Annotated[int | None, Query(ge=1, le=2**31, description="Arrow: tokens in")] = None,
+    output_tokens: Annotated[int | None, Query(ge=1, le=2**31, description="Arrow: tokens out")] = None,
+    metrics: NamesQuery = None,
+) -> Response:
+    """Price one design, or up to a million. What does not fit the card is an answer too: `violations`, `feasible`."""
+    arrow: bytes | None = request.scope.get(ARROW_BODY)
+    given: dict[str, Any] = {
+        "design": design,
+        "model": model,
+        "device": device,
+        "prompt_tokens": prompt_tokens,
+        "output_tokens": output_tokens,
+        "metrics": metrics,
+    }
+    if arrow is not None:
+        media_type = negotiate(accept, (ARROW_STREAM, JSON, PARQUET, CSV))
+        batch = service.priced_arrow(arrow, **given)
+    else:
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(
+                    "this parameter is for Arrow bodies",
+                    field=name,
+                    value=value,
+                    rule="a JSON body says it itself",
+                    hint=f"put {name} into the body",
+                )
+        if body is None:
+            raise MalformedError("there is no body", field="body", rule="a JSON document or an Arrow stream")
+        if body.columns is None and body.designs is None:
+            negotiate(accept, (JSON,))
+            assert body.design is not None
+            content = service.evaluation_json(body.design, body.model, body.device, body.workload)
+            counted(request, 1)
+            return Response(content, media_type=JSON)
+        media_type = negotiate(accept, TABLE_TYPES)
+        batch = service.priced(body)
+    counted(request, batch.table.num_rows)
+    return table_response(batch.table, media_type, batch.head())
+
+
+def counted(request: Request, designs: int) -> None:
+    """Adds to what /metrics tells of evaluations."""
+    request.app.state.metrics.evaluations.inc(designs)

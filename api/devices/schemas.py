@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from spec.device import Device
 from spec.resources import ResourceVector
@@ -13,6 +15,7 @@ class DeviceSummary(StrictModel):
     """Key figures of a card; the whole document is at `/devices/{name}`."""
 
     name: str
+    source: Annotated[Literal["catalog", "upload"], Field(description="upload: your own")]
     title: str
     part_number: str
     dsp_kind: str
@@ -23,11 +26,12 @@ class DeviceSummary(StrictModel):
     max_clock_mhz: float
 
     @classmethod
-    def of(cls, device: Device) -> Self:
+    def of(cls, device: Device, source: Literal["catalog", "upload"]) -> Self:
         """The summary of `device`."""
         hbm = device.hbm
         return cls(
             name=device.name,
+            source=source,
             title=device.title,
             part_number=device.part_number,
             dsp_kind=device.dsp_kind,

@@ -4,105 +4,310 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Path, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import JSONResponse
-from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from api.deps import DatabaseDep, EventsDep, IdempotencyKeyHeader, OwnerDep, PageDep, SettingsDep
+from api.conditional import etag_of, etag_of_model, matches
+from api.deps import (
+    AcceptHeader,
+    DatabaseDep,
+    EventsDep,
+    FormatQuery,
+    FrontsDep,
+    IdempotencyKeyHeader,
+    IfNoneMatch,
+    LastEventId,
+    NamesQuery,
+    OwnerDep,
+    PageDep,
+    PrincipalDep,
+    SettingsDep,
+    StoreDep,
+)
+from api.described import Description, DeviceIs, IfMatch, LabelIs, ModelIs, NameContains
 from api.designs.schemas import Evaluation
+from api.event_stream import EventStream, event_number
 from api.explorations import service
-from api.explorations.schemas import Exploration, ExplorationEvent, ExplorationInput, ExplorationPage, Front
+from api.explorations.schemas import (
+    EvaluationColumns,
+    Exploration,
+    ExplorationEvent,
+    ExplorationInput,
+    ExplorationPage,
+    Front,
+    FrontDesign,
+    Measurements,
+    ProjectOfFront,
+    SuggestInput,
+    Suggestions,
+    TellInput,
+)
+from api.media import JSON, TABLE_TYPES, chosen_media_type
+from api.openapi_parts import ACCEPTED, TABLE_CONTENT
 from api.problems import BODY_PROBLEMS, responses
+from api.projects.schemas import Project
 from api.strict_route import StrictRoute
+from api.tables import check_columns, table_response
+from db.job_state import JobState
+from spec.errors import InputError
 
 router = APIRouter(prefix="/explorations", tags=["explorations"], route_class=StrictRoute)
 
 ExplorationId = Annotated[str, Path(max_length=64)]
-RECONNECT_MS = 1000
+_MAX_SAMPLE = 10_000_000
+_MAX_JSON_ROWS = 100_000
 
 
 @router.post(
-    "",
-    status_code=202,
-    response_model=Exploration,
-    responses={
-        202: {
-            "description": "Accepted; a worker will run it",
-            "headers": {
-                "Location": {"description": "path of the exploration", "schema": {"type": "string"}},
-                "Idempotency-Replayed": {
-                    "description": "`true` where the key was used before",
-                    "schema": {"type": "string"},
-                },
-            },
-        },
-        **responses(*BODY_PROBLEMS, 409),
-    },
+    "", status_code=202, response_model=Exploration, responses={202: ACCEPTED, **responses(*BODY_PROBLEMS, 409)}
 )
 def create_exploration(
     body: Annotated[ExplorationInput, Body()],
     database: DatabaseDep,
-    owner: OwnerDep,
+    principal: PrincipalDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """Submit an exploration."""
-    accepted = service.submit(database, owner, body.as_request(), idempotency_key)
-    headers = {"Location": accepted.location}
-    if accepted.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return JSONResponse(accepted.body, status_code=202, headers=headers)
+    return service.submit(database, principal, body, idempotency_key).response()
 
 
 @router.get("", responses=responses(422))
-def list_explorations(database: DatabaseDep, owner: OwnerDep, page: PageDep) -> ExplorationPage:
+def list_explorations(
+    database: DatabaseDep,
+    owner: OwnerDep,
+    page: PageDep,
+    state: Annotated[JobState | None, Query(description="only those in this state")] = None,
+    model: ModelIs = None,
+    device: DeviceIs = None,
+    name_contains: NameContains = None,
+    label: LabelIs = None,
+    sweep_id: Annotated[str | None, Query(max_length=64, description="only those of this sweep")] = None,
+) -> ExplorationPage:
     """Explorations, newest first."""
-    return service.page(database, owner, page.after, page.limit)
+    filters = {
+        "state": state,
+        "model": model,
+        "device": device,
+        "name_contains": name_contains,
+        "label": label,
+        "sweep_id": sweep_id,
+    }
+    return service.page(database, owner, page.after, page.limit, filters)
 
 
 @router.get("/{exploration_id}", responses=responses(404))
-def get_exploration(exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep) -> Exploration:
+def get_exploration(
+    exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep, response: Response
+) -> Exploration:
     """One exploration: its state, progress, record and error."""
-    return service.get(database, owner, exploration_id)
+    shown = service.get(database, owner, exploration_id)
+    response.headers["ETag"] = etag_of_model(shown)
+    return shown
+
+
+@router.patch("/{exploration_id}", responses=responses(*BODY_PROBLEMS, 404, 412))
+def describe_exploration(
+    exploration_id: ExplorationId,
+    body: Annotated[Description, Body()],
+    database: DatabaseDep,
+    owner: OwnerDep,
+    if_match: IfMatch = None,
+) -> Exploration:
+    """Change its name, labels or note."""
+    return service.describe(database, owner, exploration_id, body, if_match)
 
 
 @router.delete("/{exploration_id}", status_code=204, responses=responses(404, 409))
-def delete_exploration(exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep) -> None:
-    """Delete an exploration that ended, with its front and its job."""
+def delete_exploration(
+    exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep, fronts: FrontsDep
+) -> None:
+    """Delete an exploration that ended, with its front, its evaluations and its job."""
     service.delete(database, owner, exploration_id)
+    fronts.forget(exploration_id)
 
 
-@router.post("/{exploration_id}:cancel", status_code=202, responses=responses(404, 409))
-def cancel_exploration(exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep) -> Exploration:
+@router.post(
+    "/{exploration_id}:cancel", status_code=202, response_model=Exploration, responses=responses(404, 409, 422)
+)
+def cancel_exploration(
+    exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep, idempotency_key: IdempotencyKeyHeader = None
+) -> JSONResponse:
     """Cancel an exploration: at once where it is queued, within a second where it runs."""
-    return service.cancel(database, owner, exploration_id)
+    return service.cancel(database, owner, exploration_id, idempotency_key).response()
 
 
-@router.get("/{exploration_id}/front", response_model=Front, responses=responses(404))
-def get_front(exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep) -> Response:
-    """The designs that no other design beats in every objective."""
-    return Response(service.front_json(database, owner, exploration_id), media_type="application/json")
+@router.get(
+    "/{exploration_id}/front",
+    response_model=Front,
+    responses={200: {"content": TABLE_CONTENT}, 304: {"description": "Not modified"}, **responses(404, 406, 422)},
+)
+def get_front(
+    exploration_id: ExplorationId,
+    database: DatabaseDep,
+    store: StoreDep,
+    fronts: FrontsDep,
+    owner: OwnerDep,
+    accept: AcceptHeader = None,
+    format_: FormatQuery = None,
+    columns: NamesQuery = None,
+    fields: Annotated[
+        str | None,
+        Query(pattern=r"^[a-z]+(,[a-z]+)*$", max_length=100, description="JSON: only index, key, design or metrics"),
+    ] = None,
+    limit: Annotated[int | None, Query(ge=1, le=100_000, description="JSON: at most so many entries")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=r"^[0-9]{1,9}$", description="JSON: `next_cursor` of the part before")
+    ] = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """The designs that no other design beats in every objective.
+
+    As JSON with whole designs, some 4 kB each; as Arrow, Parquet or CSV a row of numbers each, `columns` of which can
+    be selected. A front of a search that succeeded never changes: its ETag is worth keeping.
+    """
+    media_type = chosen_media_type(accept, format_)
+    if media_type == JSON:
+        _refuse("columns", columns, "as JSON take fields, or ask for Arrow, Parquet or CSV")
+        wanted = fields.split(",") if fields is not None else None
+        service.check_front_fields(wanted)
+        first = int(cursor) if cursor is not None else 0
+        return Response(
+            service.front_json(database, owner, exploration_id, first, limit, wanted),
+            media_type=JSON,
+            headers={"Vary": "Accept"},
+        )
+    _refuse("fields", fields, "a table has columns")
+    _refuse("limit", limit, "a table comes whole")
+    _refuse("cursor", cursor, "a table comes whole")
+    table, version = service.front_table(database, store, fronts, owner, exploration_id)
+    etag = etag_of(version, media_type, columns or "")
+    if matches(if_none_match, etag):
+        return Response(status_code=304, headers={"ETag": etag, "Vary": "Accept"})
+    if columns is not None:
+        names = tuple(dict.fromkeys(columns.split(",")))
+        check_columns(names, table.column_names)
+        table = table.select(list(names))
+    return table_response(table, media_type, {}, {"ETag": etag})
 
 
-@router.get("/{exploration_id}/front/{index}/report", response_model=Evaluation, responses=responses(404))
+def _refuse(name: str, value: Any, why: str) -> None:
+    if value is not None:
+        raise InputError(
+            f"{name} has no meaning for this media type", field=name, value=value, rule=why, hint=f"leave {name} out"
+        )
+
+
+@router.get("/{exploration_id}/front/{index}", response_model=FrontDesign, responses=responses(404, 422))
+def get_front_design(
+    exploration_id: ExplorationId, index: Annotated[int, Path(ge=0, le=2**31)], database: DatabaseDep, owner: OwnerDep
+) -> Response:
+    """One design of the front with its metrics."""
+    return Response(service.front_design(database, owner, exploration_id, index), media_type=JSON)
+
+
+@router.get("/{exploration_id}/front/{index}/report", response_model=Evaluation, responses=responses(404, 422))
 def get_front_report(
     exploration_id: ExplorationId, index: Annotated[int, Path(ge=0, le=2**31)], database: DatabaseDep, owner: OwnerDep
 ) -> Response:
     """The whole evaluation of one design of the front."""
-    return Response(service.report_json(database, owner, exploration_id, index), media_type="application/json")
+    return Response(service.report_json(database, owner, exploration_id, index), media_type=JSON)
 
 
-class EventStream(EventSourceResponse):
-    """An answer that goes on."""
+@router.get(
+    "/{exploration_id}/evaluations",
+    response_model=EvaluationColumns,
+    responses={200: {"content": TABLE_CONTENT}, 304: {"description": "Not modified"}, **responses(404, 406, 422)},
+)
+def get_evaluations(
+    exploration_id: ExplorationId,
+    database: DatabaseDep,
+    store: StoreDep,
+    owner: OwnerDep,
+    accept: AcceptHeader = None,
+    format_: FormatQuery = None,
+    columns: NamesQuery = None,
+    sample: Annotated[
+        int | None, Query(ge=1, le=_MAX_SAMPLE, description="so many of them, drawn by chance; all where left out")
+    ] = None,
+    seed: Annotated[int, Query(ge=0, le=2**32 - 1, description="of the draw: the same seed, the same rows")] = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Every design that the search priced, feasible or not: all rows, or a sample of them for a first look."""
+    media_type = chosen_media_type(accept, format_)
+    known = service.evaluations_artifact(database, owner, exploration_id)
+    etag = etag_of(known[0].sha256 if known else "", media_type, columns or "", str(sample), str(seed))
+    if known is not None and matches(if_none_match, etag):
+        return Response(status_code=304, headers={"ETag": etag, "Vary": "Accept"})
+    names = tuple(dict.fromkeys(columns.split(","))) if columns is not None else None
+    if media_type == JSON and (sample is None or sample > _MAX_JSON_ROWS):
+        raise InputError(
+            "this is too much for JSON",
+            field="sample",
+            value=sample,
+            rule=f"at most {_MAX_JSON_ROWS} as JSON",
+            hint=f"ask for a sample, or for one of {', '.join(TABLE_TYPES[1:])}",
+        )
+    table, head = service.evaluations(database, store, owner, exploration_id, names, sample, seed)
+    return table_response(table, media_type, head, {"ETag": etag})
 
-    media_type = "text/event-stream"  # for the OpenAPI document; the base class knows it too late
+
+@router.post(
+    "/{exploration_id}:generate",
+    status_code=202,
+    response_model=Project,
+    responses={202: ACCEPTED, **responses(*BODY_PROBLEMS, 404, 409)},
+)
+def generate_project_of_front(
+    exploration_id: ExplorationId,
+    body: Annotated[ProjectOfFront, Body()],
+    database: DatabaseDep,
+    principal: PrincipalDep,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Generate the HLS project of one design of the front."""
+    return service.generate(database, principal, exploration_id, body, idempotency_key).response()
 
 
-def _event_number(last_event_id: str | None) -> int:
-    # A browser sends back whatever it got last; what is not ours counts as nothing.
-    return int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() else 0
+@router.post("/{exploration_id}:suggest", response_model=Suggestions, responses=responses(*BODY_PROBLEMS, 404, 409))
+def suggest_designs(
+    exploration_id: ExplorationId,
+    body: Annotated[SuggestInput, Body()],
+    database: DatabaseDep,
+    store: StoreDep,
+    fronts: FrontsDep,
+    owner: OwnerDep,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Which designs of the front to measure next in a flow of your own; `:tell` takes what came out."""
+    table, _ = service.front_table(database, store, fronts, owner, exploration_id)
+    return service.suggest(database, table, owner, exploration_id, body, idempotency_key).response()
+
+
+@router.post("/{exploration_id}:tell", response_model=Measurements, responses=responses(*BODY_PROBLEMS, 404, 409))
+def tell_measurements(
+    exploration_id: ExplorationId,
+    body: Annotated[TellInput, Body()],
+    database: DatabaseDep,
+    store: StoreDep,
+    fronts: FrontsDep,
+    owner: OwnerDep,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """What was measured, in a flow of your own, of designs of the front."""
+    table, _ = service.front_table(database, store, fronts, owner, exploration_id)
+    return service.tell(database, table, owner, exploration_id, body, idempotency_key).response()
+
+
+@router.get("/{exploration_id}/measurements", responses=responses(404))
+def list_measurements(
+    exploration_id: ExplorationId, database: DatabaseDep, store: StoreDep, fronts: FrontsDep, owner: OwnerDep
+) -> Measurements:
+    """All that was told of an exploration, beside the predictions."""
+    table, _ = service.front_table(database, store, fronts, owner, exploration_id)
+    return service.measurements(database, table, owner, exploration_id)
 
 
 @router.get(
@@ -120,17 +325,17 @@ async def watch_exploration(
     events: EventsDep,
     owner: OwnerDep,
     settings: SettingsDep,
-    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Follow an exploration: `state`, `progress` (with the front so far), and `done`, after which the stream ends."""
     job = await run_in_threadpool(service.job_of, database, owner, exploration_id)
-    after = _event_number(last_event_id)
+    after = event_number(last_event_id)
     if job.state.is_final and after == job.version:
         return Response(status_code=204)  # the one answer after which a browser stops to reconnect
 
-    async def messages() -> AsyncGenerator[ServerSentEvent, None]:
+    async def messages() -> AsyncGenerator[bytes, None]:
         render = partial(service.snapshot, database, owner, exploration_id)
         async for event in events.stream(job.id, after, render):
-            yield ServerSentEvent(event.data, event=event.event, id=str(event.id), retry=RECONNECT_MS)
+            yield event.frame
 
     return EventStream(messages(), ping=settings.event_ping_s)

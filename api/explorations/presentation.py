@@ -30,6 +30,9 @@ def _summary_fields(row: ExplorationRow, job: Job) -> dict[str, Any]:
         "budget": request["budget"],
         "seed": request["seed"],
         "front_size": row.front_size,
+        "evaluations": row.evaluations,
+        "labels": tuple(row.labels),
+        "sweep_id": row.sweep_id,
         "created_at": row.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,
@@ -45,6 +48,8 @@ def detail(row: ExplorationRow, job: Job) -> Exploration:
     """The whole exploration."""
     return Exploration(
         **_summary_fields(row, job),
+        note=row.note,
+        has_evaluations=row.evaluations_artifact_id is not None,
         attempt=job.attempt,
         max_attempts=job.max_attempts,
         progress=ExplorationProgress.model_validate(job.progress) if job.progress is not None else None,

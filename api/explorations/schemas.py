@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from api.catalog_names import DeviceField, ModelField
+from api.described import Labels, Name, Note
 from api.problems import Problem
 from db.job_state import JobState
+from spec.calibration import MeasuredProvenance
 from spec.cost_report import Provenance
 from spec.design_point import DesignPoint
 from spec.exploration import ExplorationRequest, Method
@@ -24,6 +26,9 @@ class ExplorationInput(ExplorationRequest):
 
     model: ModelField
     device: DeviceField
+    labels: Labels = ()
+    note: Note = ""
+    priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first")] = 0
 
     def as_request(self) -> ExplorationRequest:
         """The request with its documents filled in, as the workers take it."""
@@ -46,6 +51,9 @@ class ExplorationSummary(StrictModel):
     budget: int
     seed: int
     front_size: Annotated[int | None, Field(description="designs on the front; null until it succeeded")]
+    evaluations: Annotated[int | None, Field(description="designs that were priced; null until it succeeded")]
+    labels: Labels
+    sweep_id: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -54,6 +62,8 @@ class ExplorationSummary(StrictModel):
 class Exploration(ExplorationSummary):
     """One exploration."""
 
+    note: Note
+    has_evaluations: Annotated[bool, Field(description="GET .../evaluations has them")]
     attempt: Annotated[int, Field(description="1 unless a worker was lost on the way")]
     max_attempts: int
     progress: ExplorationProgress | None
@@ -102,6 +112,84 @@ class Front(StrictModel):
     metrics: tuple[MetricInfo, ...]
     missing: Annotated[dict[str, str], Field(description="metric that no entry has -> the reason")]
     entries: tuple[FrontDesign, ...]
+    next_cursor: Annotated[str | None, Field(description="`cursor` of the next part; null where this is the last")]
+
+
+class EvaluationColumns(StrictModel):
+    """Evaluations as columns: those of the designs, the metrics, `feasible`."""
+
+    schema_name: Annotated[Literal["flexdse/evaluations/v1"], Field(alias="schema")]
+    exploration_id: str
+    provenance: Provenance
+    total: Annotated[int, Field(description="evaluations that are kept")]
+    rows: Annotated[int, Field(description="of them in this answer")]
+    columns: dict[str, tuple[float | bool | str | None, ...]]
+
+
+class SuggestInput(StrictModel):
+    """How many designs to measure next."""
+
+    count: Annotated[int, Field(ge=1, le=100)] = 1
+    lease_s: Annotated[
+        float, Field(ge=1, le=30 * 86_400, description="nobody else is asked to measure them meanwhile")
+    ] = 86_400.0
+
+
+class Suggestions(StrictModel):
+    """Designs to measure, the most telling first; none where all are measured or being measured."""
+
+    exploration_id: str
+    expires_at: datetime
+    designs: tuple[FrontDesign, ...]
+
+
+class Told(StrictModel):
+    """What was measured of one design of the front: by its `key`."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    metrics: Annotated[
+        dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+        Field(min_length=1, description="names of the registry; only what was measured"),
+    ]
+    provenance: MeasuredProvenance
+    source: Annotated[str, Field(min_length=1, max_length=200, description="report, run or board")]
+
+
+class TellInput(StrictModel):
+    """Measurements of suggested designs, or of any others of the front."""
+
+    measurements: Annotated[tuple[Told, ...], Field(min_length=1, max_length=100)]
+
+
+class Measured(StrictModel):
+    """One measurement beside the prediction."""
+
+    id: str
+    key: str
+    index: int | None
+    provenance: MeasuredProvenance
+    source: str
+    metrics: dict[str, float]
+    predicted: dict[str, float | None]
+    ratio: Annotated[dict[str, float | None], Field(description="measured / predicted; null without a prediction")]
+    created_at: datetime
+
+
+class Measurements(StrictModel):
+    """All that was told of an exploration, oldest first; per fidelity and metric the geometric mean of the ratios."""
+
+    items: tuple[Measured, ...]
+    mean_ratio: dict[str, dict[str, float]]
+
+
+class ProjectOfFront(StrictModel):
+    """A design of the front to generate a project of."""
+
+    index: Annotated[int, Field(ge=0, le=2**31)]
+    name: Name = ""
+    labels: Labels = ()
+    note: Note = ""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="of the golden vectors")] = 0
 
 
 class StateData(StrictModel):

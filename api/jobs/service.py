@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from api.jobs.schemas import Job, JobPage
+from collections.abc import Mapping
+from typing import Any
+
+from api.access.principal import Principal
+from api.idempotency import Answer, once
+from api.jobs.schemas import Job, JobLog, JobPage, LogLine
 from api.pagination import page_of
 from api.problems import ConflictError, NotFoundError, Problem
+from api.quotas import check_jobs
 from db.models import Job as JobRow
 from db.paging import Position
 from db.session import Database, UnitOfWork
 from workers.enqueue import JobKind
 
-_COLLECTION_OF_KIND = {JobKind.EXPLORE: "/api/v1/explorations"}
+COLLECTION = "/api/v1/jobs"
+_COLLECTION_OF_KIND = {JobKind.EXPLORE: "/api/v1/explorations", JobKind.GENERATE: "/api/v1/projects"}
+_RUNS = "/api/v1/projects/-/runs"
 
 
-def _shown(row: JobRow) -> Job:
+def shown(row: JobRow) -> Job:
+    """One job as the outside sees it."""
     return Job(
         id=row.id,
         kind=row.kind,
         queue=row.queue,
-        resource=f"{_COLLECTION_OF_KIND[JobKind(row.kind)]}/{row.subject_id}",
+        resource=f"{_COLLECTION_OF_KIND.get(JobKind(row.kind), _RUNS)}/{row.subject_id}",
         state=row.state,
         cancel_requested=row.cancel_requested,
+        priority=row.priority,
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         progress=row.progress,
@@ -33,7 +43,12 @@ def _shown(row: JobRow) -> Job:
     )
 
 
-def _found(work: UnitOfWork, owner: str, job_id: str) -> JobRow:
+def found(work: UnitOfWork, owner: str, job_id: str) -> JobRow:
+    """The job.
+
+    Raises:
+        NotFoundError: there is none of that id.
+    """
     row = work.jobs.get(job_id)
     if row is None or row.owner != owner:
         raise NotFoundError(
@@ -41,17 +56,17 @@ def _found(work: UnitOfWork, owner: str, job_id: str) -> JobRow:
             field="job_id",
             value=job_id,
             rule="must be the id of a job",
-            hint="GET /api/v1/jobs lists them",
+            hint=f"GET {COLLECTION} lists them",
         )
     return row
 
 
-def page(database: Database, owner: str, after: Position | None, limit: int) -> JobPage:
+def page(database: Database, owner: str, after: Position | None, limit: int, filters: Mapping[str, Any]) -> JobPage:
     """Jobs, newest first."""
     with database.read() as work:
-        rows = work.jobs.page(owner, after, limit + 1)
-        shown, cursor = page_of(rows, limit, lambda row: Position(row.created_at, row.id))
-        return JobPage(items=tuple(_shown(row) for row in shown), next_cursor=cursor)
+        rows = work.jobs.page(owner, after, limit + 1, **filters)
+        listed, cursor = page_of(rows, limit, lambda row: Position(row.created_at, row.id))
+        return JobPage(items=tuple(shown(row) for row in listed), next_cursor=cursor)
 
 
 def get(database: Database, owner: str, job_id: str) -> Job:
@@ -61,23 +76,76 @@ def get(database: Database, owner: str, job_id: str) -> Job:
         NotFoundError: there is none of that id.
     """
     with database.read() as work:
-        return _shown(_found(work, owner, job_id))
+        return shown(found(work, owner, job_id))
 
 
-def cancel(database: Database, owner: str, job_id: str) -> Job:
+def cancel(database: Database, owner: str, job_id: str, key: str | None) -> Answer:
     """Cancels a queued job at once, asks the worker of a running one.
 
     Raises:
         NotFoundError: there is none of that id.
         ConflictError: it has ended.
     """
-    with database.write() as work:
-        row = _found(work, owner, job_id)
-        if not work.jobs.request_cancel(job_id):
+
+    def do(work: UnitOfWork) -> Answer:
+        request_cancel(work, found(work, owner, job_id), "job")
+        return Answer.of(202, shown(found(work, owner, job_id)))
+
+    return once(database, owner, f"POST {COLLECTION}/{job_id}:cancel", key, None, do)
+
+
+def request_cancel(work: UnitOfWork, row: JobRow, what: str) -> None:
+    """Cancels the job of a `what`.
+
+    Raises:
+        ConflictError: it has ended.
+    """
+    if not work.jobs.request_cancel(row.id):
+        raise ConflictError(
+            f"the {what} has {row.state.value} already",
+            field="state",
+            value=row.state.value,
+            rule=f"only a queued or running {what} can be cancelled",
+            hint=f"GET {COLLECTION}/{row.id} tells how it ended",
+        )
+
+
+def retry(database: Database, principal: Principal, job_id: str, key: str | None) -> Answer:
+    """Puts a job that failed or was cancelled back into the queue.
+
+    Raises:
+        NotFoundError: there is none of that id.
+        ConflictError: it is in another state.
+    """
+
+    def do(work: UnitOfWork) -> Answer:
+        row = found(work, principal.owner, job_id)
+        check_jobs(work, principal)
+        if not work.jobs.retry(job_id):
             raise ConflictError(
-                f"the job has {row.state.value} already",
+                f"the job is {row.state.value}",
                 field="state",
                 value=row.state.value,
-                rule="only a queued or running job can be cancelled",
+                rule="only a failed or cancelled job can be tried again",
+                hint="submit a new one to run it once more",
             )
-        return _shown(_found(work, owner, job_id))
+        return Answer.of(202, shown(found(work, principal.owner, job_id)))
+
+    return once(database, principal.owner, f"POST {COLLECTION}/{job_id}:retry", key, None, do)
+
+
+def log(database: Database, owner: str, job_id: str, after: int, limit: int) -> JobLog:
+    """Lines behind number `after`.
+
+    Raises:
+        NotFoundError: there is no job of that id.
+    """
+    with database.read() as work:
+        row = found(work, owner, job_id)
+        lines = work.job_logs.read(job_id, after, limit)
+    last = lines[-1].seq if lines else after
+    told = row.state.is_final and len(lines) < limit
+    return JobLog(
+        lines=tuple(LogLine(seq=line.seq, at=line.at, stream=line.stream, text=line.text) for line in lines),
+        next_after=None if told else last,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from spec.model_config import ModelConfig
 from spec.strict import StrictModel
@@ -12,6 +14,7 @@ class ModelSummary(StrictModel):
     """Key figures of a model; the whole document is at `/models/{name}`."""
 
     name: str
+    source: Annotated[Literal["catalog", "upload"], Field(description="upload: your own")]
     title: str
     parameters: int
     hidden_dim: int
@@ -23,10 +26,11 @@ class ModelSummary(StrictModel):
     max_context_tokens: int
 
     @classmethod
-    def of(cls, model: ModelConfig) -> Self:
+    def of(cls, model: ModelConfig, source: Literal["catalog", "upload"]) -> Self:
         """The summary of `model`."""
         return cls(
             name=model.name,
+            source=source,
             title=model.title,
             parameters=model.parameters,
             hidden_dim=model.hidden_dim,

@@ -29,9 +29,22 @@ class Exploration(Base):
     flexdse_version: Mapped[str | None] = mapped_column(String(32))
     model_version: Mapped[str | None] = mapped_column(String(32))
     timing_table_version: Mapped[str | None] = mapped_column(String(32))
+    labels: Mapped[list[Any]]
+    note: Mapped[str] = mapped_column(Text)
+    sweep_id: Mapped[str | None] = mapped_column(String(ID_LENGTH), ForeignKey("sweep.id", ondelete="SET NULL"))
+    front_artifact_id: Mapped[str | None] = mapped_column(
+        String(ID_LENGTH), ForeignKey("artifact.id", ondelete="SET NULL")
+    )
+    evaluations_artifact_id: Mapped[str | None] = mapped_column(
+        String(ID_LENGTH), ForeignKey("artifact.id", ondelete="SET NULL")
+    )
+    evaluations: Mapped[int | None]  # of the record, where the figures of the service add them up
     created_at: Mapped[datetime]
 
-    __table_args__ = (Index("ix_exploration_created_at_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_exploration_created_at_id", "created_at", "id"),
+        Index("ix_exploration_sweep_id", "sweep_id"),
+    )
 
 
 class FrontEntryRow(Base):

@@ -40,6 +40,13 @@ class Job(Base):
     cause: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[dict[str, Any] | None]
 
+    priority: Mapped[int]  # the higher, the sooner
+    licence: Mapped[str | None] = mapped_column(String(32))  # a pool of seats that a running job holds one of
+    limits: Mapped[dict[str, Any] | None]  # cpus, memory_bytes, time_s; null: those of the worker
+    losses: Mapped[int]  # leases that its workers lost
+    worker_version: Mapped[str | None] = mapped_column(String(32))  # of whoever claimed it last
+    rung_at: Mapped[datetime | None]  # when the bell was last rung for it
+
     version: Mapped[int]
     state_version: Mapped[int]
     progress_version: Mapped[int]
@@ -50,10 +57,12 @@ class Job(Base):
 
     __table_args__ = (
         Index("ix_job_created_at_id", "created_at", "id"),
+        Index("ix_job_subject_id", "subject_id"),
         # The two questions that every idle worker asks several times a second.
         Index(
             "ix_job_queued",
             "queue",
+            "priority",
             "created_at",
             "id",
             sqlite_where=text("state = 'queued'"),

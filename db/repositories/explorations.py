@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import CursorResult, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from db.base import new_id, utc_now
+from db.job_state import JobState
 from db.models.exploration import Exploration, FrontEntryRow
 from db.models.job import Job
 from db.paging import Position, newest_first
+from db.repositories.described import changes, has_label
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import FrontEntry, SearchRecord
 
@@ -52,7 +55,17 @@ class Explorations:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, request: ExplorationRequest, *, exploration_id: str, job_id: str, owner: str) -> Exploration:
+    def add(
+        self,
+        request: ExplorationRequest,
+        *,
+        exploration_id: str,
+        job_id: str,
+        owner: str,
+        labels: Sequence[str] = (),
+        note: str = "",
+        sweep_id: str | None = None,
+    ) -> Exploration:
         """A new exploration, to be searched by that job."""
         exploration = Exploration(
             id=exploration_id,
@@ -63,6 +76,9 @@ class Explorations:
             device_name=request.device.name,
             method=request.method,
             request=request.model_dump(mode="json", by_alias=True),
+            labels=list(labels),
+            note=note,
+            sweep_id=sweep_id,
             created_at=utc_now(),
         )
         self._session.add(exploration)
@@ -87,17 +103,56 @@ class Explorations:
         ).one_or_none()
         return (row[0], row[1]) if row is not None else None
 
-    def page(self, owner: str, after: Position | None, limit: int) -> list[tuple[Exploration, Job]]:
+    def page(
+        self,
+        owner: str,
+        after: Position | None,
+        limit: int,
+        *,
+        state: JobState | None = None,
+        model: str | None = None,
+        device: str | None = None,
+        name_contains: str | None = None,
+        label: str | None = None,
+        sweep_id: str | None = None,
+    ) -> list[tuple[Exploration, Job]]:
         """At most `limit` explorations of `owner`, newest first, with their jobs."""
         statement = select(Exploration, Job).join(Job, Job.id == Exploration.job_id).where(Exploration.owner == owner)
+        if state is not None:
+            statement = statement.where(Job.state == state)
+        if model is not None:
+            statement = statement.where(Exploration.model_name == model)
+        if device is not None:
+            statement = statement.where(Exploration.device_name == device)
+        if name_contains is not None:
+            statement = statement.where(Exploration.name.icontains(name_contains, autoescape=True))
+        if label is not None:
+            statement = statement.where(has_label(Exploration.labels, label))
+        if sweep_id is not None:
+            statement = statement.where(Exploration.sweep_id == sweep_id)
         rows = self._session.execute(newest_first(statement, Exploration.created_at, Exploration.id, after, limit))
         return [(row[0], row[1]) for row in rows]
 
-    def front(self, exploration_id: str) -> list[StoredFrontEntry]:
-        """The front in its order."""
+    def update(
+        self,
+        exploration_id: str,
+        *,
+        name: str | None = None,
+        labels: Sequence[str] | None = None,
+        note: str | None = None,
+    ) -> bool:
+        """What the user says about it; None leaves a part as it is. False if there is none of that id."""
+        values = changes(name, labels, note)
+        return self._change(exploration_id, **values) if values else self.get(exploration_id) is not None
+
+    def front(self, exploration_id: str, first: int = 0, limit: int | None = None) -> list[StoredFrontEntry]:
+        """The front in its order, from entry `first` on, at most `limit` of them."""
         columns = (FrontEntryRow.index, FrontEntryRow.key, FrontEntryRow.design, FrontEntryRow.metrics)
         rows = self._session.execute(
-            select(*columns).where(FrontEntryRow.exploration_id == exploration_id).order_by(FrontEntryRow.index)
+            select(*columns)
+            .where(FrontEntryRow.exploration_id == exploration_id, FrontEntryRow.index >= first)
+            .order_by(FrontEntryRow.index)
+            .limit(limit)
         )
         return [StoredFrontEntry(*row) for row in rows]
 
@@ -107,14 +162,24 @@ class Explorations:
         return StoredFrontEntry(row.index, row.key, row.design, row.metrics) if row is not None else None
 
     def publish(
-        self, exploration_id: str, front: Sequence[StoredFrontEntry], record: SearchRecord, versions: ResultVersions
+        self,
+        exploration_id: str,
+        front: Sequence[StoredFrontEntry],
+        record: SearchRecord,
+        versions: ResultVersions,
+        *,
+        front_artifact_id: str | None = None,
+        evaluations_artifact_id: str | None = None,
     ) -> None:
         """Stores the result. Whoever calls this ends the job in the same transaction."""
-        self._session.execute(
-            update(Exploration)
-            .where(Exploration.id == exploration_id)
-            .values(record=record.model_dump(mode="json", by_alias=True), front_size=len(front), **asdict(versions))
-            .execution_options(synchronize_session=False)
+        self._change(
+            exploration_id,
+            record=record.model_dump(mode="json", by_alias=True),
+            front_size=len(front),
+            evaluations=record.evaluations,
+            front_artifact_id=front_artifact_id,
+            evaluations_artifact_id=evaluations_artifact_id,
+            **asdict(versions),
         )
         if front:
             rows = [{"exploration_id": exploration_id, **asdict(entry)} for entry in front]
@@ -124,3 +189,9 @@ class Explorations:
         """Deletes the exploration with its front; its job is deleted after it."""
         self._session.execute(delete(FrontEntryRow).where(FrontEntryRow.exploration_id == exploration_id))
         self._session.execute(delete(Exploration).where(Exploration.id == exploration_id))
+
+    def _change(self, exploration_id: str, **values: Any) -> bool:
+        statement = update(Exploration).where(Exploration.id == exploration_id).values(**values)
+        result = self._session.execute(statement.execution_options(synchronize_session=False))
+        assert isinstance(result, CursorResult)
+        return result.rowcount > 0

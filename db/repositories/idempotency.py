@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import CursorResult, delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,7 +35,7 @@ class IdempotencyKeys:
         key: str,
         request_sha256: str,
         status: int,
-        location: str,
+        location: str | None,
         body: dict[str, Any],
     ) -> None:
         """Keeps an answer, in the transaction that makes it true.
@@ -57,3 +59,9 @@ class IdempotencyKeys:
             self._session.flush()
         except IntegrityError as error:
             raise KeyTaken(key) from error
+
+    def purge(self, before: datetime) -> int:
+        """Forgets the answers that are older; how many went."""
+        result = self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < before))
+        assert isinstance(result, CursorResult)
+        return result.rowcount

@@ -49,6 +49,16 @@ def _package(name: str) -> str | None:
         return "present"
 
 
+def _clang() -> str | None:
+    from hls_gen.intervals.frontend import find_clang
+    from spec.errors import ToolNotFoundError
+
+    try:
+        return find_clang().version
+    except ToolNotFoundError:
+        return None
+
+
 def checks() -> list[Check]:
     """Everything that doctor looks for."""
     from db.bundled import bundled
@@ -58,6 +68,8 @@ def checks() -> list[Check]:
         Check("Python", platform.python_version(), "everything", "install Python 3.11 or newer", required=True),
         Check("g++", _version("g++", "--version"), "csim: C simulation of generated projects",
               "install the Debian package g++"),
+        Check("clang++", _clang(), "intervals: initiation intervals derived from HLS C++",
+              "install the Debian package clang-16"),
         Check("make", _version("make", "--version"), "make demo, the Makefile of a generated project",
               "install the Debian package make"),
         Check("ap_int headers", _package("hls4ml"), "csim: AMD's arbitrary-precision integers (Apache-2.0)",
@@ -74,7 +86,7 @@ def checks() -> list[Check]:
         Check("Vitis >= 2024.1", shutil.which("vitis-run"),
               "flexdse synthesize DIR --backend vitis (the unified flow)",
               "install AMD Vitis and source its settings64.sh"),
-        Check("PyTorch", _package("torch"), "model quality (not built yet)", "pip install 'flexdse[torch]'"),
+        Check("PyTorch", _package("torch"), "--backend torch and cuda of quality", "pip install 'flexdse[quality]'"),
     ]  # fmt: skip
 
 

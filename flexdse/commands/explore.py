@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flexdse.console import emit, emit_json, note, table
-from flexdse.options import AsJson, Device, Model, OutputTokens, PromptTokens
+from flexdse.options import AsJson, Device, Model, OutputTokens, PromptTokens, Server
 
 if TYPE_CHECKING:
     from spec.exploration_result import ExplorationProgress, ExplorationResult
@@ -25,22 +26,70 @@ def explore(
     objectives: Annotated[
         str, typer.Option("--objectives", help="Metric names, separated by commas.")
     ] = "ttft_s,tpot_s,energy_j_per_token,max_utilization",
-    method: Annotated[str, typer.Option("--method", help="exact, nsga2 or random.")] = "exact",
-    budget: Annotated[int, typer.Option("--budget", help="Evaluations; exact needs none.")] = 2_000,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="exact, stagewise, nsga2, nsga3, tpe, gp, qmc, random, or plugin:NAME for a sampler of yours.",
+        ),
+    ] = "exact",
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Evaluations, 2000 if not given; exact takes none.")
+    ] = None,
+    constraints: Annotated[
+        list[str] | None, typer.Option("--constraint", help='Such as "tpot_s <= 0.01"; may be given several times.')
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="YAML that fixes, restricts, extends or forbids (docs/search.md).")
+    ] = None,
+    epsilon: Annotated[
+        float, typer.Option("--epsilon", help="Show one design for all within this fraction in every objective.")
+    ] = 0.0,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", help="File of the evaluations: a killed search goes on from it.")
+    ] = None,
+    warm_start: Annotated[
+        list[Path] | None, typer.Option("--warm-start", help="Folder of an earlier exploration: its front comes first.")
+    ] = None,
+    promote: Annotated[
+        int, typer.Option("--promote", help="Send so many designs of the front up the ladder of fidelities.")
+    ] = 0,
+    backend: Annotated[
+        str, typer.Option("--backend", help="Rungs of the ladder, such as csim, or csim:4,csynth:1 with budgets.")
+    ] = "csim",
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same result.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for front.parquet, front.json, ...")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write into a folder that is not empty; its other files stay.")
     ] = False,
+    server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for the Pareto front of a model on a card.
 
     `exact` prices every design of both stages and merges the two fronts; the others report their distance from it.
     """
-    from flexdse.exploration_files import check_target, exploration_document, front_document, save_exploration
+    from flexdse.exploration_files import (
+        check_target,
+        exploration_document,
+        front_document,
+        save_exploration,
+        write_document,
+    )
+    from flexdse.exploration_folders import designs_of, read_space
     from flexdse.front_door import exploration_request
+    from flexdse.promotion_rungs import parse_rungs
+    from spec.errors import InputError
 
+    if method == "exact" and (journal is not None or warm_start):
+        raise InputError(
+            "--journal and --warm-start belong to sampled searches",
+            field="--journal" if journal is not None else "--warm-start",
+            value=method,
+            rule="a method other than exact: exact prices every design, and takes seconds",
+            hint="leave the option out, or take --method stagewise",
+        )
+    rungs = parse_rungs(backend, promote) if promote else {}
     request = exploration_request(
         model=model,
         device=device,
@@ -48,20 +97,55 @@ def explore(
         output_tokens=output_tokens,
         objectives=objectives,
         method=method,
-        budget=budget,
+        budget=2_000 if budget is None else budget,
         seed=seed,
+        constraints=tuple(constraints or ()),
+        epsilon=epsilon,
+        **({"space": read_space(space)} if space is not None else {}),
     )
+    if method == "exact" and budget is not None:
+        note("--budget is not used by the exact method: it prices every design")
+    if promote:
+        from dse.promotion import check_rungs
+        from flexdse.promotion import runners
+
+        check_rungs(tuple(rungs), runners(request, Path()))
+    if server is not None and (journal is not None or warm_start or promote):
+        raise InputError(
+            "--journal, --warm-start and --promote work on this machine",
+            field="--server",
+            value=server,
+            rule="a search on a service keeps its evaluations there",
+            hint="leave --server or these options out",
+        )
     if out is not None:
         check_target(out, force=force)
     with SearchBar() as bar:
-        from dse.explore import explore as run
+        if server is not None:
+            from flexdse.remote import explore as run_there
 
-        result = run(request, on_progress=bar.show)
+            result = run_there(server, request, bar.show)
+        else:
+            from dse.explore import explore as run
+
+            first = [design for folder in warm_start or () for design in designs_of(folder)]
+            result = run(request, on_progress=bar.show, journal=journal, warm_start=first)
     written = save_exploration(result, out, force=force) if out is not None else None
+    promoted = None
+    if promote:
+        from flexdse.promotion import promote_result, promotion_document
+
+        promotion = promote_result(result, promote, rungs, projects=None if out is None else out / "projects")
+        promoted = promotion_document(promotion, result)
+        if out is not None:
+            write_document(out / "promotion.json", promoted)
     if as_json:
-        emit_json({**exploration_document(result), "front": front_document(result)})
+        document = {**exploration_document(result), "front": front_document(result)}
+        emit_json(document if promoted is None else {**document, "promotion": promoted})
     else:
         print_front(result)
+        if promoted is not None:
+            print_promotion(promoted)
     if written is not None:
         note(f"wrote {written}: front.parquet, front.json, exploration.json, report.html")
     elif not as_json:
@@ -113,6 +197,23 @@ class SearchBar:
         )
 
 
+def print_promotion(document: dict[str, Any]) -> None:
+    """What the ladder said of each promoted design, and the front before and after."""
+    emit()
+    rows = []
+    for climb in document["climbs"]:
+        said = "; ".join(f"{r['rung']}: {'ok' if r['passed'] else 'REFUSED'} ({r['detail']})" for r in climb["rungs"])
+        rows.append([f"#{climb['index']}", climb["reason"], said or "-"])
+    emit(table(rows, ["promoted", "why", "what the rungs said"], ["why", "what the rungs said"]))
+    if document["calibration_key"] is None:
+        emit(document["reason"])
+    else:
+        gone = sorted(set(document["front_before"]) - set(document["front_after"]))
+        emit(f"calibrated by {document['measurements']} measurements: {len(document['front_after'])} of "
+             f"{len(document['front_before'])} designs stay on the front"
+             + (f", gone: {', '.join(f'#{i}' for i in gone[:10])}" if gone else ""))  # fmt: skip
+
+
 def evenly(count: int, limit: int) -> list[int]:
     """At most `limit` of the indices 0 .. count - 1, evenly spread, with both ends."""
     if count <= limit:
@@ -122,7 +223,7 @@ def evenly(count: int, limit: int) -> list[int]:
 
 def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     """The front as a table, thinned to `limit` rows, and how it was found."""
-    from flexdse.figures import figure
+    from flexdse.figures import figure, objective_value
 
     names = result.request.objectives
     shown = evenly(len(result.front), limit)
@@ -134,7 +235,7 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
             str(index),
             f"{p.token_parallelism}/{p.qkvo_weight_parallelism}/{p.key_parallelism}/{p.ffn_weight_parallelism}",
             f"{d.block_parallelism}x{d.weight_parallelism}, {d.head_parallelism}x{d.key_parallelism}",
-            *(figure(name, entry.metrics[name]) for name in names),
+            *(figure(name, objective_value(name, entry.metrics)) for name in names),
         ])  # fmt: skip
     columns = ["prefill TP/QKVO/K/FFN", "decode BPxW, HPxK"]
     emit(table(rows, ["#", *columns, *names], columns))
@@ -145,6 +246,10 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     rate = f"{record.evaluations:,} priced in {record.seconds:.1f} s, {record.designs_per_s:,.0f} designs/s"
     if record.exact:
         emit(f"exact front: {len(result.front):,} of {record.space_size:.3g} designs; {rate}")
+        if record.proof is not None:
+            emit(textwrap.fill(f"proof: {record.proof.statement}", 108, initial_indent="  ", subsequent_indent="    "))
+        if record.gap is not None:
+            emit(f"  gap: {record.gap}")
         for stage in record.stages:
             emit(f"  {stage.stage}: {stage.legal_designs:,} legal, {stage.feasible_designs:,} fit, "
                  f"{stage.non_dominated_designs:,} kept")  # fmt: skip
@@ -154,3 +259,7 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     if record.hypervolume is not None:
         ratio = "" if record.hypervolume_ratio is None else f" = {record.hypervolume_ratio:.3f} of the exact front's"
         emit(f"hypervolume (log-scaled, nadir of the exact front): {record.hypervolume:.4g}{ratio}")
+    for name, reason in record.missing.items():
+        emit(f"{name}: {reason}")
+    if record.knees:
+        emit(f"knees: {', '.join(f'#{index}' for index in record.knees)}")

@@ -1,4 +1,4 @@
-"""`flexdse generate` and `flexdse csim`."""
+"""`flexdse generate`, `flexdse csim` and `flexdse pack`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def generate(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the HLS project of a design: the linear engines of both stages, testbench, golden vectors, Vitis files.
+    """Write the HLS project of a design: the kernels of both stages, host program, testbenches, golden vectors, Vitis files.
 
     Exit code 3 if the design does not fit the card; the project is written all the same where it can be built.
     """
@@ -50,13 +50,21 @@ def generate(
 
 
 def csim(
-    directory: Annotated[Path, typer.Argument(help="Folder of a generated project.")], as_json: AsJson = False
+    directory: Annotated[Path, typer.Argument(help="Folder of a generated project.")],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="ap_int of exact widths instead of native integers.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Compile and run the C simulation: every output bit against the golden vectors. Exit code 1 on a difference."""
+    """Compile and run the C simulation: every module's values against the golden reference. Exit code 1 on a difference."""
     from hls_gen.toolchain.csim import run_csim
 
     # The report's summary is the last line of the log too: once is enough.
-    report = run_csim(directory, on_log=lambda line: None if line.startswith("csim: ") else note(line))
+    report = run_csim(
+        directory,
+        mode="strict" if strict else "fast",
+        on_log=lambda line: None if line.startswith("csim: ") else note(line),
+    )
     if as_json:
         emit_json(report.model_dump(mode="json", by_alias=True))
     else:
@@ -65,3 +73,30 @@ def csim(
         note(f"edited since generation, so this proves the edited project: {', '.join(report.modified_files)}")
     if not report.passed:
         raise typer.Exit(1)
+
+
+def pack(
+    directory: Annotated[Path, typer.Argument(help="Folder of a generated project.")],
+    checkpoint: Annotated[Path, typer.Option("--checkpoint", help="Folder that `flexdse quantize` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the images, one a memory port.")],
+) -> None:
+    """Lay a quantized checkpoint out as the memory images that the host program of a project uploads."""
+    from hls_gen.manifest import load_manifest
+    from hls_gen.plan import plan_project
+    from hls_gen.text import write_images
+    from spec.design_point import DesignPoint
+    from spec.device import Device
+    from spec.model_config import ModelConfig
+    from spec.quantized_checkpoint import load_checkpoint
+    from spec.strict import validate
+
+    inputs = load_manifest(directory).inputs
+    plan = plan_project(
+        validate(DesignPoint, inputs.design),
+        validate(ModelConfig, inputs.model),
+        validate(Device, inputs.device),
+        inputs.workload,
+        inputs.seed,
+    )
+    written = write_images(plan, load_checkpoint(checkpoint), out)
+    emit(f"wrote {written / 1e6:.0f} MB of images to {out}")

@@ -1,4 +1,4 @@
-"""`flexdse serve` and `flexdse db upgrade`."""
+"""`flexdse serve`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flexdse.console import emit, note
-
-db = typer.Typer(help="The database.", no_args_is_help=True)
+from flexdse.console import note
 
 Home = Annotated[
     str | None, typer.Option("--home", envvar="FLEXDSE_HOME", help="Data folder; default ~/.local/share/flexdse.")
@@ -45,13 +43,24 @@ def data_folder(home: str | None) -> Path:
 
 
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; only loopback so far.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; users of another need the token or a key.")
+    ] = ("127.0.0.1"),
     port: Annotated[
         int | None, typer.Option("--port", help=f"Port; default {DEFAULT_PORT} or the next free one.")
     ] = None,
     home: Home = None,
+    workers: Annotated[
+        bool, typer.Option("--workers/--no-workers", help="Do the work too, or leave it to `flexdse worker`.")
+    ] = True,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Serve every user of this machine; only on a loopback address.")
+    ] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help="Further name that users call this server by.")
+    ] = None,
 ) -> None:
-    """REST API, dashboard and one worker, until Ctrl-C."""
+    """REST API, dashboard and workers, until Ctrl-C. The address that it prints opens the dashboard."""
     from flexdse.serve import serve as run
 
     run(
@@ -59,19 +68,8 @@ def serve(
         port=DEFAULT_PORT if port is None else port,
         strict_port=port is not None,
         home=data_folder(home),
-        on_ready=lambda url: note(f"FlexDSE at {url} (Ctrl-C stops it)"),
+        workers=workers,
+        authentication=not no_auth,
+        allowed_hosts=allowed_host or (),
+        on_ready=lambda address: note(f"FlexDSE at {address.login_url()} (Ctrl-C stops it)"),
     )
-
-
-@db.command("upgrade")
-def upgrade(home: Home = None) -> None:
-    """Bring the database to the newest schema."""
-    from db.data_folder import database_url, locked_home, prepare_home
-    from db.migrations import upgrade as migrate
-
-    folder = data_folder(home)
-    url = database_url(folder)  # refuses a name before anything is made
-    folder = prepare_home(folder)
-    with locked_home(folder):  # not under a server that runs
-        migrate(url)
-    emit(f"{folder}: the database is up to date")

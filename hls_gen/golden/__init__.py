@@ -1,1 +1,1 @@
-"""The independent reference: integer-exact linear layers in NumPy, and the data to try them on."""
+"""The independent reference: a whole Llama in NumPy, bit for bit as spec/numerics.md says, and data to try it on."""

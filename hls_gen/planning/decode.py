@@ -1,4 +1,4 @@
-"""The decode kernel: one GEMV engine that every linear layer uses in turn."""
+"""The decode kernel: one datapath whose GEMV engine serves every linear layer in turn."""
 
 from __future__ import annotations
 
@@ -8,70 +8,85 @@ from collections.abc import Iterator
 
 from hls_gen.planning import cycle_laws
 from hls_gen.planning.cycle_laws import ceil_div
-from hls_gen.planning.kernel import check_d_in, csim_channels, plan_kernel
-from hls_gen.planning.ports import SCALE_PAIR_BITS, ports_of, single_port, with_csim_words
-from hls_gen.planning.types import CsimCase, DecodePlan, LaneUnitPlan, LinearPlan, ModuleCycles
+from hls_gen.planning.kernel import cache_layout, plan_kernel, sections_of, transform_lanes, transform_order
+from hls_gen.planning.ports import SCALE_PAIR_BITS, ports_of, single_port
+from hls_gen.planning.types import (
+    CacheLayout,
+    DecodePlan,
+    HeadLanePlan,
+    LaneUnitPlan,
+    LinearPlan,
+    ModuleCycles,
+    PortPlan,
+)
 from spec.design_point import DecodeDesign, DesignPoint
 from spec.errors import InputError
+from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 
-CSIM_TOKENS = 3  # a typical one, a corner case, and one that finds the state that they left behind
 OPERAND_DEPTH = 32  # an SRL of each bit, free beside its LUT
 WEIGHT_DEPTH = 64  # hides the gap between two bursts
-ACTIVATION_DEPTH = 32
-MODULE = "gemv"
+VECTOR_DEPTH = 32
+CACHE_DEPTH = 64
+MAX_TOP_K = 8
+SCALARS = (
+    "first_token", "first_position", "max_tokens", "layers", "vocab", "stop_token", "top_k", "inverse_temperature", "seed",
+)  # fmt: skip
 
 
-def _layers(model: ModelConfig) -> Iterator[tuple[str, str, int]]:
-    """(linear, model field of d_in, d_out) in the order of a token's way; K and V are one call."""
-    yield "kv_proj", "hidden_dim", 2 * model.kv_dim
-    yield "q_proj", "hidden_dim", model.q_dim
-    yield "o_proj", "q_dim", model.hidden_dim
-    yield "gate_proj", "hidden_dim", model.ffn_dim
-    yield "up_proj", "hidden_dim", model.ffn_dim
-    yield "down_proj", "ffn_dim", model.hidden_dim
-    yield "lm_head", "hidden_dim", model.padded_vocab_size
+def padded_rows(rows: int, lanes: int) -> int:
+    """Output channels in whole words of `lanes`; the surplus has weights and scales 0."""
+    return ceil_div(rows, lanes) * lanes
 
 
-def _linears(decode: DecodeDesign, model: ModelConfig, restart: int) -> tuple[LinearPlan, ...]:
+def _linear(
+    decode: DecodeDesign,
+    name: str,
+    projections: tuple[str, ...],
+    d_in: int,
+    rows: int,
+    weight_word: int,
+    scale_word: int,
+) -> LinearPlan:
     tb, w = decode.block_parallelism, decode.weight_parallelism
-    linears = []
-    for name, d_in_field, d_out in _layers(model):
-        d_in = getattr(model, d_in_field)
-        check_d_in(name, d_in, d_in_field)
-        if d_in % tb:
-            raise InputError(
-                f"block_parallelism does not divide the input of {name}",
-                field="decode.block_parallelism",
-                value=tb,
-                rule=f"a divisor of {d_in_field} = {d_in}: the input lies in as many banks",
-                hint=f"use {math.gcd(tb, d_in)}",
-            )
-        if w > d_in:
-            raise InputError(
-                f"weight_parallelism is larger than the input of {name}",
-                field="decode.weight_parallelism",
-                value=w,
-                rule=f"at most {d_in_field} = {d_in}: the results of a pass leave during the next one",
-                hint=f"lower weight_parallelism to {d_in} or less",
-            )
-        rows = ceil_div(d_out, tb)  # surplus channels of the last group have scale and weights 0
-        csim_rows, csim_passes = csim_channels(rows, w)
-        linears.append(
-            LinearPlan(
-                name=name,
-                d_in=d_in,
-                d_out=rows * tb,
-                passes=ceil_div(rows, w),
-                csim_d_out=csim_rows * tb,
-                csim_passes=csim_passes,
-                expected_cycles=cycle_laws.gemv_cycles(d_in, rows * tb, tb, w, restart),
-            )
+    if d_in % tb:
+        raise InputError(
+            f"block_parallelism does not divide the input of {name}",
+            field="decode.block_parallelism",
+            value=tb,
+            rule=f"a divisor of its {d_in} input channels: the input lies in as many banks",
+            hint=f"use {math.gcd(tb, d_in)}",
         )
-    return tuple(linears)
+    if w > d_in:
+        raise InputError(
+            f"weight_parallelism is larger than the input of {name}",
+            field="decode.weight_parallelism",
+            value=w,
+            rule=f"at most its {d_in} input channels: the results of a pass leave during the next one",
+            hint=f"lower weight_parallelism to {d_in} or less",
+        )
+    d_out = padded_rows(rows, tb)
+    return LinearPlan(name, projections, d_in, d_out, ceil_div(d_out, tb * w), weight_word, scale_word)
 
 
-def _lane_units(decode: DecodeDesign, n_ports: int, width_bits: int) -> tuple[int, int]:
+def _linears(decode: DecodeDesign, model: ModelConfig, pairs_per_word: int) -> tuple[tuple[LinearPlan, ...], int, int]:
+    """The linear layers of a decoder layer; words of their weights on each port, and of their scales."""
+    rows = (
+        ("qkv", ("k", "q", "v"), model.hidden_dim, model.q_dim + 2 * model.kv_dim),
+        ("o", ("o",), model.q_dim, model.hidden_dim),
+        ("gate_up", ("gate", "up"), model.hidden_dim, 2 * model.ffn_dim),
+        ("down", ("down",), model.ffn_dim, model.hidden_dim),
+    )
+    linears, weight_word, scale_word = [], 0, 0
+    for name, projections, d_in, d_out in rows:
+        linear = _linear(decode, name, projections, d_in, d_out, weight_word, scale_word)
+        linears.append(linear)
+        weight_word += linear.passes * linear.d_in
+        scale_word += ceil_div(linear.d_out, pairs_per_word)
+    return tuple(linears), weight_word, scale_word
+
+
+def _lane_units(decode: DecodeDesign, n_ports: int, width_bits: int, weight_bits: int) -> tuple[int, int]:
     """(units per port, lanes of a unit): as few units as give each part of the engine whole units."""
     lanes = decode.block_parallelism * decode.weight_parallelism
     units_per_port = decode.engine_splits // math.gcd(decode.engine_splits, n_ports)
@@ -85,12 +100,13 @@ def _lane_units(decode: DecodeDesign, n_ports: int, width_bits: int) -> tuple[in
             f"({n_ports} weight ports, {decode.engine_splits} engine_splits)",
             hint="change weight_parallelism, engine_splits or the number of weight ports",
         )
-    if 4 * lanes // n_ports > width_bits:
+    if weight_bits * lanes // n_ports > width_bits:
         raise InputError(
             "the weight ports are too narrow for the lanes that they feed",
             field="memory_map.ports",
             value=width_bits,
-            rule=f"width_bits >= {4 * lanes // n_ports}: {lanes // n_ports} int4 weights a cycle and port",
+            rule=f"width_bits >= {weight_bits * lanes // n_ports}: {lanes // n_ports} weights of {weight_bits} bits "
+            "a cycle and port",
             hint="widen the ports, add ports, or lower the parallelism",
         )
     return units_per_port, lanes // units
@@ -104,26 +120,73 @@ def _unit_groups(weight_parallelism: int, unit_lanes: int) -> int:
     return ceil_div(last_offset + unit_lanes, weight_parallelism)
 
 
-def plan_decode(design: DesignPoint, model: ModelConfig, restart: int) -> DecodePlan:
+def _cache_ports(design: DesignPoint, role: PortRole) -> tuple[PortPlan, ...]:
+    """A port for each head lane. Of more weight ports than lanes that offer themselves, evenly spaced ones."""
+    found = ports_of(design, "decode", role, frozenset({"weights"}))
+    lanes = design.decode.head_parallelism
+    surplus = [port for port in design.memory_map.of("decode", role) if "weights" not in port.roles]
+    if len(found) < lanes or (len(found) > lanes and surplus):
+        raise InputError(
+            f"decode has {len(found)} ports for {role}",
+            field="memory_map.ports",
+            value=[port.name for port in found],
+            rule=f"one for each of head_parallelism = {lanes} head lanes: each reads its own heads",
+            hint=f"give {role} {lanes} ports, or change head_parallelism",
+        )
+    return found[:: len(found) // lanes][:lanes]
+
+
+def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> DecodePlan:
     """The decode kernel of a legal design.
 
     Raises:
         InputError: the generated modules can not be built with these numbers.
     """
-    decode = design.decode
-    tb, w = decode.block_parallelism, decode.weight_parallelism
-    linears = _linears(decode, model, restart)
-    ports = ports_of(design, "decode", "weights")
-    if len({port.width_bits for port in ports}) != 1:
+    decode, modules, scheme = design.decode, design.decode.modules, design.quant_scheme
+    tb, w, hp, lanes = (
+        decode.block_parallelism,
+        decode.weight_parallelism,
+        decode.head_parallelism,
+        decode.vector_parallelism,
+    )
+    if hp > model.n_kv_heads:
         raise InputError(
-            "the weight ports of decode have different widths",
-            field="memory_map.ports",
-            value=sorted({port.width_bits for port in ports}),
-            rule="all ports of role weights are equally wide: each feeds as many lanes",
-            hint="use one width",
+            "more head lanes than KV heads",
+            field="decode.head_parallelism",
+            value=hp,
+            rule=f"at most n_kv_heads = {model.n_kv_heads}: a lane serves whole KV heads",
+            hint=f"use {model.n_kv_heads} or less",
         )
-    units_per_port, unit_lanes = _lane_units(decode, len(ports), ports[0].width_bits)
-    n_units = len(ports) * units_per_port
+    if model.hidden_dim % lanes:
+        raise InputError(
+            "vector_parallelism does not divide the hidden vector",
+            field="decode.vector_parallelism",
+            value=lanes,
+            rule=f"a divisor of hidden_dim = {model.hidden_dim}",
+            hint=f"use {math.gcd(lanes, model.hidden_dim)}",
+        )
+    cache_roles: frozenset[PortRole] = frozenset({"k_cache", "v_cache"})
+    weight_ports = ports_of(design, "decode", "weights", cache_roles)
+    k_ports, v_ports = _cache_ports(design, "k_cache"), _cache_ports(design, "v_cache")
+    weight_names = {port.name for port in weight_ports}
+    sharing = [port.name in weight_names for port in (*k_ports, *v_ports)]
+    shared = all(sharing)
+    if (any(sharing) and not shared) or {port.name for port in k_ports} & {port.name for port in v_ports}:
+        raise InputError(
+            "the caches of decode lie partly on weight ports, or keys and values on one port",
+            field="memory_map.ports",
+            value=[port.name for port in (*k_ports, *v_ports)],
+            rule="each head lane has a port for keys and another for values, all of them weight ports or none",
+            hint="give the caches ports of one kind",
+        )
+    scale_port = single_port(design, "decode", "scales", SCALE_PAIR_BITS)
+    pairs_per_word = scale_port.width_bits // SCALE_PAIR_BITS
+    linears, layer_weight_words, layer_scale_words = _linears(decode, model, pairs_per_word)
+    head = _linear(decode, "lm_head", ("lm_head",), model.hidden_dim, model.vocab_size, 0, 0)
+    cache_names = {port.name for port in (*k_ports, *v_ports)}
+    weight_ports = tuple(dataclasses.replace(port, is_written=port.name in cache_names) for port in weight_ports)
+    units_per_port, unit_lanes = _lane_units(decode, len(weight_ports), weight_ports[0].width_bits, scheme.weight_bits)
+    n_units = len(weight_ports) * units_per_port
     units_per_split = n_units // decode.engine_splits
     units = tuple(
         LaneUnitPlan(
@@ -136,45 +199,142 @@ def plan_decode(design: DesignPoint, model: ModelConfig, restart: int) -> Decode
         )
         for i in range(n_units)
     )
-    weight_words = max(linear.csim_passes * linear.d_in for linear in linears)
-    scale_port = single_port(design, "decode", "scales", SCALE_PAIR_BITS)
-    pairs_per_word = scale_port.width_bits // SCALE_PAIR_BITS
-    scale_words = max(ceil_div(linear.csim_d_out, pairs_per_word) for linear in linears)
+    key_layout = cache_layout(
+        "decode", "key", decode.key_parallelism, scheme.kv_bits, model.head_dim, k_ports[0], max_tokens
+    )
+    value_layout = cache_layout(
+        "decode", "value", decode.value_parallelism, scheme.kv_bits, model.head_dim, v_ports[0], max_tokens
+    )
+    for lane, (k_port, v_port) in enumerate(zip(k_ports, v_ports, strict=True)):
+        for port, is_keys in ((k_port, True), (v_port, False)):
+            weight_ports = tuple(
+                _with_cache(weights, lane, is_keys) if weights.name == port.name else weights
+                for weights in weight_ports
+            )
+    groups = model.gqa_group if modules.kv_read == "per_kv_head" else 1
+    head_word_lanes = math.gcd(tb, model.head_dim // 2)
+    parameter_port = single_port(design, "decode", "norm_weights")
+    rope_row_words = ceil_div(32 * model.head_dim, parameter_port.width_bits)
+    sizes = {"gamma_1": model.hidden_dim, "gamma_2": model.hidden_dim}
+    if model.qkv_bias:
+        sizes["bias"] = linears[0].d_out
+    if model.qk_norm:
+        sizes["head_gamma"] = model.head_dim * (model.n_kv_heads + model.n_q_heads)
+    sizes |= {
+        "k_inverse": model.n_kv_heads * head_word_lanes,
+        "v_inverse": model.n_kv_heads * head_word_lanes,
+        "q_inverse": model.n_q_heads * head_word_lanes,
+        "score_factors": model.n_q_heads,
+        "value_scales": model.n_kv_heads * (model.gqa_group // groups),
+    }
+    sections, layer_parameter_words = sections_of(parameter_port, sizes)
     io_port = single_port(design, "decode", "io")
-    kernel = plan_kernel(design, "decode", io_port)
-    vectors = max(max(linear.d_in, linear.csim_d_out) for linear in linears) // tb
-    io_port = with_csim_words(io_port, CSIM_TOKENS * vectors * ceil_div(32 * tb, io_port.width_bits))
+    state, state_words = sections_of(io_port, {"x": model.hidden_dim, "q": model.q_dim, "h": model.ffn_dim})
+    embedding_ports = ports_of(design, "decode", "embedding")
+    if len(embedding_ports) > 2:
+        raise InputError(
+            f"the embedding table lies on {len(embedding_ports)} ports",
+            field="memory_map.ports",
+            value=[port.name for port in embedding_ports],
+            rule="on one or two",
+            hint="use a memory with larger channels",
+        )
+    order = transform_order(design, model)
+    other = tuple(port for port in (*k_ports, *v_ports) if not shared)
+    ports = (io_port, parameter_port, *embedding_ports, *weight_ports, *other, scale_port)
     return DecodePlan(
-        kernel=dataclasses.replace(kernel, io_port=io_port),
+        kernel=plan_kernel(design, "decode", ports, SCALARS),
         block_parallelism=tb,
         weight_parallelism=w,
         engine_splits=decode.engine_splits,
+        head_parallelism=hp,
+        vector_parallelism=lanes,
         unit_lanes=unit_lanes,
         unit_groups=_unit_groups(w, unit_lanes),
         units=units,
         units_per_port=units_per_port,
         units_per_split=units_per_split,
         pairs=math.gcd(pairs_per_word, tb),
-        max_d_in=max(linear.d_in for linear in linears),
-        max_d_out=max(linear.d_out for linear in linears),
-        weight_ports=tuple(with_csim_words(port, weight_words) for port in ports),
-        scale_port=with_csim_words(scale_port, scale_words),
+        max_d_in=max(linear.d_in for linear in (*linears, head)),
+        linear_pe=modules.linear_pe,
+        attention_pe=modules.attention_pe,
+        quotient=_QUOTIENTS[modules.quantizer],
+        groups=groups,
+        head_word_lanes=head_word_lanes,
+        transform_lanes=transform_lanes(order, tb) if scheme.transforms_down_input else tb,
+        transform_order=order,
+        weight_ports=weight_ports,
+        scale_port=scale_port,
+        io_port=io_port,
+        parameter_port=parameter_port,
+        embedding_ports=embedding_ports,
+        head_lanes=tuple(
+            HeadLanePlan(i, k, v, shared, ceil_div(model.n_kv_heads - i, hp))
+            for i, (k, v) in enumerate(zip(k_ports, v_ports, strict=True))
+        ),
+        key_layout=key_layout,
+        value_layout=value_layout,
+        cache_is_shared=shared,
+        lane_heads=ceil_div(model.n_kv_heads, hp),
         linears=linears,
-        csim_tokens=CSIM_TOKENS,
+        head=head,
+        layer_weight_words=layer_weight_words,
+        layer_scale_words=layer_scale_words,
+        sections=sections,
+        layer_parameter_words=layer_parameter_words,
+        rope_row_words=rope_row_words,
+        first_layer_word=max_tokens * rope_row_words,
+        x_word=state[0].word,
+        q_word=state[1].word,
+        h_word=state[2].word,
+        state_words=state_words,
+        embedding_row_words=ceil_div(32 * model.hidden_dim, embedding_ports[0].width_bits),
+        embedding_rows_per_port=ceil_div(model.vocab_size, len(embedding_ports)),
+        max_top_k=min(MAX_TOP_K, model.vocab_size),
         operand_depth=OPERAND_DEPTH,
         weight_depth=WEIGHT_DEPTH,
-        activation_depth=ACTIVATION_DEPTH,
-        result_depth=w,
+        vector_depth=VECTOR_DEPTH,
+        cache_depth=CACHE_DEPTH,
     )
+
+
+_QUOTIENTS = {"divider": "divide", "reciprocal": "reciprocal"}
+
+
+def _with_cache(port: PortPlan, lane: int, is_keys: bool) -> PortPlan:
+    return dataclasses.replace(
+        port,
+        cache_lane=lane,
+        cache_is_keys=is_keys,
+        cache_chunk="kKeyChunk" if is_keys else "kValueChunk",
+        cache_stream="lane_keys" if is_keys else "lane_values",
+        cache_word="k_word" if is_keys else "v_word",
+    )
+
+
+def cache_words(plan: DecodePlan, layout: CacheLayout, layers: int) -> int:
+    """Words of a lane's cache on its port."""
+    return layers * plan.lane_heads * layout.words_per_head
+
+
+def head_rows(plan: DecodePlan, vocab: int) -> int:
+    """Rows of lm_head that are stored and computed for `vocab` tokens."""
+    return padded_rows(vocab, plan.block_parallelism)
+
+
+def weight_words(plan: DecodePlan, layers: int, vocab: int) -> int:
+    """Words of all weights on each port."""
+    lanes = plan.block_parallelism * plan.weight_parallelism
+    return layers * plan.layer_weight_words + ceil_div(head_rows(plan, vocab), lanes) * plan.head.d_in
 
 
 def decode_cycles(plan: DecodePlan, restart: int) -> Iterator[ModuleCycles]:
     """Expected cycles per token of each module and linear layer."""
     tb, w = plan.block_parallelism, plan.weight_parallelism
-    for linear in plan.linears:
+    for linear in (*plan.linears, plan.head):
         rows = (
-            ("quantize_vector", cycle_laws.quantize_vector_cycles(linear.d_in, tb), cycle_laws.QUANTIZE_VECTOR_LAW),
-            (MODULE, cycle_laws.gemv_cycles(linear.d_in, linear.d_out, tb, w, restart), cycle_laws.GEMV_LAW),
+            ("quantize_dynamic", cycle_laws.quantize_vector_cycles(linear.d_in, tb), cycle_laws.QUANTIZE_VECTOR_LAW),
+            ("gemv", cycle_laws.gemv_cycles(linear.d_in, linear.d_out, tb, w, restart), cycle_laws.GEMV_LAW),
             (
                 "dequantize_vector",
                 cycle_laws.dequantize_vector_cycles(linear.d_out, tb, w, plan.pairs),
@@ -183,20 +343,3 @@ def decode_cycles(plan: DecodePlan, restart: int) -> Iterator[ModuleCycles]:
         )
         for module, cycles, law in rows:
             yield ModuleCycles("decode", module, linear.name, cycles, law)
-
-
-def decode_csim_cases(plan: DecodePlan) -> Iterator[CsimCase]:
-    """What C simulation compares, in the order of the kernel calls."""
-    for corner, linear in enumerate(plan.linears):
-        yield CsimCase(
-            stage="decode",
-            module=MODULE,
-            linear=linear.name,
-            tokens=plan.csim_tokens,
-            d_in=linear.d_in,
-            d_out=linear.csim_d_out,
-            full_d_out=linear.d_out,
-            passes=linear.csim_passes,
-            full_passes=linear.passes,
-            first_corner=corner,
-        )

@@ -1,22 +1,22 @@
-"""What the kernels of both stages share: names, placement, clock, and which passes the C simulation computes."""
+"""What the kernels of both stages share: names, placement, clock, cache layout, parameter sections."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from hls_gen.planning.cycle_laws import ceil_div
-from hls_gen.planning.ports import reserved_ports
-from hls_gen.planning.types import KernelPlan, PortPlan
+from hls_gen.planning.types import CacheLayout, KernelPlan, PortPlan, Section
 from spec.design_point import DesignPoint
 from spec.errors import InputError
+from spec.hadamard import hadamard_base
+from spec.model_config import ModelConfig
 from spec.workload import Stage
 
-MAX_D_IN = 17476  # two packed accumulators in one DSP, numerics.md "Accumulate" and library pe.hpp
-
-CSIM_PASSES = 3  # first, one in the middle, last: what passes do to each other shows between two neighbours
+FP32_BITS = 32
 
 
-def plan_kernel(design: DesignPoint, stage: Stage, io_port: PortPlan) -> KernelPlan:
+def plan_kernel(design: DesignPoint, stage: Stage, ports: Iterable[PortPlan], scalars: tuple[str, ...]) -> KernelPlan:
     """Names, placement and clock of a stage's kernel.
 
     Raises:
@@ -35,32 +35,72 @@ def plan_kernel(design: DesignPoint, stage: Stage, io_port: PortPlan) -> KernelP
         )
     clock_mhz = getattr(design.clock_target_mhz, stage)
     return KernelPlan(
-        function=f"{stage}_linear",
+        stage=stage,
+        function=stage,
         instance=f"{whole[0].kernel}_1",
         slr=whole[0].slr,
         clock_mhz=clock_mhz,
         clock_period_ns=f"{math.floor(1e6 / clock_mhz) / 1e3:.3f}",  # down: never slower than asked for
-        io_port=io_port,
-        reserved_ports=reserved_ports(design, stage),
+        ports=tuple(ports),
+        scalars=scalars,
     )
 
 
-def check_d_in(name: str, d_in: int, model_field: str) -> None:
-    """Refuse a dot product that two packed accumulators can not hold."""
-    if d_in > MAX_D_IN:
+def cache_layout(
+    stage: Stage, kind: str, chunk: int, kv_bits: int, head_dim: int, port: PortPlan, tokens: int
+) -> CacheLayout:
+    """The numbers of `cache_layout` in kv_cache.hpp.
+
+    Raises:
+        InputError: a chunk does not fit a word of the port.
+    """
+    per_word = port.width_bits // (kv_bits * chunk)
+    if per_word == 0:
         raise InputError(
-            f"the input of {name} is too long for packed int4 accumulators",
-            field=f"model.{model_field}",
-            value=d_in,
-            rule=f"at most {MAX_D_IN} channels",
-            hint="take a model with smaller layers",
+            f"port {port.name} of {stage} is too narrow for its cache",
+            field="memory_map.ports",
+            value=port.width_bits,
+            rule=f"width_bits >= {kv_bits * chunk}: {kind}_parallelism = {chunk} operands of {kv_bits} bits a cycle",
+            hint=f"widen the port or lower {kind}_parallelism",
         )
+    chunks = ceil_div(head_dim, chunk)
+    words = ceil_div(chunks, per_word)
+    return CacheLayout(chunk, chunks, per_word, words, words * tokens)
 
 
-def csim_channels(channels: int, lanes: int) -> tuple[int, int]:
-    """(channels, passes) that C simulation computes of `channels` at `lanes` a pass: whole passes, the last as ragged."""
-    passes = ceil_div(channels, lanes)
-    if passes <= CSIM_PASSES:
-        return channels, passes
-    last = channels - (passes - 1) * lanes
-    return (CSIM_PASSES - 1) * lanes + last, CSIM_PASSES
+def sections_of(port: PortPlan, sizes: dict[str, int]) -> tuple[tuple[Section, ...], int]:
+    """Sections one after the other, each from a whole word on; and the words of all."""
+    per_word = port.width_bits // FP32_BITS
+    sections, word = [], 0
+    for name, values in sizes.items():
+        sections.append(Section(name, word, values))
+        word += ceil_div(values, per_word)
+    return tuple(sections), word
+
+
+def transform_order(design: DesignPoint, model: ModelConfig) -> int:
+    """Order of one online transform before down_proj.
+
+    Raises:
+        InputError: no Hadamard matrix of that order is built.
+    """
+    scheme = design.quant_scheme
+    order = scheme.hadamard_block or model.ffn_dim
+    if not scheme.transforms_down_input:
+        return order
+    if model.ffn_dim % order or hadamard_base(order) is None:
+        raise InputError(
+            f"no Hadamard transform of order {order} for ffn_dim = {model.ffn_dim}",
+            field="quant_scheme.hadamard_block",
+            value=order,
+            rule="a divisor of ffn_dim that is a power of two times 1, 12, 20, 28, 44, 76 or 140",
+            hint="choose a block size that divides ffn_dim",
+        )
+    return order
+
+
+def transform_lanes(order: int, lanes: int) -> int:
+    """The most lanes of a transform: a power of two that divides `lanes` and the order without its base."""
+    base = hadamard_base(order) or 1
+    common = math.gcd(lanes, order // base)
+    return common & -common

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from hls_gen.planning.types import PortPlan, ReservedPort
+from hls_gen.planning.types import PortPlan
 from spec.design_point import DesignPoint
 from spec.errors import InputError
 from spec.memory_map import MemoryPort, PortRole
 from spec.workload import Stage
 
-# Roles of the modules that a project holds; ports of other roles are reserved for modules that it does not.
-BUILT_ROLES: dict[Stage, frozenset[PortRole]] = {
-    "prefill": frozenset({
-        "io", "weights_kq", "weights_vo", "weights_gate", "weights_up", "weights_down",
-        "scales_kq", "scales_vo", "scales_gate", "scales_up", "scales_down",
-    }),
-    "decode": frozenset({"io", "weights", "scales"}),
-}  # fmt: skip
-
 MAX_BURST_BYTES = 4096  # an AXI4 burst does not cross a 4 kB boundary (AMBA AXI4, A3.4.1)
 MAX_BURST_WORDS = 256  # AXI4 burst length limit
+OUTSTANDING_BYTES = 16384  # four full bursts in flight hide the latency of HBM; more costs BRAM in the adapter (UG1399)
+MAX_OUTSTANDING = 16  # default of num_read_outstanding in Vitis HLS (UG1399, m_axi interface)
 SCALE_PAIR_BITS = 64  # fp32 {scale, row sum}
+WRITTEN_ROLES: frozenset[PortRole] = frozenset({"io", "k_cache", "v_cache"})
 
 
 def bank(port: MemoryPort) -> str:
@@ -31,50 +23,63 @@ def bank(port: MemoryPort) -> str:
 
 def plan_port(port: MemoryPort) -> PortPlan:
     """A user's port name may be a C++ keyword or one of our own names, so it never stands alone."""
+    burst_words = min(MAX_BURST_WORDS, MAX_BURST_BYTES * 8 // port.width_bits)
+    burst_bytes = burst_words * port.width_bits // 8
     return PortPlan(
         name=port.name,
         argument=f"mem_{port.name}",
         bundle=f"gmem_{port.name}",
         bank=bank(port),
         width_bits=port.width_bits,
-        burst_words=min(MAX_BURST_WORDS, MAX_BURST_BYTES * 8 // port.width_bits),
-        csim_words=0,
+        burst_words=burst_words,
+        outstanding=min(MAX_OUTSTANDING, max(2, OUTSTANDING_BYTES // burst_bytes)),
+        is_written=bool(WRITTEN_ROLES & set(port.roles)),
     )
 
 
-def with_csim_words(port: PortPlan, words: int) -> PortPlan:
-    """The port with the size of its buffer in C simulation, which co-simulation needs to know."""
-    return dataclasses.replace(port, csim_words=words)
+def _check_roles(port: MemoryPort, role: PortRole, beside: frozenset[PortRole]) -> None:
+    others = set(port.roles) - {role} - beside
+    if others:
+        raise InputError(
+            f"port {port.name} of {port.stage} carries {role} and {' and '.join(sorted(others))}",
+            field="memory_map.ports",
+            value=port.name,
+            rule="of the generated kernel one process reads a port: only weights and a cache share one",
+            hint=f"give {sorted(others)[0]} a port of its own",
+        )
 
 
-def ports_of(design: DesignPoint, stage: Stage, role: PortRole) -> tuple[PortPlan, ...]:
-    """The ports of a role, which run all the time, so that no second running role may share one.
+def ports_of(
+    design: DesignPoint, stage: Stage, role: PortRole, beside: frozenset[PortRole] = frozenset()
+) -> tuple[PortPlan, ...]:
+    """The ports of a role, which may also carry the roles `beside`.
 
     Raises:
-        InputError: a port serves two roles that run at the same time.
+        InputError: a port carries another role; or the ports have different widths.
     """
     found = design.memory_map.of(stage, role)
     for port in found:
-        running = sorted(set(port.roles) & BUILT_ROLES[stage])
-        if len(running) > 1:
-            raise InputError(
-                f"port {port.name} of {stage} carries {' and '.join(running)}, which run at the same time",
-                field="memory_map.ports",
-                value=port.name,
-                rule="io, weights and scales each have ports of their own",
-                hint=f"give {running[1]} a port of its own",
-            )
+        _check_roles(port, role, beside)
+    widths = sorted({port.width_bits for port in found})
+    if len(widths) > 1:
+        raise InputError(
+            f"the ports of {stage} for {role} have different widths",
+            field="memory_map.ports",
+            value=widths,
+            rule=f"all ports of {role} are equally wide: each feeds as many lanes",
+            hint="use one width",
+        )
     return tuple(plan_port(port) for port in found)
 
 
 def single_port(design: DesignPoint, stage: Stage, role: PortRole, min_bits: int = 32) -> PortPlan:
-    """The one port of a role.
+    """The one port of a role; of several for the small norm parameters the first.
 
     Raises:
         InputError: there are several, or it is too narrow.
     """
     found = ports_of(design, stage, role)
-    if len(found) != 1:
+    if len(found) != 1 and role != "norm_weights":
         raise InputError(
             f"{stage} has {len(found)} ports for {role}",
             field="memory_map.ports",
@@ -91,12 +96,3 @@ def single_port(design: DesignPoint, stage: Stage, role: PortRole, min_bits: int
             hint=f"use a port of {min_bits} bits",
         )
     return found[0]
-
-
-def reserved_ports(design: DesignPoint, stage: Stage) -> tuple[ReservedPort, ...]:
-    """The ports that no module of this project uses."""
-    return tuple(
-        ReservedPort(port.name, port.roles, bank(port))
-        for port in design.memory_map.ports
-        if port.stage == stage and not set(port.roles) & BUILT_ROLES[stage]
-    )

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from spec.memory_map import PortRole
+from spec.model_config import ModelConfig
+from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
+
+if TYPE_CHECKING:
+    from hls_gen.planning.host import HostPlan
 
 
 @dataclass(frozen=True, slots=True)
 class PortPlan:
-    """One m_axi port of a kernel."""
+    """One m_axi port of a kernel.
+
+    `csim_words`: its memory in C simulation, of which `image_words` come from a file. `cache_*`: the head lane whose cache
+    lies behind the weights, if one does.
+    """
 
     name: str
     argument: str
@@ -18,29 +27,31 @@ class PortPlan:
     bank: str
     width_bits: int
     burst_words: int
-    csim_words: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReservedPort:
-    """A port of the memory map that serves modules outside of this project."""
-
-    name: str
-    roles: tuple[PortRole, ...]
-    bank: str
+    outstanding: int
+    is_written: bool
+    csim_words: int = 0
+    image_words: int = 0
+    cache_lane: int | None = None
+    cache_is_keys: bool = False
+    cache_chunk: str = ""
+    cache_stream: str = ""
+    cache_word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LinearPlan:
-    """One linear layer on an engine. The C simulation computes `csim_d_out` channels: the first passes and the last."""
+    """A linear layer as an engine computes it: `projections` stacked, `d_out` padded to whole result words.
+
+    `weight_word`, `scale_word`: where it begins in the image of a layer, in words of the port.
+    """
 
     name: str
+    projections: tuple[str, ...]
     d_in: int
     d_out: int
     passes: int
-    csim_d_out: int
-    csim_passes: int
-    expected_cycles: int
+    weight_word: int
+    scale_word: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,80 +67,48 @@ class ModuleCycles:
 
 @dataclass(frozen=True, slots=True)
 class CsimCase:
-    """One comparison of the C simulation: `tokens` x `d_out` values of a linear layer on a module."""
+    """A run of `values` on a tapped stream; value i is channel i / lanes of token first_token + i mod lanes.
+
+    `linear`: the name of these values in the reference's trace. Only the first `valid` lanes hold tokens.
+    """
 
     stage: Stage
     module: str
     linear: str
-    tokens: int
-    d_in: int
-    d_out: int
-    full_d_out: int
-    passes: int
-    full_passes: int
-    first_corner: int
+    stream: str
+    first_token: int
+    lanes: int
+    valid: int
+    values: int
 
     @property
-    def values(self) -> int:
-        """Compared values."""
-        return self.tokens * self.d_out
-
-    @property
-    def folder(self) -> str:
-        """Folder of its vectors within the project."""
-        return f"vectors/{self.stage}/{self.linear}"
+    def compared(self) -> int:
+        """Values of the valid lanes."""
+        return self.values // self.lanes * self.valid
 
 
 @dataclass(frozen=True, slots=True)
 class KernelPlan:
-    """What both stages' kernels have: a name, an instance, a clock, an activation port."""
+    """What both stages' kernels have: a name, an instance, a clock."""
 
+    stage: Stage
     function: str
     instance: str
     slr: str | None
     clock_mhz: float
     clock_period_ns: str
-    io_port: PortPlan
-    reserved_ports: tuple[ReservedPort, ...]
+    ports: tuple[PortPlan, ...]
+    scalars: tuple[str, ...]
+    token_port: PortPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PrefillEnginePlan:
-    """One systolic array with its quantizer, dequantizer and loaders."""
+class Section:
+    """A part of a parameter image: `words` of the port from `word` on, holding `values` fp32."""
 
     name: str
-    weight_parallelism: int
-    sub_arrays: int
-    columns: int
-    max_d_in: int
-    max_d_out: int
-    weight_ports: tuple[PortPlan, ...]
-    scale_port: PortPlan
-    linears: tuple[LinearPlan, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PrefillPhase:
-    """One call of the prefill kernel: which linear layer each engine computes (None: idle)."""
-
-    name: str
-    linears: tuple[LinearPlan | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PrefillPlan:
-    """The prefill kernel."""
-
-    kernel: KernelPlan
-    token_parallelism: int
-    engines: tuple[PrefillEnginePlan, ...]
-    phases: tuple[PrefillPhase, ...]
-    token_blocks: int
-    csim_blocks: int
-    operand_depth: int
-    weight_depth: int
-    activation_depth: int
-    result_depth: int
+    word: int
+    values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +124,28 @@ class LaneUnitPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadLanePlan:
+    """One lane of decode attention, with its ports."""
+
+    index: int
+    k_port: PortPlan
+    v_port: PortPlan
+    cache_is_shared: bool
+    heads: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLayout:
+    """Numbers of `cache_layout` of the library's kv_cache.hpp."""
+
+    chunk: int
+    chunks: int
+    chunks_per_word: int
+    words_per_token: int
+    words_per_head: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecodePlan:
     """The decode kernel."""
 
@@ -152,6 +153,8 @@ class DecodePlan:
     block_parallelism: int
     weight_parallelism: int
     engine_splits: int
+    head_parallelism: int
+    vector_parallelism: int
     unit_lanes: int
     unit_groups: int
     units: tuple[LaneUnitPlan, ...]
@@ -159,33 +162,155 @@ class DecodePlan:
     units_per_split: int
     pairs: int
     max_d_in: int
-    max_d_out: int
+    linear_pe: str
+    attention_pe: str
+    quotient: str
+    groups: int
+    head_word_lanes: int
+    transform_lanes: int
+    transform_order: int
+    weight_ports: tuple[PortPlan, ...]
+    scale_port: PortPlan
+    io_port: PortPlan
+    parameter_port: PortPlan
+    embedding_ports: tuple[PortPlan, ...]
+    head_lanes: tuple[HeadLanePlan, ...]
+    key_layout: CacheLayout
+    value_layout: CacheLayout
+    cache_is_shared: bool
+    lane_heads: int
+    linears: tuple[LinearPlan, ...]
+    head: LinearPlan
+    layer_weight_words: int
+    layer_scale_words: int
+    sections: tuple[Section, ...]
+    layer_parameter_words: int
+    rope_row_words: int
+    first_layer_word: int
+    x_word: int
+    q_word: int
+    h_word: int
+    state_words: int
+    embedding_row_words: int
+    embedding_rows_per_port: int
+    max_top_k: int
+    operand_depth: int
+    weight_depth: int
+    vector_depth: int
+    cache_depth: int
+
+    @property
+    def ports(self) -> tuple[PortPlan, ...]:
+        """All ports, in the order of the kernel's arguments."""
+        return self.kernel.ports
+
+    @property
+    def token_bundle(self) -> str:
+        """The bundle that the chosen tokens leave through."""
+        return self.io_port.bundle
+
+    def section(self, name: str) -> Section:
+        """A section of a layer's parameters."""
+        return next(section for section in self.sections if section.name == name)
+
+    def linear(self, name: str) -> LinearPlan:
+        """A linear layer by name."""
+        return next(linear for linear in self.linears if linear.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillEnginePlan:
+    """One systolic array with its dequantizer and loaders."""
+
+    name: str
+    weight_parallelism: int
+    sub_arrays: int
+    columns: int
+    max_d_in: int
     weight_ports: tuple[PortPlan, ...]
     scale_port: PortPlan
     linears: tuple[LinearPlan, ...]
-    csim_tokens: int
+    layer_weight_words: int
+    layer_scale_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillPlan:
+    """The prefill kernel."""
+
+    kernel: KernelPlan
+    token_parallelism: int
+    engines: tuple[PrefillEnginePlan, ...]
+    linear_pe: str
+    attention_pe: str
+    quotient: str
+    groups: int
+    causal_skip: bool
+    transform_order: int
+    io_port: PortPlan
+    parameter_port: PortPlan
+    k_port: PortPlan
+    v_port: PortPlan
+    key_layout: CacheLayout
+    value_layout: CacheLayout
+    sections: tuple[Section, ...]
+    layer_parameter_words: int
+    rope_row_words: int
+    first_layer_word: int
+    vector_words: int
+    max_tokens: int
+    token_blocks: int
+    residual_depth: int
     operand_depth: int
     weight_depth: int
-    activation_depth: int
-    result_depth: int
+    vector_depth: int
+    cache_depth: int
+
+    @property
+    def ports(self) -> tuple[PortPlan, ...]:
+        """All ports, in the order of the kernel's arguments."""
+        return self.kernel.ports
+
+    def section(self, name: str) -> Section:
+        """A section of a layer's parameters."""
+        return next(section for section in self.sections if section.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class CsimPlan:
+    """What C simulation runs: the model with fewer layers and rows of lm_head, on a few tokens."""
+
+    model: ModelConfig
+    prefill_tokens: int
+    decode_tokens: int
+    token_ids: tuple[int, ...]
+    cases: tuple[CsimCase, ...] = ()
+
+    @property
+    def first_token(self) -> int:
+        """The last token of the prompt, with which decode begins."""
+        return self.token_ids[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectPlan:
     """The whole project."""
 
-    model_name: str
+    model: ModelConfig
+    scheme: QuantScheme
     device_name: str
+    device_family: str
     part_number: str
     platform: str | None
     design_key: str
     prompt_tokens: int
     output_tokens: int
+    max_tokens: int
     seed: int
     timing_table_version: str
     loop_restart_cycles: int
     prefill: PrefillPlan
     decode: DecodePlan
     cycles: tuple[ModuleCycles, ...]
-    csim_cases: tuple[CsimCase, ...]
-    outside: tuple[str, ...]
+    csim: CsimPlan
+    host: HostPlan

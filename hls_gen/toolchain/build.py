@@ -11,8 +11,9 @@ from pathlib import Path
 
 from hls_gen.errors import CompileError, SimulationTimeoutError
 from hls_gen.toolchain.compiler import ApHeaders, Compiler
-from hls_gen.toolchain.flags import CSIM_FLAGS, CXX_FLAGS
+from hls_gen.toolchain.flags import CSIM_FLAGS, CXX_FLAGS, mode_flags
 from hls_gen.toolchain.processes import Cancelled, Finished, OnLog, run_program
+from spec.csim_report import CsimMode
 
 BUILD_FOLDER = Path("build/csim")
 _LOG_TAIL_LINES = 25
@@ -39,6 +40,7 @@ class ProjectBuild:
         kernels: Sequence[str],
         compiler: Compiler,
         ap_headers: ApHeaders,
+        mode: CsimMode,
         deadline: float,
         on_log: OnLog,
         cancel: threading.Event,
@@ -47,6 +49,9 @@ class ProjectBuild:
         self._kernels = kernels
         self._compiler = compiler
         self._ap_headers = ap_headers
+        self._flags = mode_flags(mode)
+        self._folder = BUILD_FOLDER / mode
+        (project_dir / self._folder).mkdir(parents=True, exist_ok=True)
         self._deadline = deadline
         self._on_log = on_log
         self._cancel = cancel
@@ -54,7 +59,7 @@ class ProjectBuild:
 
     def program(self, kernel: str) -> Path:
         """The simulation program of a kernel."""
-        return self._project_dir / BUILD_FOLDER / kernel
+        return self._project_dir / self._folder / kernel
 
     def build(self, workers: int) -> dict[str, float]:
         """Compile and link what is not up to date, `workers` units at a time; seconds of compilation per kernel.
@@ -90,11 +95,21 @@ class ProjectBuild:
         return seconds
 
     def _object(self, unit: str) -> Path:
-        return BUILD_FOLDER / f"{Path(unit).stem}.o"
+        return self._folder / f"{Path(unit).stem}.o"
 
     def _compile_command(self, unit: str) -> list[str | Path]:
         includes: list[str | Path] = ["-Iinclude", "-Isrc", "-Itb", "-isystem", self._ap_headers.folder]
-        return [self._compiler.path, *CXX_FLAGS, *CSIM_FLAGS, *includes, "-c", unit, "-o", self._object(unit)]
+        return [
+            self._compiler.path,
+            *CXX_FLAGS,
+            *CSIM_FLAGS,
+            *self._flags,
+            *includes,
+            "-c",
+            unit,
+            "-o",
+            self._object(unit),
+        ]
 
     def _common_state(self) -> bytes:
         """Hash of the compiler, its flags and all headers."""
@@ -130,11 +145,11 @@ class ProjectBuild:
     def _link(self, kernel: str, units: Sequence[str]) -> float:
         objects: list[str | Path] = [self._object(unit) for unit in units]
         self._on_log(f"linking {kernel}")
-        return self._run([self._compiler.path, *objects, "-o", BUILD_FOLDER / kernel], kernel).seconds
+        return self._run([self._compiler.path, *objects, "-o", self._folder / kernel], kernel).seconds
 
     def _run(self, command: list[str | Path], what: str) -> Finished:
         finished = run_program(command, self._project_dir, self._deadline, self._on_log, self._cancel)
-        (self._project_dir / BUILD_FOLDER / f"{Path(what).stem}.log").write_text(finished.output)
+        (self._project_dir / self._folder / f"{Path(what).stem}.log").write_text(finished.output)
         if finished.timed_out:
             raise SimulationTimeoutError(
                 f"compiling {what} took too long and was ended",

@@ -24,7 +24,7 @@ from hls_gen.manifest import ManifestCase, ProjectManifest, changed_files, load_
 from hls_gen.toolchain.build import BUILD_FOLDER, ProjectBuild, log_tail
 from hls_gen.toolchain.compiler import find_ap_headers, find_compiler
 from hls_gen.toolchain.processes import Finished, OnLog, run_program
-from spec.csim_report import CsimModule, CsimReport, CsimStage, FirstDifference
+from spec.csim_report import CsimMode, CsimModule, CsimReport, CsimStage, FirstDifference
 from spec.errors import FlexDSEError, echo
 from spec.workload import STAGES, Stage
 
@@ -45,8 +45,12 @@ class _StageRun(NamedTuple):
     cases: dict[CaseKey, dict[str, object]]
 
 
-def run_csim(project_dir: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S, on_log: OnLog | None = None) -> CsimReport:
+def run_csim(
+    project_dir: Path, *, mode: CsimMode = "fast", timeout_s: float = DEFAULT_TIMEOUT_S, on_log: OnLog | None = None
+) -> CsimReport:
     """C simulation of a generated project; the report also goes to `reports/csim.json` in it.
+
+    `mode`: strict computes with ap_int of the exact widths, fast with native integers from the same templates.
 
     Values that differ are a result (`passed` is false), as is a module without values. Edited files are noted in
     `modified_files` and simulated as they are.
@@ -71,8 +75,8 @@ def run_csim(project_dir: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S, on_log:
     try:
         with _locked(project):
             (project / REPORT_PATH).unlink(missing_ok=True)  # an old result must not outlive a failed run
-            kernels = {stage: f"{stage}_linear" for stage in STAGES}
-            build = ProjectBuild(project, tuple(kernels.values()), compiler, ap_headers, deadline, log, cancel)
+            kernels = dict(zip(STAGES, STAGES, strict=True))
+            build = ProjectBuild(project, tuple(kernels.values()), compiler, ap_headers, mode, deadline, log, cancel)
             compile_s = build.build(workers)
             with ThreadPoolExecutor(min(workers, len(kernels))) as pool:
                 futures = [
@@ -89,6 +93,7 @@ def run_csim(project_dir: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S, on_log:
                 flexdse_version=manifest.flexdse_version,
                 model_version=manifest.model_version,
                 timing_table_version=manifest.timing_table_version,
+                mode=mode,
                 passed=bool(modules) and all(module.passed for module in modules),
                 compared_values=sum(module.compared_values for module in modules),
                 seconds=round(time.monotonic() - started, 3),

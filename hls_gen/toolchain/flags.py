@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spec.csim_report import CsimMode
+
 # What the numerics need (spec/numerics.md): no fused multiply-add.
 CXX_FLAGS = ("-std=c++17", "-ffp-contract=off")
 
@@ -16,3 +18,19 @@ CSIM_FLAGS = (
     "-Wno-uninitialized",
     "-Wno-maybe-uninitialized",
 )
+
+# The fast mode: native integers from the same templates. A short run is over before -O3 would have been compiled.
+FAST_FLAGS = ("-DFLEXDSE_FAST_CSIM",)
+
+# A whole model through the kernels: vectorised for the machine that runs it.
+WHOLE_MODEL_FLAGS = (
+    *FAST_FLAGS,
+    "-O3",
+    "-march=native",
+    "-Wno-array-bounds",  # GCC 12 at -O3 sees accesses behind a word in loops that it unrolled once too often
+)
+
+
+def mode_flags(mode: CsimMode) -> tuple[str, ...]:
+    """What a mode of C simulation adds to the other flags; a later -O wins."""
+    return FAST_FLAGS if mode == "fast" else ()

@@ -3,15 +3,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
+from api.settings import ApiSettings
+from db.migrations import upgrade
 from flexdse.serve import start_background
 
-BODY = {"explore": "tests.workers.bodies:timed"}
+BODY = {
+    "explore": "tests.api.bodies:explore",
+    "generate": "tests.api.bodies:generate",
+    "csim": "tests.api.bodies:csim",
+}
 
 
 @dataclass
@@ -21,6 +31,8 @@ class Service:
     url: str
     pid: int
     client: httpx.Client
+    token: str
+    home: Path
 
     def request(self, seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
         """The body of an exploration that takes so long."""
@@ -38,7 +50,13 @@ class Service:
         assert answer.status_code == 202, answer.text
         return answer.headers["Location"]
 
-    def wait(self, path: str, seconds: float = 20.0) -> dict[str, Any]:
+    def explored(self) -> str:
+        """The path of an exploration that succeeded."""
+        path = self.submit()
+        assert self.wait(path)["state"] == "succeeded"
+        return path
+
+    def wait(self, path: str, seconds: float = 60.0) -> dict[str, Any]:
         """The exploration once it ended."""
         end = time.monotonic() + seconds
         while True:
@@ -78,9 +96,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("home of the service")
     with (
         start_background(home=home, port=0, bodies=BODY, log=home / "log") as background,
-        httpx.Client(base_url=background.url, timeout=30) as client,
+        httpx.Client(base_url=background.url, headers=background.address.headers, timeout=60) as client,
     ):
-        yield Service(background.url, background.pid, client)
+        yield Service(background.url, background.pid, client, background.address.token or "", home)
+
+
+@pytest.fixture
+def in_process(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """`in_process(**settings)`: the application by itself, on a database of the test, without workers."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> TestClient:
+            url = f"sqlite:///{tmp_path / 'flexdse.db'}"
+            upgrade(url)
+            app = create_app(ApiSettings(database_url=url, artifacts_url=str(tmp_path / "artifacts"), **settings))
+            return stack.enter_context(TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

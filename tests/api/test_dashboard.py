@@ -29,7 +29,9 @@ def dist(tmp_path: Path) -> Path:
 
 def client_of(dashboard: Path | None) -> Client:
     """`client(path)` asks an application that was not started: its pages need no database."""
-    app = create_app(ApiSettings(database_url="sqlite:///unused", dashboard_dir=dashboard))
+    settings = ApiSettings(database_url="sqlite:///unused", dashboard_dir=dashboard, authentication=False)
+    app = create_app(settings)
+    app.state.database = None
 
     def ask(path: str, method: str = "GET", **options: Any) -> httpx.Response:
         async def request() -> httpx.Response:
@@ -48,9 +50,10 @@ def client(dist: Path) -> Client:
     return client_of(dist)
 
 
+@pytest.mark.parametrize("accept", ["text/html,*/*", "*/*", None])
 @pytest.mark.parametrize("path", ["/", "/index.html", "/explorations/0123", "/some/deep/page?x=1"])
-def test_pages_are_the_index(client: Client, path: str) -> None:
-    answer = client(path, headers={"Accept": "text/html,*/*"})
+def test_pages_are_the_index(client: Client, path: str, accept: str | None) -> None:
+    answer = client(path, headers={"Accept": accept} if accept is not None else {})
     assert answer.status_code == 200
     assert "built" in answer.text
     assert answer.headers["cache-control"] == "no-cache"
@@ -100,7 +103,7 @@ def test_unexpected_error_tells_nothing_of_the_inside(monkeypatch: pytest.Monkey
     def fail(*_: object) -> bytes:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr("api.designs.endpoints.evaluation_json", fail)
+    monkeypatch.setattr("api.designs.service.evaluation_json", fail)
     body = {
         "design": "flexllm-u280",
         "model": "llama-3.2-1b",

@@ -42,18 +42,39 @@ async def collect(hub: EventHub, story: Story, after: int = 0) -> list[int]:
     return [event.id async for event in hub.stream("job", after, story.render)]
 
 
-def test_slow_client_skips_what_is_outdated() -> None:
-    async def scenario() -> list[int]:
-        story = Story()
-        stream = hub_of(story).stream("job", 0, story.render)
-        seen = [(await anext(stream)).id]
-        for story.version in range(2, 30):
-            await asyncio.sleep(0.005)
-        story.is_final, story.version = True, 30
-        await asyncio.sleep(0.1)
-        return seen + [event.id async for event in stream]
+async def follow_slowly(versions: int) -> tuple[list[int], list[int]]:
+    """What a client gets that pauses while a job moves on, and what another one gets that does not."""
+    story = Story()
+    hub = hub_of(story)
+    quickly: list[int] = []
 
-    assert asyncio.run(scenario()) == [1, 30]
+    async def listen() -> None:
+        async for event in hub.stream("job", 0, story.render):
+            quickly.append(event.id)
+
+    quick = asyncio.create_task(listen())
+    stream = hub.stream("job", 0, story.render)
+    seen = [(await anext(stream)).id]
+    while not quickly:
+        await asyncio.sleep(0.001)
+    for version in range(2, versions):
+        story.version, renders = version, story.renders
+        while story.renders == renders:  # the hub has seen this version
+            await asyncio.sleep(0.001)
+    story.is_final, story.version = True, versions
+    await quick
+    return seen + [event.id async for event in stream], quickly
+
+
+def test_client_that_is_slow_for_a_moment_misses_nothing() -> None:
+    slowly, quickly = asyncio.run(follow_slowly(40))
+    assert slowly == quickly == list(range(1, 41))
+
+
+def test_client_that_is_slow_for_long_skips_to_what_is_kept() -> None:
+    slowly, quickly = asyncio.run(follow_slowly(200))
+    assert quickly == list(range(1, 201))
+    assert slowly == [1, *range(200 - 127, 201)]
 
 
 def test_deleted_job_ends_the_stream() -> None:

@@ -13,8 +13,10 @@ Events = Callable[[httpx.Response], Iterator[dict[str, Any]]]
 
 
 def listen(service: Any, path: str, read_events: Events, last_event_id: str | None = None) -> list[dict[str, Any]]:
-    headers = {"Last-Event-ID": last_event_id} if last_event_id is not None else {}
-    with httpx.stream("GET", f"{service.url}{path}/events", headers=headers, timeout=20) as stream:
+    headers = dict({"Last-Event-ID": last_event_id} if last_event_id is not None else {})
+    # A connection of its own: many listen at once.
+    headers |= service.client.headers
+    with httpx.stream("GET", f"{service.url}{path}/events", headers=headers, timeout=60) as stream:
         assert stream.status_code == 200
         assert stream.headers["content-type"].startswith("text/event-stream")
         assert stream.headers["cache-control"] == "no-store"
@@ -46,7 +48,7 @@ def test_stream_of_what_ended_tells_the_end(service: Any, read_events: Events) -
 def test_coming_back_gets_only_what_is_newer(service: Any, read_events: Events) -> None:
     path = service.submit(1.5)
     seen = []
-    with httpx.stream("GET", f"{service.url}{path}/events", timeout=20) as stream:
+    with service.client.stream("GET", f"{path}/events") as stream:
         for event in read_events(stream):
             seen.append(event)
             if event["event"] == "progress":

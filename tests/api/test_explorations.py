@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from api.explorations.schemas import Exploration, Front
@@ -92,7 +91,7 @@ def test_bad_page(service: Any, assert_problem: Callable[..., Any], query: dict[
 
 def test_cancel_while_running(service: Any, assert_problem: Callable[..., Any]) -> None:
     path = service.submit(30)
-    with httpx.stream("GET", f"{service.url}{path}/events", timeout=10) as stream:
+    with service.client.stream("GET", f"{path}/events") as stream:
         for line in stream.iter_lines():
             if line == "event: progress":
                 break

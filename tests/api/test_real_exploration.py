@@ -37,7 +37,7 @@ def test_exact_exploration(tmp_path: Path, read_events: Callable[[httpx.Response
     }
     with (
         start_background(home=tmp_path / "home", port=0, log=tmp_path / "log") as service,
-        httpx.Client(base_url=service.url, timeout=60) as client,
+        httpx.Client(base_url=service.url, headers=service.address.headers, timeout=60) as client,
     ):
         path = client.post("/api/v1/explorations", json=body).headers["Location"]
         with client.stream("GET", f"{path}/events") as stream:

@@ -63,7 +63,7 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_nobody_imports_the_tasks_of_the_workers() -> None:
     """Celery loads them by name; an import would drag the generator into whoever asks for a job."""
-    assert importers_of("workers.tasks") == []
+    assert [place for place in importers_of("workers.tasks") if not place.startswith("workers/tasks/")] == []
 
 
 def test_torch_stays_in_quantize() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -43,13 +44,17 @@ def space_of() -> Callable[[str, str], DesignSpace]:
 
 @pytest.fixture(scope="session")
 def random_designs() -> Callable[[DesignSpace, int, int], DesignBatch]:
-    """`random_designs(space, n, seed)`: pairs drawn evenly from the whole space."""
+    """`random_designs(space, n, seed)`: pairs whose numbers are drawn evenly from the whole space, of one set of modules
+    a stage that follows from the seed: laws take one set at a time.
+    """
 
     def draw(space: DesignSpace, n: int, seed: int) -> DesignBatch:
         rng = np.random.default_rng(seed)
+        prefill = space.prefill_at(rng.integers(0, space.prefill.size, n))
+        decode = space.decode_at(rng.integers(0, space.decode.size, n))
         return DesignBatch(
-            space.prefill_at(rng.integers(0, space.prefill.size, n)),
-            space.decode_at(rng.integers(0, space.decode.size, n)),
+            replace(prefill, modules=(prefill.modules[seed % len(prefill.modules)],), module_set=None),
+            replace(decode, modules=(decode.modules[seed % len(decode.modules)],), module_set=None),
             space.scheme,
         )
 

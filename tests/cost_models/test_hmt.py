@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from cost_models.evaluate import Context, evaluate_batch, price_prefill
-from cost_models.hmt import PLUGIN_MODULES, key_cache_bram18, memory_cycles, plugin_resources
+from cost_models.hmt import PLUGIN_MODULES, key_cache_bram18, memory_cycles, plugin_part
 from cost_models.report import evaluate_document, evaluate_point
+from cost_models.resources import module_arrays
 from cost_models.stage_cost import StageCost
 from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DesignBatch, FloatArray
@@ -52,10 +53,13 @@ def own_cycles(cost: StageCost) -> float:
 
 
 def test_64_segments_take_the_cycles_derived_from_the_repository() -> None:
-    """47.7e9 cycles by its loop bounds; 156.5 s is what its 23.23 leaves of 3636 s, its own formula for 64k tokens."""
+    """47.7e9 cycles by its loop bounds; 156.5 s is what its 23.23 leaves of 3636 s, its own formula for 64k tokens, at the
+    304 MHz of the pair without the plug-in. No clock with it is published: the clock law expects 2.5 % less.
+    """
     cost = priced([WITH_HMT], SEGMENTS_64)
     assert cost.cycles[0] == pytest.approx(47.7e9, rel=0.01)
-    assert cost.latency_s[0] == pytest.approx(156.5, rel=0.01)
+    assert cost.cycles[0] / CLOCK_HZ == pytest.approx(156.5, rel=0.01)
+    assert cost.latency_s[0] == pytest.approx(160.4, rel=0.005)
 
 
 def test_speed_up_in_both_readings() -> None:
@@ -64,9 +68,10 @@ def test_speed_up_in_both_readings() -> None:
     # The paper's formula: 16 x 65536/8 x (2048 x 512/24 + 2048 x 65536/16) cycles.
     bound_s = 16 * windows / 8 * (2048 * 512 / 24 + 2048 * windows / 16) / CLOCK_HZ
     assert bound_s == pytest.approx(3636, rel=0.001)
-    assert bound_s / hmt_s == pytest.approx(23.23, rel=0.01)
-    # Like for like, with AV as it is built, 5 L cycles a head: 27.0 by loop bounds.
-    assert float(priced([PLAIN], SEGMENTS_64).latency_s[0]) / hmt_s == pytest.approx(27.0, rel=0.01)
+    assert bound_s / hmt_s == pytest.approx(22.66, rel=0.005)
+    # Like for like, with AV as it is built, 5 L cycles a head: 27.0 by loop bounds, at one clock.
+    plain, with_hmt = priced([PLAIN], SEGMENTS_64), priced([WITH_HMT], SEGMENTS_64)
+    assert plain.cycles[0] / with_hmt.cycles[0] == pytest.approx(27.0, rel=0.01)
 
 
 def test_the_plugin_takes_the_share_that_is_claimed() -> None:
@@ -74,13 +79,15 @@ def test_the_plugin_takes_the_share_that_is_claimed() -> None:
     assert 0.001 < own_cycles(cost) / float(cost.cycles[0]) < 0.006
     # 1.32e6 cycles a segment by loop bounds without restarts and latencies, which are 11 % here.
     assert own_cycles(cost) / 63 == pytest.approx(1.32e6, rel=0.15)
-    extra = plugin_resources(DesignBatch.from_points([WITH_HMT], U280).prefill, LLAMA, HMT, DEFAULT_TIMING_TABLE)
+    part = plugin_part(DesignBatch.from_points([WITH_HMT], U280).prefill, LLAMA, HMT, DEFAULT_TIMING_TABLE)
+    extra = module_arrays({"plugin": part}, 1)["plugin"]
     total = U280.total.as_dict()
     assert max(float(array[0]) / total[name] for name, array in extra.items()) < 0.075
 
 
 def test_resources_of_the_plugin() -> None:
-    extra = plugin_resources(DesignBatch.from_points([WITH_HMT], U280).prefill, LLAMA, HMT, DEFAULT_TIMING_TABLE)
+    part = plugin_part(DesignBatch.from_points([WITH_HMT], U280).prefill, LLAMA, HMT, DEFAULT_TIMING_TABLE)
+    extra = module_arrays({"plugin": part}, 1)["plugin"]
     assert float(key_cache_bram18(LLAMA, HMT)) == 256  # 64 x 2048 fp32 in 16 banks
     assert extra.uram[0] == 32 + 4  # memory cache, engine input
     # 4 x 8 lanes are 16 elements of 2 multipliers (3 DSP) and 3 adders (2 DSP); 4 softmax lanes of 14 DSP

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from cost_models import evaluate as evaluate_module
 from cost_models.arrays import ceil_div
 from cost_models.evaluate import (
+    STAGE_ENERGIES,
     Context,
     StageSummary,
     evaluate_batch,
+    evaluate_product,
     missing_reasons,
     price_decode,
     price_prefill,
@@ -33,7 +35,9 @@ from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DecodeBatch, DesignBatch, FloatArray, PrefillBatch
 from spec.device import Device
 from spec.metrics import METRICS
+from spec.module_choices import DecodeModules
 from spec.quant_scheme import W4A4KV8
+from spec.spread_memory_map import spread_memory_map
 from spec.workload import Workload
 
 Draw = Callable[[DesignSpace, int, int], DesignBatch]
@@ -64,6 +68,11 @@ def fast_u280() -> Device:
 def context(model: str, device: str | Device, prompt: int, output: int) -> Context:
     card = load_device(device) if isinstance(device, str) else device
     return Context(load_model(model), card, Workload(prompt_tokens=prompt, output_tokens=output), W4A4KV8)
+
+
+def at_their_target(batch: PrefillBatch) -> PrefillBatch:
+    """The same designs at the clock that they ask for, whatever the tools are expected to reach."""
+    return replace(batch, clock_measured=np.ones(len(batch), dtype=bool))
 
 
 def prefill_seconds(batch: PrefillBatch, ctx: Context) -> FloatArray:
@@ -140,7 +149,9 @@ def test_critical_cycles_of_modules_sum_to_the_stage(
         for module in cost.modules:
             assert np.all(module.critical >= 0), module.name
             assert np.all(module.hbm_bound >= 1), module.name
-        np.testing.assert_allclose(sum(m.dsp for m in cost.modules), cost.resources.dsp, rtol=1e-12)
+        parts = cost.module_resources.values()
+        for kind, amount in cost.resources.items():
+            np.testing.assert_allclose(sum(getattr(part, kind) for part in parts), amount, rtol=1e-12, err_msg=kind)
     # A module of prefill works no longer than the stage lasts.
     for module in prefill.modules:
         assert no_slower(module.busy, prefill.cycles), module.name
@@ -198,7 +209,7 @@ def test_a_higher_clock_is_never_slower(
 
 def test_clock_stops_at_the_highest_published() -> None:
     ctx = context("llama-3.2-1b", "u280", 100, 2)
-    batch = DesignBatch.from_points([load_design("flexllm-u280")], U280)
+    batch = DesignBatch.from_points([load_design("flexllm-u280-base")], U280)
     asked = replace(batch.prefill, clock_mhz=np.array([900.0]))
     assert price_prefill(asked, ctx).clock_mhz[0] == U280.clock.max_mhz
 
@@ -228,7 +239,7 @@ def test_more_prefill_lanes_are_never_slower(
 
 def test_more_token_lanes_are_never_slower(space_of: SpaceOf, random_designs: Draw, fast_u280: Device) -> None:
     ctx = context("llama-3.2-1b", fast_u280, 3841, 1)
-    batch = random_designs(space_of("llama-3.2-1b", "u280"), 400, 9).prefill
+    batch = at_their_target(random_designs(space_of("llama-3.2-1b", "u280"), 400, 9).prefill)
     more = replace(batch, token_parallelism=2 * batch.token_parallelism)
     fits = [3840 % np.lcm(np.maximum(b.token_parallelism, b.key_parallelism), 4) == 0 for b in (batch, more)]
     both = np.flatnonzero(fits[0] & fits[1])
@@ -236,7 +247,9 @@ def test_more_token_lanes_are_never_slower(space_of: SpaceOf, random_designs: Dr
     cycles = price_prefill(batch.take(both), ctx).cycles
     twice = price_prefill(more.take(both), ctx).cycles
     assert no_slower(twice, cycles)
-    assert np.all(twice > 0.5 * cycles)  # fill does not shrink
+    # Fill does not shrink. Where attention grows, blocks twice as large run twice as many tokens ahead.
+    causal = batch.modules[0].attention_mask == "causal_skip"
+    assert np.all(twice > (0.45 if causal else 0.5) * cycles)
 
 
 @pytest.mark.parametrize("field", ["head_parallelism", "key_parallelism", "value_parallelism", "vector_parallelism"])
@@ -254,14 +267,19 @@ def test_more_decode_lanes_are_never_slower(
 def test_more_engine_blocks_are_never_slower_while_scales_keep_up(
     space_of: SpaceOf, random_designs: Draw, fast_u280: Device
 ) -> None:
-    """Up to `lanes + W = d_in` of the shortest pass. Twice the blocks halve the passes; only merging top-k grows."""
+    """Up to `lanes + W = d_in` of the shortest pass. Twice the blocks halve the passes; only merging top-k grows. The
+    dequantizer is pipelined: one that is not holds up each pass all the more, the more outputs it has.
+    """
     ctx = context("llama-3.2-1b", fast_u280, 500, 50)
     batch = random_designs(space_of("llama-3.2-1b", "u280"), 3000, 11).decode
+    batch = replace(batch, modules=(DecodeModules(dequantizer="pipelined"),), module_set=None)
     lanes = 2 * batch.block_parallelism * batch.weight_parallelism
     keeps_up = np.flatnonzero(lanes + batch.weight_parallelism <= LLAMA.hidden_dim)
     batch = batch.take(keeps_up)
     assert len(batch) > 100
-    more = replace(batch, block_parallelism=2 * batch.block_parallelism)
+    table, width = batch.placements, batch.placements.width_bits.copy()
+    width[:, table.role("weights")] *= 2  # ports that still deliver a step each cycle
+    more = replace(batch, block_parallelism=2 * batch.block_parallelism, placements=replace(table, width_bits=width))
     assert no_slower(price_decode(more, ctx).cycles, price_decode(batch, ctx).cycles)
 
 
@@ -277,15 +295,17 @@ def test_engine_splits_cost_memory_and_no_cycles(space_of: SpaceOf, random_desig
 # Where more is slower. Each is a property of the hardware, not of the model; a change here needs an argument.
 
 
-def test_exception_a_wider_port_may_be_slower(space_of: SpaceOf) -> None:
+def test_exception_a_wider_port_may_be_slower() -> None:
     """72 lanes need a 512-bit port where 64 need 256: the U280's channel feeds it 1.5 times too slowly at 300 MHz."""
-    space = space_of("llama-3.2-1b", "u280")
 
     def cycles(lanes: int) -> float:
-        rows = {"prefill.tokens": (8, 16), "prefill.qkvo": (lanes,), "prefill.ffn": (128, 2), "prefill.value": (32,)}
-        index = [int(np.flatnonzero((axis.rows == rows[axis.name]).all(axis=1))[0]) for axis in space.prefill.axes]
-        flat = np.ravel_multi_index(index, tuple(len(axis) for axis in space.prefill.axes))
-        batch = space.prefill_at(np.array([flat]))
+        design = load_design("flexllm-u280")
+        sizes = {"qkvo_weight_parallelism": lanes, "ffn_weight_parallelism": 128, "ffn_weight_blocks": 2,
+                 "value_parallelism": 32}  # fmt: skip
+        prefill = design.prefill.model_copy(update=sizes)
+        ports = spread_memory_map(prefill, design.decode, U280, W4A4KV8)
+        point = design.model_copy(update={"prefill": prefill, "memory_map": ports})
+        batch = DesignBatch.from_points([point], U280).prefill
         return float(price_prefill(batch, context("llama-3.2-1b", "u280", 1025, 1)).cycles[0])
 
     assert cycles(56) > cycles(64)
@@ -305,7 +325,10 @@ def test_exception_scales_arrive_one_a_cycle() -> None:
     1024 lanes as of 2048, and the second lasts twice as long.
     """
     batch = DesignBatch.from_points([load_design("flexllm-u280")] * 2, U280).decode
-    batch = replace(batch, block_parallelism=np.array([16, 32]), weight_parallelism=np.array([64, 64]))
+    batch = replace(
+        batch, block_parallelism=np.array([16, 32]), weight_parallelism=np.array([64, 64]),
+        modules=(DecodeModules(dequantizer="pipelined"),),
+    )  # fmt: skip
     modules = price_decode(batch, context("smollm2-135m", "u280", 100, 2)).modules
     assert modules[0].name == "kv_proj"
     assert modules[0].critical.tolist() == [30 * (1024 + 64 + 8), 30 * (2048 + 64 + 8)]
@@ -338,7 +361,7 @@ def test_values_are_finite_and_positive_or_declared_missing(
     ctx = context(*pair, prompt, output)
     costs = evaluate_batch(random_designs(space_of(*pair), 60, seed), ctx)
     missing = set(missing_reasons(ctx))
-    assert set(costs.metrics) | {"quality"} == set(METRICS)
+    assert set(costs.metrics) == set(METRICS)
     assert np.all(np.isfinite(costs.excess))
     for name, values in costs.metrics.items():
         if name in missing:
@@ -406,7 +429,7 @@ def test_one_output_token() -> None:
     assert report.metrics["tpot_s"] is None
     assert report.decode.tpot_s is None
     assert report.decode.tokens_per_s is None
-    assert {"tpot_s", "decode_tokens_per_s", "quality"} == set(report.missing)
+    assert {"tpot_s", "decode_tokens_per_s"} == set(report.missing)
     assert report.ttft_s == report.e2e_latency_s
     assert report.decode.cycles == pytest.approx(report.decode.first_step_s * report.decode.clock_mhz * 1e6)
     assert sum(row.cycles for row in report.breakdown if row.stage == "decode") == pytest.approx(report.decode.cycles)
@@ -485,14 +508,14 @@ def test_other_cards(name: str, random_designs: Draw) -> None:
     missing = missing_reasons(ctx)
     for metric, values in costs.metrics.items():
         assert np.all(np.isnan(values) if metric in missing else np.isfinite(values)), metric
-    expected = {"quality"}
+    expected: set[str] = set()
     if card.hbm is None:
         expected |= {"hbm_bytes_per_s", "hbm_fraction"}
         assert np.all(batch.prefill.placements.hbm_ports.number == 0)
     if card.power.configured_w is None:
-        expected |= {"energy_j", "energy_j_per_token", "power_w"}
+        expected |= {"energy_j", "energy_j_per_token", "power_w", *STAGE_ENERGIES}
         assert np.all(np.isfinite(costs.metrics["dynamic_energy_j_per_token"]))
-    assert set(missing) == expected
+    assert set(missing) - {"quality"} == expected  # quality depends on model and scheme, on no card
     assert costs.feasible.any()
 
 
@@ -501,8 +524,11 @@ def test_ddr_only_is_slower_than_hbm(random_designs: Draw) -> None:
     card = _edge_cards()["no HBM"]
     model = load_model("smollm2-135m")
     space, with_hbm = design_space(model, card), design_space(model, U280)
-    ddr = prefill_seconds(random_designs(space, 200, 1).prefill, context("smollm2-135m", card, 257, 2))
-    hbm = prefill_seconds(random_designs(with_hbm, 200, 1).prefill, context("smollm2-135m", U280, 257, 2))
+    on_ddr, on_hbm = (random_designs(each, 200, 1).prefill for each in (space, with_hbm))
+    # So that each runs at the clock that it asks for, whatever its fullness and its ports cost.
+    endless = {"clock": U280.clock.model_copy(update={"max_mhz": 1500.0})}
+    ddr = prefill_seconds(on_ddr, context("smollm2-135m", card.model_copy(update=endless), 257, 2))
+    hbm = prefill_seconds(on_hbm, context("smollm2-135m", U280.model_copy(update=endless), 257, 2))
     assert np.median(ddr) > 2 * np.median(hbm)
 
 
@@ -512,3 +538,35 @@ def test_summaries_of_both_stages_have_a_value_in_every_field(space_of: SpaceOf,
     for summary in (summarise_prefill(batch.prefill, ctx), summarise_decode(batch.decode, ctx)):
         for field in fields(StageSummary):
             assert np.all(np.isfinite(getattr(summary, field.name))), field.name
+
+
+def test_a_product_is_a_batch_of_its_pairs(
+    space_of: SpaceOf, same_bits: Callable[[FloatArray, FloatArray], bool]
+) -> None:
+    """Stage designs priced once and combined: bit for bit what each pair costs by itself, of several sets of modules."""
+    space, ctx = space_of("llama-3.2-1b", "u280"), context("llama-3.2-1b", "u280", 500, 50)
+    rng = np.random.default_rng(3)
+    prefill = space.prefill_at(rng.integers(0, space.prefill.size, 7))
+    decode = space.decode_at(rng.integers(0, space.decode.size, 11))
+    seen = 0
+    for i, costs in evaluate_product(prefill, decode, ctx):
+        one = prefill.take(np.full(11, i))
+        alone = evaluate_batch(DesignBatch(one, decode, W4A4KV8), ctx)
+        assert same_bits(costs.excess, alone.excess)
+        for name, values in alone.metrics.items():
+            assert same_bits(costs.metrics[name], values), name
+        seen += 1
+    assert seen == 7
+
+
+def test_laws_refuse_a_mix_of_modules(space_of: SpaceOf) -> None:
+    points = [load_design("flexllm-u280"), load_design("flexllm-u280")]
+    modules = DecodeModules(dequantizer="pipelined")
+    points[1] = points[1].model_copy(update={"decode": points[1].decode.model_copy(update={"modules": modules})})
+    batch, ctx = DesignBatch.from_points(points, U280), context("llama-3.2-1b", "u280", 100, 10)
+    with pytest.raises(ValueError, match="several sets of modules"):
+        price_decode(batch.decode, ctx)
+    both = evaluate_batch(batch, ctx).metrics["tpot_s"]
+    for i, point in enumerate(points):
+        assert evaluate_batch(DesignBatch.from_points([point], U280), ctx).metrics["tpot_s"][0] == both[i]
+    assert both[1] < both[0]

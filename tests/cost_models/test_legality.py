@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cost_models.report import evaluate_point
-from spec.catalog import load_design, load_device, load_model, names
+from cost_models.report import evaluate_document, evaluate_point
+from spec.catalog import load_design, load_device, load_model, names, resolve_design
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.legality import rules
 from spec.memory_map import MemoryMap, MemoryPort
 from spec.model_config import ModelConfig
+from spec.module_choices import DecodeModules, PrefillModules
 from spec.violation import Violation
 from spec.workload import Workload
 
@@ -62,6 +64,21 @@ def test_the_published_designs_are_legal() -> None:
         design, device = load_design(name), load_device("v80" if "v80" in name else "u280")
         batch = DesignBatch.from_points([design], device)
         assert [rule.constraint for rule in rules(batch, LLAMA, device) if rule.broken[0]] == [], name
+
+
+@pytest.mark.parametrize("model_name", ["smollm2-135m", "qwen2.5-0.5b"])
+def test_an_example_design_is_legal_for_small_models(model_name: str) -> None:
+    """3 and 2 KV heads: none of FlexLLM's U280 designs is legal, the small example is and fits the card."""
+    model, device = load_model(model_name), load_device("u280")
+    workload = Workload(prompt_tokens=1024, output_tokens=1024)
+    for name in names("designs"):
+        if name.startswith("flexllm-u280"):
+            batch = DesignBatch.from_points([load_design(name)], device)
+            assert any(rule.broken[0] for rule in rules(batch, model, device)), name
+    small = Path(__file__).parents[2] / "examples" / "designs" / "small-u280.yaml"
+    document = evaluate_document(resolve_design(str(small)), model, device, workload)
+    assert document["fit"] == "fits"
+    assert document["violations"] == []
 
 
 CASES: dict[str, tuple[str, Change, float, float]] = {
@@ -133,8 +150,51 @@ def test_models_that_no_design_can_mend() -> None:
         ({"ffn_dim": 8192 + 64}, "hadamard_order"),  # 129 x 64: no base of ours
     ):
         assert constraint in broken(FLEXLLM, LLAMA.model_copy(update=changes))
-    other = FLEXLLM.model_copy(update={"quant_scheme": FLEXLLM.quant_scheme.model_copy(update={"weight_bits": 8})})
-    assert "quant_scheme" in broken(other)
+
+
+def with_modules(side: str, **choices: Any) -> DesignPoint:
+    modules = {"prefill": PrefillModules, "decode": DecodeModules}[side].model_validate(choices)
+    design = getattr(FLEXLLM, side)
+    return FLEXLLM.model_copy(update={side: design.model_copy(update={"modules": modules})})
+
+
+def with_scheme(**changes: Any) -> DesignPoint:
+    return FLEXLLM.model_copy(update={"quant_scheme": FLEXLLM.quant_scheme.model_copy(update=changes)})
+
+
+VARIANT_CASES: dict[str, tuple[str, Change, float, float]] = {
+    "wide operands in a dense element": (
+        "operand_bits", lambda: with_modules("prefill", attention_pe="dsp2").model_copy(
+            update={"quant_scheme": FLEXLLM.quant_scheme.model_copy(update={"attention_bits": 12})}), 12, 8),
+    "a width between powers of two": (
+        "power_of_two", lambda: with_modules("decode", hadamard="streaming", hadamard_width=12), 8, 0),
+    "more scores than keys": ("softmax_width", lambda: with_modules("prefill", softmax_width=32), 32, 16),
+    "groups do not divide": (
+        "weight_groups", lambda: with_scheme(weight_scale="per_group", weight_group_size=96), 32, 0),
+    "blocks do not divide": ("hadamard_blocks", lambda: with_scheme(hadamard_block=96), 32, 0),
+    "attention where the weights are": (
+        "cache_apart", lambda: with_modules("decode", overlap_attention="on"), 1, 0),
+    "half of the fused weights on the chip": (
+        "fused_kv", lambda: with_modules("decode", on_chip_projections=["v"]), 1, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(VARIANT_CASES))
+def test_rule_of_a_variant(name: str) -> None:
+    constraint, design, demand, bound = VARIANT_CASES[name]
+    violation = broken(design())[constraint]
+    assert (violation.demand, violation.bound) == (demand, bound)
+    assert violation.levers
+    assert constraint not in broken(FLEXLLM)
+
+
+def test_elements_that_do_not_pack_have_no_packed_accumulator() -> None:
+    longer = LLAMA.model_copy(update={"ffn_dim": 2**15})
+    for element, held in (("dsp2", False), ("dsp1", True), ("lut", True)):
+        point = with_modules("prefill", linear_pe=element)
+        modules = point.decode.modules.model_copy(update={"linear_pe": element})
+        point = point.model_copy(update={"decode": point.decode.model_copy(update={"modules": modules})})
+        assert ("packed_accumulator" not in broken(point, longer)) == held
 
 
 def test_rules_of_a_batch_are_those_of_each_design() -> None:

@@ -19,6 +19,7 @@ from spec.design_batch import DesignBatch, StagePlacements, saturation_mhz
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.memory_map import MemoryMap, MemoryPort
+from spec.module_choices import PrefillModules
 from spec.quant_scheme import W4A4KV8
 from spec.workload import Workload
 
@@ -188,6 +189,7 @@ def test_traffic_counts_whole_port_words(
     workload = Workload(prompt_tokens=101, output_tokens=1)
     context = Context(LLAMA, U280, workload, W4A4KV8)
     for point in random_points(space_of("llama-3.2-1b", "u280"), 30, 4):
+        point = point.model_copy(update={"prefill": point.prefill.model_copy(update={"modules": PrefillModules()})})
         design, ports = point.prefill, point.memory_map
         cost = price_prefill(DesignBatch.from_points([point], U280).prefill, context)
         step = int(np.lcm(max(design.token_parallelism, design.key_parallelism), 4))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_models.linear import array_dsp
+from cost_models.macs import mac_cost
 from cost_models.onchip import bram18_blocks, uram_blocks
 
 DEPTH = st.integers(1, 70_000)
@@ -63,5 +63,5 @@ def test_known_buffers() -> None:
 
 def test_two_macs_a_dsp() -> None:
     """A TP x WP array in 2 x 2 elements of two DSPs each; an odd number is refused by legality."""
-    rows, columns = np.array([2, 8, 16]), np.array([2, 96, 128])
-    assert array_dsp(rows, columns).tolist() == [2, 384, 1024]
+    macs = np.array([2, 8, 16]) * np.array([2, 96, 128])
+    assert (macs * mac_cost("prefill", "dsp2", 4, 4, 2048).dsp).tolist() == [2, 384, 1024]

@@ -51,7 +51,7 @@ def slowdown(point: DesignPoint, role: str, device: Device, clock_mhz: float) ->
 
 def hadamard_cycles(dim: int) -> float:
     """Read and write, and for each butterfly stage a shuffle and half as many butterflies; a dense stage of order b."""
-    base = next(b for b in (1, 12, 20, 28, 44, 76, 140) if dim % b == 0 and math.log2(dim // b).is_integer())
+    base = next(b for b in (1, 12, 20, 28, 36, 44, 76, 140) if dim % b == 0 and math.log2(dim // b).is_integer())
     loops = [dim, dim]
     size = base
     while size < dim:
@@ -70,11 +70,11 @@ class Layer:
     model: ModelConfig
     device: Device
     tokens: int
+    clock_mhz: float
 
     def simulate(self) -> float:
         design, model = self.point.prefill, self.model
-        clock = min(self.point.clock_target_mhz.prefill, self.device.clock.max_mhz)
-        slow = {role: slowdown(self.point, role, self.device, clock) for role in STREAMS}
+        slow = {role: slowdown(self.point, role, self.device, self.clock_mhz) for role in STREAMS}
         hidden, q_dim, ffn = model.hidden_dim, model.n_q_heads * model.head_dim, model.ffn_dim
         kv_dim, dh, heads = model.n_kv_heads * model.head_dim, model.head_dim, model.n_q_heads
         wq, wf = design.qkvo_weight_parallelism, design.ffn_weight_parallelism
@@ -104,26 +104,42 @@ class Layer:
         o_quant_free = norm1_free = ffn_quant_free = gate_up_free = hadamard_free = down_quant_free = down_free = 0.0
         score_taken = 0.0  # when the softmax took the last head's scores from their FIFO
         rope = 1.5 * dh
-        for _ in range(blocks):
+        o_ends: list[float] = []
+        gate_up_ends: list[float] = []
+        hadamard_ends: list[float] = []
+        down_ends: list[float] = []
+        group, modules = model.n_q_heads // model.n_kv_heads, design.modules
+        for block in range(blocks):
             emit = max(norm_free + hidden, quant_free)
             norm_free = emit + hidden
             fill = max(emit + hidden, q_free)
             quant_free = fill + hidden
             q_free = fill + array(hidden, q_dim, wq, "weights_kq")
+            seen = padded
+            if modules.attention_mask == "causal_skip":  # whole tiles of keys up to the end of the block
+                step = max(design.token_parallelism, keys)
+                seen = math.ceil((block + 1) * design.token_parallelism / step) * step
             for head in range(heads):
+                # Of the query heads that share a read the first waits for memory, the others find it on the chip.
+                shared = modules.kv_read == "per_kv_head" and head % group > 0
+                k_slow, v_slow = (1.0, 1.0) if shared else (slow["k_cache"], slow["v_cache"])
                 passes = math.ceil((head + 1) * dh / wq)
                 query = fill + hidden + passes * pass_cycles(hidden, "weights_kq") + rope
                 scores = max(qk_free, query, score_taken)
-                tiles = padded // keys
-                qk_free = scores + dh + tiles * (max(dh, keys) * slow["k_cache"] + RESTART)
+                tiles = seen // keys
+                qk_free = scores + dh + tiles * (max(dh, keys) * k_slow + RESTART)
                 # Pass 1 of the softmax reads scores as they come, pass 2 sums, pass 3 feeds AV.
                 score_taken = max(softmax_free, scores)
-                loaded = max(score_taken + padded, qk_free)
-                third = max(loaded + padded, av_free)
-                softmax_free = third + padded
-                av_free = third + padded + dh // channels * (padded * slow["v_cache"] + RESTART)
+                loaded = max(score_taken + seen, qk_free)
+                third = max(loaded + seen, av_free)
+                softmax_free = third + seen
+                av_free = third + seen + dh // channels * (seen * v_slow + RESTART)
                 if head == 0:
                     av_free = max(av_free, o_quant_free)  # the block before is still in the quantizer
+            # FIFOs behind attention: so many blocks may wait for a stage that is not done with an older one.
+            for held, ends in ((1, o_ends), (4, gate_up_ends), (6, hadamard_ends), (8, down_ends)):
+                if block >= held:
+                    av_free = max(av_free, ends[block - held])
             fill = max(av_free, o_free)
             o_quant_free = fill + q_dim
             o_free = fill + array(q_dim, hidden, wq, "weights_vo")
@@ -138,20 +154,25 @@ class Layer:
             fill = max(hadamard_free, down_free)
             down_quant_free = fill + ffn
             down_free = fill + array(ffn, hidden, wf, "weights_down")
+            for ends, end in ((o_ends, o_free), (gate_up_ends, gate_up_free), (hadamard_ends, hadamard_free),
+                              (down_ends, down_free)):  # fmt: skip
+                ends.append(end)
         return down_free
 
 
-def simulated(point: DesignPoint, model: ModelConfig, device: Device, prefilled: int) -> float:
+def simulated(point: DesignPoint, model: ModelConfig, device: Device, prefilled: int, clock_mhz: float) -> float:
     """Cycles of the whole prefill of `prefilled` tokens."""
     step = math.lcm(max(point.prefill.token_parallelism, point.prefill.key_parallelism), 4)
     tokens = math.ceil(prefilled / step) * step
-    return model.n_layers * Layer(point, model, device, tokens).simulate()
+    return model.n_layers * Layer(point, model, device, tokens, clock_mhz).simulate()
 
 
-def predicted(point: DesignPoint, model: ModelConfig, device: Device, prefilled: int) -> float:
+def predicted(point: DesignPoint, model: ModelConfig, device: Device, prefilled: int) -> tuple[float, float]:
+    """Cycles by the law, and the clock (MHz) that it prices."""
     batch = DesignBatch.from_points([point], device)
     workload = Workload(prompt_tokens=prefilled + 1, output_tokens=1)
-    return float(price_prefill(batch.prefill, Context(model, device, workload, W4A4KV8)).cycles[0])
+    cost = price_prefill(batch.prefill, Context(model, device, workload, W4A4KV8))
+    return float(cost.cycles[0]), float(cost.clock_mhz[0])
 
 
 # Heads leave Q in passes and go through RoPE (1.5 dh cycles): the law spreads the first and leaves out the second, which
@@ -171,8 +192,13 @@ def test_random_designs(
 ) -> None:
     model, device = load_model(model_name), load_device(device_name)
     for point in random_points(space_of(model_name, device_name), 12, prefilled):
-        truth = simulated(point, model, device, prefilled)
-        assert predicted(point, model, device, prefilled) == pytest.approx(truth, rel=tolerance), point.prefill
+        cycles, clock_mhz = predicted(point, model, device, prefilled)
+        truth = simulated(point, model, device, prefilled, clock_mhz)
+        if point.prefill.modules.attention_mask == "causal_skip":
+            # The law fills attention with the short first block, not with the long last one: seen where blocks are few.
+            assert cycles == pytest.approx(truth, rel=0.01 if prefilled > 1000 else 0.04), point.prefill
+        else:
+            assert cycles == pytest.approx(truth, rel=tolerance), point.prefill
 
 
 def test_every_bottleneck_is_met(
@@ -182,9 +208,10 @@ def test_every_bottleneck_is_met(
     model, device = load_model("llama-3.2-1b"), load_device("u280")
     workload = Workload(prompt_tokens=1024, output_tokens=1)
     context = Context(model, device, workload, W4A4KV8)
-    batch = DesignBatch.from_points(random_points(space_of("llama-3.2-1b", "u280"), 60, 5), device)
-    cost = price_prefill(batch.prefill, context)
-    met = {cost.modules[i].name for i in cost.bottleneck()}
+    met = set()
+    for point in random_points(space_of("llama-3.2-1b", "u280"), 90, 5):
+        cost = price_prefill(DesignBatch.from_points([point], device).prefill, context)
+        met.add(cost.modules[cost.bottleneck()[0]].name)
     assert {"attention_qk", "attention_av", "down_proj", "hadamard"} <= met
     assert met & {"q_proj", "o_proj", "gate_up_proj"}
 
@@ -192,4 +219,5 @@ def test_every_bottleneck_is_met(
 def test_published_design() -> None:
     model, device = load_model("llama-3.2-1b"), load_device("u280")
     point = load_design("flexllm-u280")
-    assert predicted(point, model, device, 1024) == pytest.approx(simulated(point, model, device, 1024), rel=0.001)
+    cycles, clock_mhz = predicted(point, model, device, 1024)
+    assert cycles == pytest.approx(simulated(point, model, device, 1024, clock_mhz), rel=0.001)

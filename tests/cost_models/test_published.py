@@ -12,11 +12,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cost_models.decode import evaluate_decode
 from cost_models.evaluate import Context, price_decode, price_prefill
-from cost_models.report import ERROR_BANDS, evaluate_point
+from cost_models.report import ERROR_BANDS, error_bands, evaluate_point
+from cost_models.stage_setup import StageSetup
 from spec.catalog import load_design, load_device, load_model, load_published_design
 from spec.cost_report import CostReport
 from spec.design_batch import DesignBatch
+from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.quant_scheme import W4A4KV8
 from spec.timing import DEFAULT_TIMING_TABLE
@@ -35,11 +38,40 @@ def flexllm() -> CostReport:
 
 def test_measured_latency(flexllm: CostReport) -> None:
     assert flexllm.prefill.latency_s == pytest.approx(1.65, rel=0.03)
-    assert flexllm.decode.tpot_s == pytest.approx(6.94e-3, rel=0.08)
+    assert flexllm.decode.tpot_s == pytest.approx(6.94e-3, rel=0.07)
+    assert flexllm.decode.tpot_s == pytest.approx(6.94e-3 * 1000 / 1024, rel=0.07)  # should "1k tokens" be 1024
     # The residue is known and argued (docs/cost_models.md): a change of either is a change of the model.
     assert flexllm.prefill.latency_s / 1.65 - 1 == pytest.approx(-0.0139, abs=0.001)
     assert flexllm.decode.tpot_s is not None
-    assert flexllm.decode.tpot_s / 6.94e-3 - 1 == pytest.approx(-0.0783, abs=0.001)
+    assert flexllm.decode.tpot_s / 6.94e-3 - 1 == pytest.approx(0.0354, abs=0.001)
+
+
+def test_the_dequantizer_loop_decides_the_residue() -> None:
+    """Pipelined it leaves decode 7.8 % too fast; at its depth as the source has it, 3.5 % too slow; in between at 16 cycles,
+    where its outputs still hide under the next pass: nothing else explains so much, and prefill has no such loop.
+    """
+    found = {}
+    for name, cycles in (("pipelined", None), ("depth 16", 16.0), ("depth of the table", None)):
+        point = pipelined("flexllm-u280") if name == "pipelined" else load_design("flexllm-u280")
+        timing = DEFAULT_TIMING_TABLE
+        if cycles is not None:
+            operators = dict(timing.operators)
+            rest = sum(operators[one].latency_cycles for one in ("fmul", "fmul", "fadd"))
+            shallow = operators["int_to_float"].model_copy(update={"latency_cycles": cycles - rest})
+            timing = timing.model_copy(update={"operators": {**operators, "int_to_float": shallow}})
+        report = evaluate_point(point, LLAMA, U280, Workload(prompt_tokens=1024, output_tokens=1024), timing=timing)
+        assert report.decode.tpot_s is not None
+        found[name] = report.decode.tpot_s / 6.94e-3 - 1
+    assert found["pipelined"] == pytest.approx(-0.0783, abs=0.001)
+    assert found["depth 16"] == pytest.approx(-0.048, abs=0.002)
+    assert found["depth of the table"] == pytest.approx(0.0354, abs=0.001)
+
+
+def pipelined(name: str) -> DesignPoint:
+    """A published design with the dequantizer that the timed simulation assumes."""
+    point = load_design(name)
+    modules = point.decode.modules.model_copy(update={"dequantizer": "pipelined"})
+    return point.model_copy(update={"decode": point.decode.model_copy(update={"modules": modules})})
 
 
 def test_measured_dsp(flexllm: CostReport) -> None:
@@ -47,8 +79,8 @@ def test_measured_dsp(flexllm: CostReport) -> None:
     assert flexllm.decode.resources.dsp == pytest.approx(1624, rel=0.05)
 
 
-# The paper rounds to whole percents, so its 11 % of URAM is itself 10.5 to 11.5 %. The LUT and FF of the decode row
-# chose two coefficients: a guard, no evidence.
+# The paper rounds to whole percents, so its 11 % of URAM is itself 10.5 to 11.5 %. The LUT, FF and URAM of the
+# decode row chose coefficients: a guard, no evidence.
 @pytest.mark.parametrize(
     ("stage", "kind", "published", "error"),
     [
@@ -59,7 +91,7 @@ def test_measured_dsp(flexllm: CostReport) -> None:
         ("decode", "lut", 0.44, 0.03),
         ("decode", "ff", 0.28, 0.03),
         ("decode", "bram_18k", 0.41, 0.20),
-        ("decode", "uram", 0.15, 0.25),
+        ("decode", "uram", 0.15, 0.05),
     ],
 )
 def test_measured_utilization(flexllm: CostReport, stage: str, kind: str, published: float, error: float) -> None:
@@ -89,26 +121,20 @@ def test_every_measured_value_lies_in_its_printed_band(flexllm: CostReport) -> N
 
 
 def test_bands_of_cards_without_a_measured_design() -> None:
-    """Twice as wide on a card of the same fabric; none for resources and power where the DSP slices differ."""
+    """Twice as wide on a card of the same fabric; none for resources where the DSP slices differ; power as the card's own
+    figures allow.
+    """
     workload = Workload(prompt_tokens=1024, output_tokens=1024)
     other = evaluate_point(load_design("flexllm-u280"), LLAMA, load_device("u55c"), workload)
-    assert other.error_band["tpot_s"].relative_high == 2 * ERROR_BANDS["tpot_s"].relative_high
+    assert error_bands(load_device("u55c"))["tpot_s"].relative_high == 2 * ERROR_BANDS["tpot_s"].relative_high
+    assert other.error_band["tpot_s"].relative_high > 2 * ERROR_BANDS["tpot_s"].relative_high  # and its clock's
     assert "guess" in other.error_band["lut"].basis
     v80 = evaluate_point(load_design("flexllm-v80"), LLAMA, load_device("v80"), workload)
     assert {"tpot_s", "prefill_latency_s"} <= set(v80.error_band)
-    assert not {"lut", "dsp", "power_w", "energy_j", "max_utilization"} & set(v80.error_band)
-    assert any("dsp58" in note for note in v80.assumptions)
-
-
-def test_measured_power_is_a_fit(flexllm: CostReport) -> None:
-    """One coefficient was chosen for these two plateaus: the test guards the fit, it is no evidence."""
-    published = load_published_design("flexllm-u280").measured
-    assert published["prefill_power_w"] == 53.97
-    decode_w = (
-        41.66 + 7.2e-8 * (flexllm.decode.resources.lut + 107_629) * 292
-    )  # without HBM, from the law as documented
-    assert decode_w == pytest.approx(published["decode_power_w"], rel=0.10)
-    assert flexllm.power_w == pytest.approx(published["decode_power_w"], rel=0.10)  # 78 % of the time is decode
+    assert not {"lut", "dsp", "max_utilization"} & set(v80.error_band)
+    assert v80.error_band["power_w"].relative_high > 1
+    assert "power_w" not in other.error_band  # no idle power of the U55C is public
+    assert any("DSP58" in note for note in v80.assumptions)
 
 
 def test_published_designs_fit_their_card() -> None:
@@ -202,9 +228,9 @@ def test_prompt_of_64k_tokens_without_skipping() -> None:
 
 
 def step_cycles(design: str, context: int, device: Device = U280) -> float:
-    batch = DesignBatch.from_points([load_design(design)], device).decode
-    workload = Workload(prompt_tokens=context, output_tokens=1)
-    return float(price_decode(batch, Context(LLAMA, device, workload, W4A4KV8)).first_cycles[0])
+    batch = DesignBatch.from_points([pipelined(design)], device).decode
+    setup = StageSetup(LLAMA, Workload(prompt_tokens=context, output_tokens=1))
+    return float(evaluate_decode(batch, setup).first_cycles[0])  # at the clock that the design asks for
 
 
 # One decode step at context S, simulated at 300 MHz (ms, three digits: up to 0.1 % of rounding). Within 0.7 %: the
@@ -245,7 +271,7 @@ def test_simulated_wide_decode_step_at_the_channel_rate(with_hbm: Callable[..., 
 def test_mean_step_of_the_paper_workload() -> None:
     """1024 tokens after 1024: 6.33 s at mem_opt and 12.25 s at u280, 300 MHz."""
     for design, simulated_s in (("flexllm-u280", 6.33), ("flexllm-u280-base", 12.25)):
-        batch = DesignBatch.from_points([load_design(design)], U280).decode
+        batch = DesignBatch.from_points([pipelined(design)], U280).decode
         workload = Workload(prompt_tokens=1024, output_tokens=1024)
         cycles = price_decode(batch, Context(LLAMA, U280, workload, W4A4KV8)).cycles[0]
         assert 1024 * float(cycles) / 300e6 == pytest.approx(simulated_s, rel=0.008)  # as the steps, and three digits
@@ -290,15 +316,17 @@ def test_dsp_of_the_other_configurations() -> None:
     ):
         report = evaluate_point(load_design(name), LLAMA, U280, Workload(prompt_tokens=1024, output_tokens=1024))
         assert getattr(report, stage).resources.dsp == dsp
-        assert sum(row.dsp for row in report.breakdown if row.stage == stage) == dsp
+        assert sum(row.dsp or 0 for row in report.breakdown if row.stage == stage) == dsp
 
 
 def test_buffers_of_the_published_pair_without_adapters() -> None:
-    """BRAM18 and URAM against an inventory of the repository's buffers (a simple packer, +-20 %, no AXI adapters)."""
+    """BRAM18 and URAM against an inventory of the repository's buffers (a simple packer, +-20 %, no AXI adapters). The
+    inventory counts four width converters of decode, the law six.
+    """
     workload = Workload(prompt_tokens=1024, output_tokens=1024)
     report = evaluate_point(load_design("flexllm-u280"), LLAMA, U280, workload)
     ports = load_design("flexllm-u280").memory_map.ports
-    for stage, bram, uram in (("prefill", 663, 94), ("decode", 591, 112)):
+    for stage, bram, uram in (("prefill", 663, 94), ("decode", 591, 112 + 2 * 16)):
         adapters = sum(10 + 10 * port.width_bits / 256 for port in ports if port.stage == stage)
         resources = getattr(report, stage).resources
         assert resources.bram_18k - adapters == pytest.approx(bram, rel=0.20)

@@ -40,8 +40,7 @@ def test_document_is_json_with_its_versions() -> None:
     assert json.loads(text) == document
     assert {"schema", "flexdse_version", "model_version", "timing_table_version", "inputs"} <= set(document)
     assert document["provenance"] == "analytical"
-    assert document["metrics"]["quality"] is None
-    assert document["missing"]["quality"]
+    assert document["quality"]["value"] == document["metrics"]["quality"]
 
 
 def test_breakdown_sums_to_the_stages() -> None:
@@ -50,7 +49,7 @@ def test_breakdown_sums_to_the_stages() -> None:
         rows = [row for row in report.breakdown if row.stage == stage]
         part = getattr(report, stage)
         assert sum(row.cycles for row in rows) == pytest.approx(part.cycles, rel=1e-12)
-        assert sum(row.dsp for row in rows) == part.resources.dsp
+        assert sum(row.dsp or 0 for row in rows) == part.resources.dsp
         assert all(row.source for row in rows)
     assert report.prefill.cycles == pytest.approx(report.prefill.latency_s * 304e6)
     assert report.prefill.bound_by.startswith("down_proj")
@@ -93,8 +92,11 @@ def test_clock_above_the_card_is_said_and_not_priced() -> None:
     design = load_design("flexllm-u280")
     clocks = design.clock_target_mhz.model_copy(update={"prefill": 450.0})
     report = evaluate_point(design.model_copy(update={"clock_target_mhz": clocks}), LLAMA, U280, WORKLOAD)
-    assert report.prefill.clock_mhz == U280.clock.max_mhz
+    assert report.prefill.clock_mhz == report.prefill.achievable_clock_mhz == U280.clock.max_mhz
+    assert report.prefill.clock_target_mhz == 450.0
     assert any("450" in note for note in report.assumptions)
+    assert [v.constraint for v in report.violations] == ["clock_target"]
+    assert report.fit == "does_not_fit"
 
 
 def test_designs_of_two_schemes_do_not_mix() -> None:

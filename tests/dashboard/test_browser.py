@@ -114,16 +114,16 @@ def seconds(text: str) -> float:
 
 
 def api(service: BackgroundService, path: str) -> Any:
-    return httpx.get(f"{service.url}/api/v1{path}", timeout=30).raise_for_status().json()
+    return httpx.get(f"{service.url}/api/v1{path}", headers=service.address.headers, timeout=30).raise_for_status().json()
 
 
 def start(page: Page, service: BackgroundService, **fields: str) -> str:
     """Submits the form and returns the id of the new exploration."""
-    page.goto(f"{service.url}/new")
+    page.goto(service.address.login_url("/new"))
     form = page.get_by_role("form", name="New exploration")
     for label in ("Model", "Device"):
         if label in fields:
-            form.get_by_label(label).select_option(label=fields.pop(label))
+            form.get_by_label(label, exact=True).select_option(label=fields.pop(label))
     if "Method" in fields:
         form.get_by_role("radio", name=fields.pop("Method")).check()
     for label, text in fields.items():
@@ -135,10 +135,10 @@ def start(page: Page, service: BackgroundService, **fields: str) -> str:
 
 def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: BackgroundService) -> None:
     service = empty_service
-    page.goto(service.url)
+    page.goto(service.address.login_url())
     expect(page.get_by_role("heading", name="New exploration")).to_be_visible()
     expect(page.get_by_text("Nothing explored yet")).to_be_visible()
-    expect(page.get_by_label("Model").locator("option")).not_to_have_count(0)
+    expect(page.get_by_label("Model", exact=True).locator("option")).not_to_have_count(0)
     screenshots(page, "new-exploration", 900)
 
     # A search of the demo's model and card, submitted by the form.
@@ -180,7 +180,7 @@ def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: Bac
     expect(page).to_have_url(re.compile(r"\?x=tpot_s&y=energy_j_per_token&yscale=(log|linear)$"))
     page.reload()
     expect(plot).to_have_accessible_name("Energy per output token against Time per output token")
-    page.goto(f"{service.url}/explorations/{exploration}")
+    page.goto(service.address.login_url(f"/explorations/{exploration}"))
     expect(plot).to_have_attribute("data-points", str(len(entries)))
     page.wait_for_timeout(300)
     screenshots(page, "exploration", 1420)
@@ -210,7 +210,7 @@ def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: Bac
         shown = f"{cells.nth(0).inner_text()} {cells.nth(1).inner_text()}"
         assert seconds(shown) == pytest.approx(report["metrics"][name], rel=6e-4), shown
         assert report["metrics"][name] == pytest.approx(entries[index]["metrics"][name], rel=1e-9)
-    expect(metrics.get_by_text("missing: no quality model")).to_be_attached()
+    expect(metrics.get_by_role("rowheader", name="Model quality", exact=True)).to_be_attached()
     for heading in (
         "Parameters",
         "Prefill: time per module",
@@ -253,7 +253,7 @@ def test_keys_alone_lead_through_the_table(page: Page, service: BackgroundServic
 
 
 def test_refusals_stand_beside_their_fields(page: Page, service: BackgroundService, errors: Errors) -> None:
-    page.goto(f"{service.url}/new")
+    page.goto(service.address.login_url("/new"))
     form = page.get_by_role("form", name="New exploration")
     form.get_by_label("Prompt tokens").fill("0")
     form.get_by_role("radio", name="NSGA-II").check()
@@ -274,9 +274,9 @@ def test_refusals_stand_beside_their_fields(page: Page, service: BackgroundServi
 
 
 def test_what_is_not_there_is_said(page: Page, service: BackgroundService, errors: Errors) -> None:
-    page.goto(f"{service.url}/explorations/no-such-id")
+    page.goto(service.address.login_url("/explorations/no-such-id"))
     expect(page.get_by_role("heading", name="There is no such exploration")).to_be_visible()
-    page.goto(f"{service.url}/no/such/page")
+    page.goto(service.address.login_url("/no/such/page"))
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
     assert [text for text in errors if "404" not in text] == []
     errors.clear()
@@ -296,7 +296,7 @@ def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path) -
     page.on("pageerror", lambda error: failures.append(str(error)))
     service = start_background(home=tmp_path / "home", port=0, log=tmp_path / "log")
     try:
-        page.goto(service.url)
+        page.goto(service.address.login_url())
         expect(page.get_by_role("heading", name="New exploration")).to_be_visible()
         start(page, service, Name="Interrupted", Method="Random", Budget="5000000")
         expect(page.get_by_role("application", name=re.compile(" against "))).to_be_visible(timeout=60_000)

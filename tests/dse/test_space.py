@@ -15,11 +15,14 @@ from dse.space import DesignSpace, design_space, even_divisors, even_values
 from spec.catalog import load_device, load_model, names
 from spec.design_batch import DecodeBatch, DesignBatch, PrefillBatch, StagePlacements
 from spec.device import Device
-from spec.errors import InfeasibleError
+from spec.errors import InfeasibleError, InputError
 from spec.legality import decode_rules, model_rules, prefill_rules, rules
 from spec.model_config import ModelConfig
+from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import W4A4KV8
+from spec.space_overrides import SpaceOverrides
 from spec.spread_memory_map import decode_ports, lane_port_bits, next_power_of_two, prefill_ports
+from spec.workload import Workload
 
 SpaceOf = Callable[[str, str], DesignSpace]
 SAMPLE = 3000
@@ -71,6 +74,8 @@ def small_values(monkeypatch: pytest.MonkeyPatch) -> Device:
         "DECODE_WEIGHT_LANES": (8, 24, 64),
         "DECODE_PORT_BITS": (64, 128),
         "MAX_VECTOR_PARALLELISM": 3,
+        "ENGINE_SPLITS": (1, 2),
+        "CLOCK_FRACTIONS": (1.0,),
     }.items():
         monkeypatch.setattr(space_module, name, value)
     device = load_device("u280")
@@ -83,7 +88,7 @@ def small_values(monkeypatch: pytest.MonkeyPatch) -> Device:
 def test_no_legal_point_is_left_out(small_values: Device, name: str) -> None:
     """The product of all values, each laid out by itself, filtered by all rules: just the points of the space."""
     model, device = load_model(name), small_values
-    space = design_space(model, device)
+    space = design_space(model, device, modules=(PrefillModules(), DecodeModules()))
 
     values = product(
         even_values(12),
@@ -116,8 +121,7 @@ def test_no_legal_point_is_left_out(small_values: Device, name: str) -> None:
     heads = range(1, model.n_kv_heads + 1)
     divisors = even_divisors(model.head_dim, 16)
     engines = [v for v in product(range(1, 17), (8, 24, 64), (64, 128), (1, 2)) if v[0] * v[1] <= 400]
-    # Halves where the groups divide, as published; the axis is not searched.
-    engines = [v for v in engines if v[3] == (2 if v[0] % 2 == 0 else 1)]
+    engines = [v for v in engines if v[0] % v[3] == 0]
     whole = [v for v in engines if (v[0] * v[1] * 4) % v[2] == 0]  # ports carry whole words
     table = np.array([(*e, *a) for e, a in product(whole, product(heads, divisors, divisors))], dtype=np.int64)
     tb, w, bits, splits, hp, keys, channels = table.T
@@ -203,13 +207,118 @@ def test_array_and_scalar_port_widths_agree() -> None:
     assert [next_power_of_two(n) for n in (1, 2, 3, 64, 65)] == [1, 2, 4, 64, 128]
 
 
+# --- overrides
+
+
+def overridden(document: dict[str, object]) -> DesignSpace:
+    wanted = SpaceOverrides.model_validate(document)
+    return design_space(load_model("smollm2-135m"), load_device("u280"), overrides=wanted)
+
+
+def test_fix_and_restrict_leave_what_they_name() -> None:
+    space = overridden(
+        {
+            "fix": {"prefill.token_parallelism": 8, "decode.clock_mhz": 250},
+            "restrict": {"decode.block_parallelism": [8, 16], "prefill.ffn_weight_parallelism": {"min": 32, "max": 64}},
+        }
+    )
+    prefill = space.prefill.columns(np.arange(space.prefill.size))
+    decode = space.decode.columns(np.arange(space.decode.size))
+    assert set(prefill["token_parallelism"].tolist()) == {8}
+    assert set(decode["clock_mhz"].tolist()) == {250}  # not a default target: fixing names it
+    assert set(decode["block_parallelism"].tolist()) == {8, 16}
+    assert 32 <= prefill["ffn_weight_parallelism"].min() <= prefill["ffn_weight_parallelism"].max() <= 64
+    assert space.size == space.prefill.size * space.decode.size
+
+
+def test_extend_adds_legal_values_only() -> None:
+    space = overridden({"extend": {"decode.weight_parallelism": [40]}})
+    assert 40 in space.decode.columns(np.arange(space.decode.size))["weight_parallelism"]
+    with pytest.raises(InputError) as caught:
+        overridden({"extend": {"prefill.token_parallelism": [7]}})
+    assert (caught.value.field, caught.value.value) == ("extend.prefill.token_parallelism", 7)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"prefill.token_parallelism": 8, "prefill.value_parallelism": [2, 4]},  # two axes: joined
+        {"prefill.token_parallelism": 8, "prefill.key_parallelism": 4},  # one axis
+        {"decode.block_parallelism": 8, "decode.vector_parallelism": 2, "decode.clock_mhz": 300},
+    ],
+)
+def test_forbid_takes_out_just_what_it_names(rule: dict[str, object]) -> None:
+    few = {"restrict": {"prefill.qkvo_weight_parallelism": [8], "prefill.ffn_weight_parallelism": [8, 16],
+                        "decode.block_parallelism": [8, 16], "decode.head_parallelism": [1]}}  # fmt: skip
+    whole, part = overridden(few), overridden({**few, "forbid": [rule]})
+    stage = next(iter(rule)).partition(".")[0]
+
+    def rows(space: DesignSpace) -> set[tuple[tuple[str, int], ...]]:
+        one = space.prefill if stage == "prefill" else space.decode
+        columns = one.columns(np.arange(one.size))
+        return {tuple(sorted((n, int(c[i])) for n, c in columns.items())) for i in range(one.size)}
+
+    def hit(row: tuple[tuple[str, int], ...]) -> bool:
+        values = dict(row)
+        return all(
+            values[knob.partition(".")[2]] in (wanted if isinstance(wanted, list) else [wanted])
+            for knob, wanted in rule.items()
+        )
+
+    everything = rows(whole)
+    assert rows(part) == {row for row in everything if not hit(row)}
+    assert any(hit(row) for row in everything)
+    # The ports of a design are its own, whatever axes were joined.
+    context = Context(part.model, part.device, Workload(prompt_tokens=64, output_tokens=8), W4A4KV8)
+    p, d = np.arange(0, part.prefill.size, 37)[:5], np.arange(0, part.decode.size, 91)[:5]
+    n = min(len(p), len(d))
+    points = [
+        part.design_point(
+            {k: int(v[0]) for k, v in part.prefill.columns(p[i : i + 1]).items()},
+            {k: int(v[0]) for k, v in part.decode.columns(d[i : i + 1]).items()},
+        )
+        for i in range(n)
+    ]
+    by_index = price(part, p[:n], d[:n], context)
+    for i, point in enumerate(points):
+        alone = evaluate_batch(DesignBatch.from_points([point], part.device), context)
+        assert alone.metrics["ttft_s"][0] == by_index.metrics["ttft_s"][i]
+        assert part.find(point) == (int(p[i]), int(d[i]))
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"fix": {"prefill.token_parallelism": 8, "prefill.key_parallelism": 12}},
+         ["fix prefill.token_parallelism = 8", "fix prefill.key_parallelism = 12", "contradict"]),
+        ({"fix": {"decode.head_parallelism": 3}, "forbid": [{"decode.head_parallelism": 3}]},
+         ["fix decode.head_parallelism = 3", "forbid[0]"]),
+        ({"restrict": {"decode.block_parallelism": {"min": 60, "max": 63}}}, ["60..63", "legal values"]),
+        ({"fix": {"prefill.token_paralelism": 8}}, ["token_parallelism", "unknown knob"]),
+        ({"modules": {"prefill.hadamard": ["streaming"]}}, ["prefill.hadamard", "cannot be searched"]),
+    ],
+)  # fmt: skip
+def test_overrides_that_cannot_be_met(document: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        overridden(document)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_module_choices_become_an_axis() -> None:
+    space = overridden({"modules": {"prefill.quantizer": ["divider", "reciprocal"], "decode.kv_read": ["per_kv_head"]}})
+    assert {m.quantizer for m in space.prefill.modules} == {"divider", "reciprocal"}
+    assert {m.kv_read for m in space.decode.modules} == {"per_kv_head"}
+    assert len(space.prefill.axes[0]) == len(space.prefill.modules) == 4
+
+
 def test_value_lists() -> None:
     assert even_values(64) == [2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64]
     assert even_divisors(96, 50) == [2, 4, 6, 8, 12, 16, 24, 32, 48]
 
 
 def test_groups_of_a_conditional_axis(space_of: SpaceOf) -> None:
-    engine = space_of("smollm2-135m", "u280").decode.axes[0]
+    engine = space_of("smollm2-135m", "u280").decode.axes[1]
     starts = engine.group_starts()
     assert starts[0] == 0
     assert starts[-1] == len(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -10,13 +11,20 @@ import pytest
 
 import dse.explore as explore_module
 from cost_models.evaluate import Context
+from dse.arms import Arm
 from dse.explore import search
-from dse.objectives import minimised
+from dse.genes import GeneSpace
+from dse.infeasible import NoFeasibleDesignError
+from dse.journal import Journal
+from dse.objectives import Goals
 from dse.pricing import price
 from dse.progress import Reporter
+from dse.samplers.evolution import Nsga2BatchSampler
+from dse.samplers.registry import register_sampler
 from dse.space import DesignSpace
-from dse.study import POPULATION, _flat, _row, distributions, run_study
+from dse.study import run_study
 from spec.catalog import load_device, load_model
+from spec.errors import FlexDSEError, InputError, UnknownNameError
 from spec.exploration import ExplorationRequest
 from spec.workload import Workload
 
@@ -44,25 +52,126 @@ def request(method: str, seed: int = 0, budget: int = 600) -> ExplorationRequest
     )
 
 
-@pytest.mark.parametrize("method", ["nsga2", "random"])
+OURS = ["stagewise", "nsga2", "nsga3", "qmc", "random"]
+
+
+@pytest.mark.parametrize("method", [*OURS, "tpe"])
 def test_deterministic_under_a_seed(space: DesignSpace, context_of: Callable[..., Context], method: str) -> None:
-    context = context_of(space, 512, 128)
+    arms = [Arm(space, context_of(space, 512, 128))]
+    budget = 60 if method == "tpe" else 400
 
-    def front(seed: int) -> list[tuple[int, int]]:
-        found = run_study(
-            space,
-            OBJECTIVES,
-            context,
-            Reporter(None, None, 1),
-            method=method,
-            budget=400,
-            seed=seed,
-        )
-        assert found.evaluations == 400
-        return list(zip(found.prefill_index.tolist(), found.decode_index.tolist(), strict=True))
+    def designs(seed: int) -> list[list[int]]:
+        found = run_study(arms, Goals.of(OBJECTIVES), Reporter(None, None, 1), method=method, budget=budget, seed=seed)
+        assert found.evaluations == budget
+        genes: list[list[int]] = found.genes.tolist()
+        return genes
 
-    assert front(3) == front(3)
-    assert front(3) != front(4)
+    assert designs(3) == designs(3)
+    assert designs(3) != designs(4)
+
+
+@pytest.mark.parametrize("method", ["stagewise", "nsga2", "nsga3"])
+def test_no_design_is_evaluated_twice(space: DesignSpace, context_of: Callable[..., Context], method: str) -> None:
+    arms = [Arm(space, context_of(space, 512, 128))]
+    found = run_study(arms, Goals.of(OBJECTIVES), Reporter(None, None, 1), method=method, budget=700, seed=1)
+    assert len({tuple(row) for row in found.genes[100:].tolist()}) == 600  # the first batch is drawn blindly
+
+
+@pytest.mark.parametrize("method", [*OURS, "tpe"])
+@pytest.mark.parametrize("cut", [0, 37, 2000])
+def test_killed_search_resumes_to_the_same_result(space: DesignSpace, tmp_path: Path, method: str, cut: int) -> None:
+    """The journal ends in the middle of a block, or of the first line: what was whole counts, the rest is made again."""
+    budget = 100 if method == "tpe" else 450
+    whole = search(request(method, seed=5, budget=budget)).result
+    path = tmp_path / "search.journal"
+    explore_module.explore(request(method, seed=5, budget=budget - 40), journal=path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - cut])
+    again = search(request(method, seed=5, budget=budget), journal=path).result
+    assert again.front == whole.front
+    assert again.record.hypervolume == whole.record.hypervolume
+    third = search(request(method, seed=5, budget=budget), journal=path)
+    assert third.result.front == whole.front  # nothing was left to do
+    assert third.study is not None
+    assert len(third.study.trials) == budget
+
+
+def test_journal_of_another_search_is_refused(
+    space: DesignSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "search.journal"
+    explore_module.explore(request("random", seed=5, budget=100), journal=path)
+    with pytest.raises(InputError, match="seed differs"):
+        explore_module.explore(request("random", seed=6, budget=100), journal=path)
+    monkeypatch.setattr(explore_module, "MODEL_VERSION", "next")
+    with pytest.raises(InputError, match="model_version differs"):
+        explore_module.explore(request("random", seed=5, budget=100), journal=path)
+    monkeypatch.undo()
+    (tmp_path / "other").write_text("hello\n")
+    with pytest.raises(InputError, match="no journal"):
+        Journal(tmp_path / "other", {})
+    header = explore_module.journal_header(request("random", seed=5))
+    held = Journal(path, header)
+    with pytest.raises(FlexDSEError, match="another process"):
+        Journal(path, header)
+    held.close()
+
+
+def test_warm_start_comes_first(space: DesignSpace, context_of: Callable[..., Context]) -> None:
+    exact = search(request("exact")).result
+    designs = [entry.design for entry in exact.front[:20]]
+    arms = explore_module.search_arms(request("exact"))
+    genes = explore_module.genes_of_designs(arms, [*designs, designs[0]])
+    assert len(genes) == 20
+    found = search(request("nsga2", budget=100), warm_start=designs)
+    assert found.study is not None
+    space_of_genes = GeneSpace(arms)
+    first = [space_of_genes.genes(trial.params) for trial in found.study.trials[:20]]
+    assert first == genes.tolist()
+    ratio = found.result.record.hypervolume_ratio
+    cold = search(request("nsga2", budget=100)).result.record.hypervolume_ratio
+    assert ratio is not None
+    assert cold is not None
+    assert ratio > cold
+
+
+def test_sampler_of_a_user(space: DesignSpace) -> None:
+    asked: list[int] = []
+
+    def factory(genes: GeneSpace, seed: int) -> optuna.samplers.BaseSampler:
+        asked.append(seed)
+        return optuna.samplers.RandomSampler(seed=seed)
+
+    register_sampler("mine", factory)
+    found = search(request("plugin:mine", budget=50)).result
+    assert found.record.evaluations == 50
+    assert len(set(asked)) > 1  # anew for each batch, with a seed of its own
+    with pytest.raises(UnknownNameError):
+        search(request("plugin:none", budget=50))
+
+
+def test_constraints_hold_on_the_front(space: DesignSpace) -> None:
+    free = search(request("exact")).result
+    tpot = sorted(float(entry.metrics["tpot_s"] or 0) for entry in free.front)
+    bound = tpot[len(tpot) // 3]
+    for method in ("exact", "nsga2"):
+        wanted = request(method, budget=600).model_copy(update={"constraints": (f"tpot_s <= {bound!r}",)})
+        result = search(wanted).result
+        assert result.front
+        assert all(float(entry.metrics["tpot_s"] or 0) <= bound for entry in result.front)
+
+
+def test_infeasible_constraints_name_the_nearest_designs(space: DesignSpace) -> None:
+    wanted = request("nsga2").model_copy(update={"constraints": ("tpot_s <= 1e-9", "power_w >= 0.0")})
+    with pytest.raises(NoFeasibleDesignError) as caught:
+        search(wanted)
+    error = caught.value
+    assert "tpot_s <= 1e-09 is" in str(error)
+    assert 1 <= len(error.nearest) <= 3
+    assert error.to_problem()["nearest"][0]["design"]["schema"] == "flexdse/design/v1"
+    # The nearest is the fastest decoder of the space.
+    fastest = search(request("exact").model_copy(update={"objectives": ("tpot_s",)})).result
+    assert error.nearest[0]["missed"] == [f"tpot_s <= 1e-09 is {fastest.front[0].metrics['tpot_s']:.4g}"]
 
 
 def test_nsga2_is_nearer_to_the_optimum_than_random(space: DesignSpace) -> None:
@@ -92,12 +201,12 @@ def test_exact_front_dominates_whatever_is_found(space: DesignSpace, context_of:
         rng.integers(0, space.decode.size, 3000),
         context,
     )
-    for row in minimised(costs, OBJECTIVES)[costs.feasible]:
+    for row in Goals.of(OBJECTIVES).minimised(costs)[costs.feasible]:
         assert np.any(np.all(front <= row, axis=1)), row
 
 
 def test_budget_is_spent_to_the_last_evaluation(space: DesignSpace) -> None:
-    for budget in (1, POPULATION - 1, POPULATION + 1):
+    for budget in (1, 99, 101):
         found = search(request("random", budget=budget))
         assert found.result.record.evaluations == budget
         assert found.study is not None
@@ -118,38 +227,45 @@ def test_exact_keeps_no_study(space: DesignSpace) -> None:
     assert search(request("exact")).study is None
 
 
-@pytest.mark.parametrize(("model", "device"), [("llama-3.2-1b", "u280"), ("smollm2-360m", "v80")])
-def test_every_combination_of_parameters_is_a_design(space_of: SpaceOf, model: str, device: str) -> None:
-    """Ends and random values of every Optuna parameter lead to a flat index inside the space."""
-    space = space_of(model, device)
-    parameters = distributions(space)
+def test_every_combination_of_parameters_is_a_design(space: DesignSpace, context_of: Callable[..., Context]) -> None:
+    """Ends and random values of every Optuna parameter lead to rows inside the space, and every row can be reached."""
+    genes = GeneSpace([Arm(space, context_of(space, 512, 128))])
+    parameters = genes.distributions()
     rng = np.random.default_rng(0)
-    trials: list[dict[str, float]] = []
-    for end in ("low", "high"):
-        trials.append({name: getattr(distribution, end) for name, distribution in parameters.items()})
-    for _ in range(500):
-        trials.append(
+    drawn = [{name: getattr(d, end) for name, d in parameters.items()} for end in ("low", "high")]
+    for _ in range(300):
+        drawn.append(
             {
                 name: float(rng.uniform(0, 1))
-                if name.endswith(".position")
-                else int(rng.integers(distribution.low, distribution.high + 1))  # type: ignore[attr-defined]
-                for name, distribution in parameters.items()
+                if isinstance(d, optuna.distributions.FloatDistribution)
+                else int(rng.integers(d.low, d.high + 1))  # type: ignore[attr-defined]
+                for name, d in parameters.items()
             }
         )
-    for stage in (space.prefill, space.decode):
-        index = _flat(stage, trials)
-        assert index.min() >= 0
-        assert index.max() < stage.size
-        assert index[0] == 0
-        assert index[1] == stage.size - 1
+    rows = np.array([genes.genes(one) for one in drawn])
+    assert rows.min() >= 0
+    assert (rows[:, 1:] < genes.lengths[0]).all()
+    assert rows[0].max() == 0
+    assert rows[1, 1:].tolist() == (genes.lengths[0] - 1).tolist()
+    for row in genes.random(rng, 500).tolist():
+        assert genes.genes(genes.parameters(row)) == row
+    p, d = genes.stage_index(rows, 0)
+    assert genes.of_index(0, p, d).tolist() == rows.tolist()
 
 
-def test_every_row_can_be_reached(space_of: SpaceOf) -> None:
-    """Each row of the conditional axis has a group and a position that lead to it."""
-    engine = space_of("smollm2-135m", "u280").decode.axes[0]
-    starts = engine.group_starts()
-    reached = set()
-    for group, size in enumerate(np.diff(starts)):
-        for i in range(size):
-            reached.add(_row(engine, {engine.name: group, f"{engine.name}.position": (i + 0.5) / size}, starts))
-    assert reached == set(range(len(engine)))
+def test_samplers_work_in_optuna_alone(space: DesignSpace, context_of: Callable[..., Context]) -> None:
+    """`study.optimize` with an objective of the user's own, and no loop of ours."""
+    genes = GeneSpace([Arm(space, context_of(space, 512, 128))])
+    parameters = genes.distributions()
+    study = optuna.create_study(sampler=Nsga2BatchSampler(genes, 0), directions=["minimize", "minimize"])
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        for name, distribution in parameters.items():
+            trial._suggest(name, distribution)
+        row = np.array(genes.genes(trial.params), dtype=float)
+        trial.set_constraint("even", 0.0)
+        return float(row[1:].sum()), float((genes.lengths[0] - 1 - row[1:]).max())
+
+    study.optimize(objective, n_trials=250)
+    first, last = (np.array([t.values for t in study.trials[part]]) for part in (slice(0, 100), slice(150, 250)))
+    assert last[:, 0].mean() < first[:, 0].mean()

@@ -143,7 +143,11 @@ def test_text_for_the_swap_time(refuse: Run) -> None:
         ({"objectives": "ttft_s,ttft_s"}, ["'ttft_s' appears twice", "leave one of the two out"], "objectives"),
         ({"objectives": ""}, ["unknown metric ''", "known: "], "objectives"),
         ({"objectives": "ttft_s,"}, ["unknown metric ''"], "objectives"),
-        ({"objectives": "quality"}, ["quality is not modelled yet"], "objectives"),
+        (
+            {"objectives": "quality", "model": "llama-3.1-8b"},
+            ["quality has no value here: no measured or"],
+            "objectives",
+        ),
         ({"objectives": "ttft_s,tpot_s,e2e_latency_s,energy_j,power_w,max_utilization"}, ["1 to 5"], "objectives"),
         ({"objectives": "tpot_s", "output-tokens": 1}, ["output_tokens >= 2"], "objectives"),
         ({"objectives": LONG}, ["unknown metric", "10002 characters"], "objectives"),
@@ -299,8 +303,8 @@ def test_no_project(refuse: Run, tmp_path: Path) -> None:
     [
         (["--port", "99999"], ["99999", "65535"]),
         (["--port", "-1"], ["-1", "65535"]),
-        (["--host", "0.0.0.0"], ["0.0.0.0", "loopback"]),
-        (["--host", "example.org"], ["example.org", "loopback"]),
+        (["--host", "0.0.0.0", "--no-auth"], ["0.0.0.0", "loopback"]),
+        (["--host", "example.org", "--no-auth"], ["example.org", "loopback"]),
     ],
 )
 def test_service_at_an_impossible_address(flexdse: Run, tmp_path: Path, arguments: list[str], words: list[str]) -> None:

@@ -94,13 +94,13 @@ def test_demo_from_the_model_to_the_proof(start: Start, tmp_path: Path) -> None:
         time.sleep(0.05)
     out = (tmp_path / "out").read_text()
     assert process.returncode == 0, out
-    url = re.match(r"FlexDSE at http://127\.0\.0\.1:(\d+)\n", out)
+    url = re.match(r"FlexDSE at http://127\.0\.0\.1:(\d+)/\?token=\S+\n", out)
     assert url
     assert url[1] != "8000"
     assert "exact front: " in out
     assert re.search(r"^chosen: [0-9a-f]{16} \(", out, re.MULTILINE)
     assert re.search(r"^csim: PASS \(bit-exact, [1-9]\d* values\)$", out, re.MULTILINE)
-    assert re.search(r"^dashboard: http://127\.0\.0\.1:\d+/explorations/\w+$", out, re.MULTILINE)
+    assert re.search(r"^dashboard: http://127\.0\.0\.1:\d+/explorations/\w+\?token=\S+$", out, re.MULTILINE)
     assert max(len(line) for line in out[: out.index("chosen: ")].splitlines()) <= 110
     assert "Ctrl-C" not in out
     assert [path.name for path in tmp_path.iterdir() if path.name != "out"] == ["build"]
@@ -117,9 +117,13 @@ def test_demo_stays_until_it_is_stopped(start: Start, tmp_path: Path) -> None:
     out = tmp_path / "out"
     wait_for(lambda: "Ctrl-C stops it" in out.read_text() or process.poll() is not None, "it does not come so far")
     assert process.poll() is None, out.read_text()
-    page = re.search(r"^dashboard: (http://127\.0\.0\.1:\d+)/explorations/(\w+)$", out.read_text(), re.MULTILINE)
+    page = re.search(
+        r"^dashboard: (http://127\.0\.0\.1:\d+)/explorations/(\w+)\?token=(\S+)$", out.read_text(), re.MULTILINE
+    )
     assert page
-    exploration = httpx.get(f"{page[1]}/api/v1/explorations/{page[2]}", trust_env=False).json()
+    exploration = httpx.get(
+        f"{page[1]}/api/v1/explorations/{page[2]}", headers={"Authorization": f"Bearer {page[3]}"}, trust_env=False
+    ).json()
     assert exploration["state"] == "succeeded"
     processes = family(process.pid)
     assert len(processes) > 2

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from hls_gen.golden.linear import linear, quantize_tokens
-from hls_gen.golden.stimulus import EXTREME, activations, layer_weights
+from hls_gen.golden.fp32 import Fp32
+from hls_gen.golden.projection import project_tokens
+from hls_gen.golden.quantization import QuantizedTokens, Symmetry, quantize_asymmetric
+from hls_gen.golden.stimulus import EXTREME, LayerWeights, activations, layer_weights
+from spec.quantized_checkpoint import QuantizedLinear, row_sums
+
+
+def quantize_tokens(x: Fp32) -> QuantizedTokens:
+    return quantize_asymmetric(x, 4)
+
+
+def linear(x: Fp32, layer: LayerWeights) -> Fp32:
+    scale = layer.scales[:, None]
+    quantized = QuantizedLinear(layer.weights, scale, row_sums(layer.weights, scale), None)
+    return project_tokens(quantize_tokens(x), quantized, Symmetry.ASYMMETRIC)
 
 
 def test_reference_equals_plain_python() -> None:
@@ -13,7 +26,7 @@ def test_reference_equals_plain_python() -> None:
     layer = layer_weights(rng, 9, 48)
     x = activations(rng, 12, 48)
     tokens = quantize_tokens(x)
-    y = linear(x, layer.weights, layer.scales)
+    y = linear(x, layer)
     for t in range(12):
         for c in range(9):
             total = sum(int(q) * int(w) for q, w in zip(tokens.q[t], layer.weights[c], strict=True))
@@ -30,7 +43,7 @@ def test_result_approximates_the_real_product() -> None:
     real = layer.weights * layer.scales[:, None].astype(np.float64)
     step = quantize_tokens(x).scale[:, None]
     bound = step / 2 * np.abs(real).sum(axis=1)[None, :] + 1e-5
-    assert (np.abs(linear(x, layer.weights, layer.scales) - x @ real.T) <= bound).all()
+    assert (np.abs(linear(x, layer) - x @ real.T) <= bound).all()
 
 
 def test_stimulus_has_outliers_and_corner_cases() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import struct
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,107 +16,28 @@ import numpy as np
 import pytest
 
 import spec
-from hls_gen.golden import linear as golden
+from hls_gen.golden import projection
+from hls_gen.golden import quantization as golden
+from hls_gen.golden.quantization import Symmetry
 from hls_gen.golden.stimulus import activations, layer_weights
+from spec.quantized_checkpoint import QuantizedLinear, row_sums
+from tests.hls_gen.exact import (
+    Exact,
+    as_lines,
+    as_text,
+    bits_of,
+    dequantize,
+    exacts,
+    fp32_rows,
+    hexadecimal,
+    hexadecimals,
+    quantize,
+    random_bits,
+    row_sum,
+)
 
 DEQUANTIZE_OPERANDS = ("token_scale", "token_min", "channel_scale", "row_sum")
 VECTORS = Path(spec.__file__).parent / "vectors" / "w4a4_linear.json"
-
-
-class Exact:
-    """One fp32 value as an exact rational and a sign (which zeros need too)."""
-
-    def __init__(self, magnitude: Fraction, negative: bool) -> None:
-        self.magnitude = magnitude
-        self.negative = negative
-
-    @property
-    def value(self) -> Fraction:
-        return -self.magnitude if self.negative else self.magnitude
-
-    @classmethod
-    def of_bits(cls, bits: int) -> Exact:
-        exponent, fraction = bits >> 23 & 0xFF, bits & 0x7FFFFF
-        assert exponent != 255, "the domain is finite"
-        if exponent == 0:  # zero, or a subnormal that counts as one
-            return cls(Fraction(0), bool(bits >> 31))
-        return cls(Fraction(fraction + 2**23) * Fraction(2) ** (exponent - 150), bool(bits >> 31))
-
-    @classmethod
-    def rounded(cls, exact: Fraction, negative_zero: bool = False) -> Exact:
-        """Nearest fp32, ties to even; below the normal range a zero of the sign."""
-        negative = exact < 0 or (exact == 0 and negative_zero)
-        magnitude = abs(exact)
-        if magnitude == 0:
-            return cls(Fraction(0), negative)
-        exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
-        if Fraction(2) ** exponent > magnitude:
-            exponent -= 1
-        grid = Fraction(2) ** (max(exponent, -126) - 23)
-        nearest = round(magnitude / grid) * grid  # Python rounds a Fraction's ties to even
-        if nearest < Fraction(2) ** -126:
-            return cls(Fraction(0), negative)
-        assert nearest < Fraction(2) ** 128, "the vectors stay finite"
-        return cls(nearest, negative)
-
-    @property
-    def bits(self) -> int:
-        if self.magnitude == 0:
-            return int(self.negative) << 31
-        return struct.unpack("<I", struct.pack("<f", float(self.value)))[0]
-
-    def __add__(self, other: Exact) -> Exact:
-        return self.rounded(self.value + other.value, self.negative and other.negative)
-
-    def __sub__(self, other: Exact) -> Exact:
-        return self + Exact(other.magnitude, not other.negative)
-
-    def __mul__(self, other: Exact) -> Exact:
-        return self.rounded(self.value * other.value, self.negative != other.negative)
-
-    def __truediv__(self, other: Exact) -> Exact:
-        return self.rounded(self.value / other.value, self.negative != other.negative)
-
-
-def whole(number: int) -> Exact:
-    return Exact.rounded(Fraction(number))
-
-
-def exact_quantize(x: list[int]) -> tuple[Exact, Exact, list[int]]:
-    values = [Exact(value.magnitude, value.negative and value.magnitude != 0) for value in map(Exact.of_bits, x)]
-    low, high = min(values, key=lambda v: v.value), max(values, key=lambda v: v.value)
-    scale = (high - low) / whole(15)
-    if scale.magnitude == 0:
-        return scale, low, [0] * len(x)
-    return scale, low, [min(15, round(((value - low) / scale).value)) for value in values]
-
-
-def exact_row_sum(weights: list[int], scale: int) -> Exact:
-    return whole(sum(weights)) * Exact.of_bits(scale)
-
-
-def exact_dequantize(total: int, scale: Exact, low: Exact, channel_scale: Exact, row_sum: Exact) -> Exact:
-    return whole(total) * scale * channel_scale + low * row_sum
-
-
-def hexadecimal(bits: int) -> str:
-    return f"{bits:08x}"
-
-
-def hexadecimals(bits: list[int]) -> list[str]:
-    return [hexadecimal(value) for value in bits]
-
-
-def bits_of(values: np.ndarray) -> list[int]:
-    return [int(bits) for bits in np.ascontiguousarray(values, dtype=np.float32).view(np.uint32).ravel()]
-
-
-def random_bits(rng: np.random.Generator, count: int, low_exponent: int, high_exponent: int) -> list[int]:
-    exponents = rng.integers(low_exponent + 127, high_exponent + 127, count)
-    return [
-        int(s) << 31 | int(e) << 23 | int(f)
-        for s, e, f in zip(rng.integers(0, 2, count), exponents, rng.integers(0, 2**23, count), strict=True)
-    ]
 
 
 def quantize_inputs(rng: np.random.Generator) -> dict[str, list[int]]:
@@ -144,21 +65,21 @@ def quantize_inputs(rng: np.random.Generator) -> dict[str, list[int]]:
 def solve(section: str, case: dict[str, Any]) -> dict[str, Any]:
     """The expected values of a case, by exact arithmetic."""
     if section == "quantize":
-        scale, low, q = exact_quantize([int(bits, 16) for bits in case["x"]])
+        scale, low, q = quantize(exacts(case["x"]), 4, symmetric=False)
         return {"scale": hexadecimal(scale.bits), "min": hexadecimal(low.bits), "q": q}
     if section == "row_sum":
-        return {"row_sum": hexadecimal(exact_row_sum(case["weights"], int(case["scale"], 16)).bits)}
+        return {"row_sum": hexadecimal(row_sum(case["weights"], Exact.of_hex(case["scale"])).bits)}
     if section == "dequantize":
-        operands = [Exact.of_bits(int(case[name], 16)) for name in DEQUANTIZE_OPERANDS]
-        return {"y": hexadecimal(exact_dequantize(case["sum"], *operands).bits)}
+        operands = [Exact.of_hex(case[name]) for name in DEQUANTIZE_OPERANDS]
+        return {"y": dequantize(case["sum"], *operands).hex}
     y = []
     for row in case["x"]:
-        scale, low, q = exact_quantize([int(bits, 16) for bits in row])
+        scale, low, q = quantize(exacts(row), 4, symmetric=False)
         results = []
         for channel, bits in zip(case["weights"], case["scales"], strict=True):
             total = sum(a * b for a, b in zip(q, channel, strict=True))
-            channel_scale, row_sum = Exact.of_bits(int(bits, 16)), exact_row_sum(channel, int(bits, 16))
-            results.append(hexadecimal(exact_dequantize(total, scale, low, channel_scale, row_sum).bits))
+            channel_scale = Exact.of_hex(bits)
+            results.append(dequantize(total, scale, low, channel_scale, row_sum(channel, channel_scale)).hex)
         y.append(results)
     return {"y": y}
 
@@ -197,18 +118,6 @@ def make_vectors() -> dict[str, Any]:
     return {"schema": "flexdse/vectors/w4a4_linear/v1", **solved}
 
 
-def as_text(vectors: dict[str, Any]) -> str:
-    """JSON with one case a line."""
-    sections = []
-    for name, value in vectors.items():
-        if isinstance(value, list):
-            cases = ",\n".join("    " + json.dumps(case, separators=(", ", ": ")) for case in value)
-            sections.append(f'  "{name}": [\n{cases}\n  ]')
-        else:
-            sections.append(f'  "{name}": {json.dumps(value)}')
-    return "{\n" + ",\n".join(sections) + "\n}\n"
-
-
 def fp32(text: str | list[Any]) -> np.ndarray:
     if isinstance(text, str):
         return np.array([int(text, 16)], dtype=np.uint32).view(np.float32)
@@ -241,7 +150,7 @@ def test_exact_arithmetic_is_right_on_known_values() -> None:
 
 def test_golden_quantize(vectors: dict[str, Any]) -> None:
     for case in vectors["quantize"]:
-        tokens = golden.quantize_tokens(fp32([case["x"]]))
+        tokens = golden.quantize_asymmetric(fp32([case["x"]]), 4)
         assert tokens.q[0].tolist() == case["q"], case["name"]
         assert hexadecimal(bits_of(tokens.scale)[0]) == case["scale"], case["name"]
         assert hexadecimal(bits_of(tokens.minimum)[0]) == case["min"], case["name"]
@@ -262,5 +171,65 @@ def test_golden_dequantize(vectors: dict[str, Any]) -> None:
 
 def test_golden_linear(vectors: dict[str, Any]) -> None:
     for case in vectors["linear"]:
-        got = golden.linear(fp32(case["x"]), np.array(case["weights"], dtype=np.int8), fp32(case["scales"]))
+        weights, scales = np.array(case["weights"], dtype=np.int8), fp32(case["scales"])[:, None]
+        layer = QuantizedLinear(weights, scales, row_sums(weights, scales), None)
+        tokens = golden.quantize_asymmetric(fp32(case["x"]), 4)
+        got = projection.project_tokens(tokens, layer, Symmetry.ASYMMETRIC)
         assert [[hexadecimal(bits_of(v)[0]) for v in row] for row in got] == case["y"]
+
+
+def linear_cases() -> list[dict[str, Any]]:
+    """Layers of other formats, whose expected values the golden reference gives."""
+    rng = np.random.default_rng(31)
+    found = []
+    for symmetric, activation_bits, weight_bits in (
+        (True, 8, 4),
+        (True, 8, 8),
+        (False, 8, 4),
+        (False, 8, 8),
+        (False, 4, 4),
+    ):
+        for tokens, d_out, d_in in ((3, 20, 48), (2, 7, 100)):
+            top = 2 ** (weight_bits - 1)
+            weights = rng.integers(-top, top, (d_out, d_in), dtype=np.int8)
+            weights[0], weights[1] = -top, top - 1
+            scales = rng.lognormal(-4, 0.3, (d_out, 1)).astype(np.float32)
+            x = activations(rng, 2 * tokens, d_in)[:tokens]
+            symmetry = Symmetry.SYMMETRIC if symmetric else Symmetry.ASYMMETRIC
+            quantized = golden.quantize_dynamic(x, activation_bits, symmetry)
+            layer = QuantizedLinear(weights, scales, row_sums(weights, scales), None)
+            y = projection.project_tokens(quantized, layer, symmetry)
+            formats = {"symmetric": symmetric, "activation_bits": activation_bits, "weight_bits": weight_bits}
+            values = {
+                "x": fp32_rows(x),
+                "weights": weights.tolist(),
+                "scales": fp32_rows(scales[:, 0]),
+                "y": fp32_rows(y),
+            }
+            found.append({**formats, **values})
+    return found
+
+
+@pytest.mark.needs_program("g++")
+@pytest.mark.parametrize("mode", ["strict", "fast"])
+def test_library_equals_vectors_and_golden(
+    mode: str, vectors: dict[str, Any], gxx: Any, library: Path, tmp_path: Path
+) -> None:
+    """Quantizer, dequantization and both engines, end to end."""
+    program = tmp_path / "numerics"
+    flags = ["-DFLEXDSE_FAST_CSIM"] if mode == "fast" else []
+    compiled = gxx("-O0", *flags, library / "test" / "test_numerics.cpp", "-o", program)
+    assert compiled.returncode == 0, compiled.stderr[-3000:]
+    w4a4 = {"symmetric": False, "activation_bits": 4, "weight_bits": 4}
+    quantize_cases = [{k: v for k, v in case.items() if k != "name"} for case in vectors["quantize"]]
+    cases = {
+        "quantize": quantize_cases,
+        "dequantize": vectors["dequantize"],
+        "linear": [{**w4a4, **case} for case in vectors["linear"]] + linear_cases(),
+    }
+    if mode == "fast":  # two formats, for the sake of the compiler's time
+        cases["linear"] = [c for c in linear_cases() if (c["symmetric"], c["weight_bits"]) in ((True, 4), (False, 8))]
+    (tmp_path / "cases").write_text(as_lines(cases))
+    finished = subprocess.run([program, tmp_path / "cases"], capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert finished.stdout == f"numerics: ok, {sum(map(len, cases.values()))} cases\n"

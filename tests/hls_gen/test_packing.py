@@ -5,68 +5,93 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hls_gen.packing import pack_decode_scales, pack_decode_weights, pack_prefill_scales, pack_prefill_weights
-
-
-def nibble(image: bytes, word: int, lane: int, width_bits: int) -> int:
-    byte = image[word * width_bits // 8 + lane // 2]
-    value = byte >> 4 if lane % 2 else byte & 0xF
-    return value - 16 if value > 7 else value
-
-
-def random_weights(d_out: int, d_in: int) -> np.ndarray:
-    return np.random.default_rng(d_out * d_in).integers(-8, 8, (d_out, d_in), dtype=np.int8)
-
-
-@pytest.mark.parametrize(
-    ("d_out", "columns", "sub_arrays", "width_bits"), [(20, 6, 1, 32), (31, 4, 3, 64), (8, 8, 1, 32)]
+from hls_gen.packing import (
+    cache_words,
+    decode_weight_words,
+    fp32_words,
+    prefill_weight_words,
+    scale_words,
 )
-def test_prefill_weights(d_out: int, columns: int, sub_arrays: int, width_bits: int) -> None:
+from hls_gen.planning.types import CacheLayout
+
+
+def value(image: bytes, word: int, lane: int, bits: int, width_bits: int) -> int:
+    """Signed integer number `lane` of a word, the lowest bits first."""
+    whole = int.from_bytes(image[word * width_bits // 8 : (word + 1) * width_bits // 8], "little")
+    raw = whole >> lane * bits & (1 << bits) - 1
+    return raw - (1 << bits) if raw >> bits - 1 else raw
+
+
+def random_weights(d_out: int, d_in: int, bits: int) -> np.ndarray:
+    top = 1 << bits - 1
+    return np.random.default_rng(d_out * d_in).integers(-top, top, (d_out, d_in), dtype=np.int8)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(
+    ("d_out", "columns", "sub_arrays", "width_bits"), [(20, 6, 1, 64), (31, 4, 3, 64), (8, 8, 1, 64)]
+)
+def test_prefill_weights(d_out: int, columns: int, sub_arrays: int, width_bits: int, bits: int) -> None:
     d_in = 5
-    weights = random_weights(d_out, d_in)
-    images = pack_prefill_weights(weights, columns, sub_arrays, width_bits)
+    weights = random_weights(d_out, d_in, bits)
+    images = prefill_weight_words(weights, columns, sub_arrays, bits, width_bits)
     width = columns * sub_arrays
     passes = -(-d_out // width)
     assert [len(image) for image in images] == [passes * d_in * width_bits // 8] * sub_arrays
     for j, image in enumerate(images):
         for p in range(passes):
             for k in range(d_in):
-                for lane in range(width_bits // 4):
+                for lane in range(width_bits // bits):
                     channel = p * width + j * columns + lane
                     expected = weights[channel, k] if lane < columns and channel < d_out else 0
-                    assert nibble(image, p * d_in + k, lane, width_bits) == expected
+                    assert value(image, p * d_in + k, lane, bits, width_bits) == expected
 
 
-@pytest.mark.parametrize(
-    ("tb", "w", "ports", "width_bits"), [(4, 4, 4, 32), (4, 4, 2, 32), (2, 8, 4, 32), (4, 6, 3, 64)]
-)
-def test_decode_weights(tb: int, w: int, ports: int, width_bits: int) -> None:
-    rows, d_in = 7, 8
-    d_out = rows * tb
-    weights = random_weights(d_out, d_in)
-    images = pack_decode_weights(weights, tb, w, ports, width_bits)
-    share = tb * w // ports
-    passes = -(-rows // w)
-    assert len(images) == ports
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(("groups", "lanes", "ports", "d_out"), [(4, 6, 3, 44), (2, 8, 4, 26), (3, 16, 2, 51)])
+def test_decode_weights(groups: int, lanes: int, ports: int, d_out: int, bits: int) -> None:
+    d_in, width_bits = 5, 256
+    weights = random_weights(d_out, d_in, bits)
+    images = decode_weight_words(weights, groups, lanes, ports, bits, width_bits)
+    passes = -(-d_out // (groups * lanes))
+    per_port = groups * lanes // ports
     for port, image in enumerate(images):
         assert len(image) == passes * d_in * width_bits // 8
         for p in range(passes):
             for k in range(d_in):
-                for lane in range(width_bits // 4):
-                    group, n = divmod(port * share + lane, w)
-                    row = p * w + n
-                    expected = weights[group * rows + row, k] if lane < share and row < rows else 0
-                    assert nibble(image, p * d_in + k, lane, width_bits) == expected
+                for i in range(per_port):
+                    g, n = divmod(port * per_port + i, lanes)
+                    channel = p * groups * lanes + n * groups + g
+                    expected = weights[channel, k] if channel < d_out else 0
+                    assert value(image, p * d_in + k, i, bits, width_bits) == expected
 
 
-def test_scales() -> None:
-    scales = np.arange(1, 13, dtype=np.float32)
-    prefill = np.frombuffer(pack_prefill_scales(scales, -scales, 512), dtype="<f4").reshape(-1, 2)
-    assert len(prefill) == 16  # two words of eight pairs
-    assert prefill[:12, 0].tolist() == scales.tolist()
-    assert prefill[:12, 1].tolist() == (-scales).tolist()
-    assert not prefill[12:].any()
-    decode = np.frombuffer(pack_decode_scales(scales, -scales, 4, 64), dtype="<f4").reshape(-1, 2)
-    # Four groups of three rows: row 0 of each group, then row 1, then row 2.
-    assert decode[:, 0].tolist() == [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]
-    assert decode[:, 1].tolist() == (-decode[:, 0]).tolist()
+def test_scales_are_pairs_in_channel_order() -> None:
+    scales, sums = np.arange(5, dtype=np.float32), np.arange(5, 10, dtype=np.float32)
+    found = np.frombuffer(scale_words(scales, sums, 6, 256), dtype="<f4").reshape(-1, 2)
+    assert found.shape == (8, 2)
+    assert np.array_equal(found[:5], np.stack([scales, sums], axis=1))
+    assert not found[5:].any()
+
+
+def test_fp32_fill_whole_words() -> None:
+    found = np.frombuffer(fp32_words(np.arange(5, dtype=np.float32), 128), dtype="<f4")
+    assert found.tolist() == [0, 1, 2, 3, 4, 0, 0, 0]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(("chunk", "head_dim", "width_bits"), [(4, 16, 64), (8, 20, 64), (16, 16, 256)])
+def test_cache(bits: int, chunk: int, head_dim: int, width_bits: int) -> None:
+    tokens, heads, room = 3, 2, 5
+    cached = random_weights(tokens * heads, head_dim, bits).reshape(tokens, heads, head_dim)
+    chunks = -(-head_dim // chunk)
+    per_word = width_bits // (bits * chunk)
+    words = -(-chunks // per_word)
+    image = cache_words(cached, CacheLayout(chunk, chunks, per_word, words, words * room), room, bits, width_bits)
+    assert len(image) == heads * room * words * width_bits // 8
+    for head in range(heads):
+        for token in range(tokens):
+            for channel in range(head_dim):
+                word = (head * room + token) * words + channel // chunk // per_word
+                lane = channel // chunk % per_word * chunk + channel % chunk
+                assert value(image, word, lane, bits, width_bits) == cached[token, head, channel]

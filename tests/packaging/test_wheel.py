@@ -152,8 +152,10 @@ def test_serve(installed: Path, tmp_path: Path) -> None:
         url = None
         while url is None:
             assert process.poll() is None, log.read_text()
-            url = re.search(r"FlexDSE at (http://127\.0\.0\.1:\d+)", log.read_text())
-        with httpx.Client(base_url=url[1], timeout=30, trust_env=False) as client:
+            url = re.search(r"FlexDSE at (http://127\.0\.0\.1:\d+)/\?token=(\S+)", log.read_text())
+        with httpx.Client(
+            base_url=url[1], headers={"Authorization": f"Bearer {url[2]}"}, timeout=30, trust_env=False
+        ) as client:
             assert client.get("/readyz").status_code == 200
             assert '"u280"' in client.get("/api/v1/devices").text
             exploration = client.post("/api/v1/explorations", json=EXPLORATION).headers["Location"]

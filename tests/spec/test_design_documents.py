@@ -112,7 +112,7 @@ def test_files_that_hold_no_design(refused: Refused, tmp_path: Path, text: str) 
     ("path", "value", "field", "words"),
     [
         (("deployment",), "one_bitstream", "deployment", ("two_bitstreams",)),
-        (("nonlinear_format",), "bf16", "nonlinear_format", ("fp32",)),
+        (("nonlinear_format",), "fp8", "nonlinear_format", ("fp32",)),
         (("prefill", "token_parallelism"), 0, "prefill.token_parallelism", ()),
         (("prefill", "token_parallelism"), -8, "prefill.token_parallelism", ()),
         (("prefill", "token_parallelism"), 10**12, "prefill.token_parallelism", ()),
@@ -120,7 +120,7 @@ def test_files_that_hold_no_design(refused: Refused, tmp_path: Path, text: str) 
         (("prefill", "token_parallelism"), 8.0, "prefill.token_parallelism", ("integer",)),
         (("clock_target_mhz", "decode"), 0, "clock_target_mhz.decode", ()),
         (("quant_scheme", "weight_bits"), 1, "quant_scheme.weight_bits", ()),
-        (("quant_scheme", "weight_scale"), "per_group", "quant_scheme.weight_scale", ("per_channel",)),
+        (("quant_scheme", "weight_scale"), "per_row", "quant_scheme.weight_scale", ("per_channel",)),
         (("memory_map", "ports", 0, "width_bits"), 100, "memory_map.ports[0].width_bits", ("128",)),
         (("memory_map", "ports", 0, "channel"), 256, "memory_map.ports[0].channel", ()),
         (("memory_map", "ports", 0, "name"), "IO Port", "memory_map.ports[0].name", ()),

@@ -121,6 +121,8 @@ def test_wrong_values_name_field_line_and_value(
         ("  - name: SLR1", "  - name: SLR0", "slrs", ("unique",)),
         ("value: 304", "value: 200", "clock.default_mhz", ("clock.max_mhz",)),
         ("  lut: 107629", "  lut: 9999999", "shell.lut", ("1303680",)),
+        ("  - value: 6243", "  - value: 60000", "sll_shell", ("sll_per_boundary = 23040",)),
+        ("  - value: 4267", "  - {value: 1, source: x}\n  - value: 4267", "sll_shell", ("2 numbers",)),
     ],
 )
 def test_contradictions(

@@ -19,7 +19,7 @@ from spec.synthesis_report import SynthesisStepReport
 if TYPE_CHECKING:
     from tests.vitis.conftest import StandIn
 
-KERNELS = ("prefill_linear", "decode_linear")
+KERNELS = ("prefill", "decode")
 
 
 def calls_of(*steps: str) -> list[str]:
@@ -46,7 +46,7 @@ def test_every_step(tools: StandIn, project: Path) -> None:
     csim = by_step["csim"].kernels
     assert all(kernel.compared_values and kernel.differing_values == 0 for kernel in csim)
     prefill, decode = (kernel.reports[0] for kernel in by_step["csynth"].kernels)
-    assert (prefill.provenance, prefill.top, prefill.part) == ("csynth", "prefill_linear", "xcu280-fsvh2892-2L-e")
+    assert (prefill.provenance, prefill.top, prefill.part) == ("csynth", "prefill", "xcu280-fsvh2892-2L-e")
     assert prefill.resources is not None
     assert prefill.resources.lut == 41000
     assert decode.resources is not None
@@ -54,15 +54,15 @@ def test_every_step(tools: StandIn, project: Path) -> None:
     assert decode.clock is not None
     assert decode.clock.target_ns == 3.42  # 292 MHz
     cosim = by_step["cosim"].kernels[0].reports[0]
-    assert (cosim.provenance, cosim.top, cosim.part) == ("cosim", "prefill_linear", "xcu280-fsvh2892-2L-e")
+    assert (cosim.provenance, cosim.top, cosim.part) == ("cosim", "prefill", "xcu280-fsvh2892-2L-e")
     assert cosim.missing.keys().isdisjoint({"top", "part", "tool_version"})  # this run knows what the file leaves out
-    assert by_step["export"].kernels[1].artifacts[0].path == "build/vitis/decode_linear/decode_linear.xo"
+    assert by_step["export"].kernels[1].artifacts[0].path == "build/vitis/decode/decode.xo"
     impl = by_step["impl"].kernels[0].reports
     assert [report.kind for report in impl] == ["export_xml", "power_rpt"]
     assert {report.provenance for report in impl} == {"post_route"}
-    assert any("left out prefill_linear_utilization_routed.rpt" in line for line in log)
+    assert any("left out prefill_utilization_routed.rpt" in line for line in log)
     linked = by_step["link"].kernels[0]
-    assert linked.artifacts[0].path.endswith("prefill_linear.xclbin")
+    assert linked.artifacts[0].path.endswith("prefill.xclbin")
     assert [report.kind for report in linked.reports] == [
         "accelerator_utilization_rpt", "slr_utilization_rpt", "timing_summary_rpt"]  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_every_step(tools: StandIn, project: Path) -> None:
         assert report == by_step[report.step]
     assert any("Estimated Fmax" in line for line in log)  # the tool's own lines, live
     assert not any(line.startswith("@case") for line in log)
-    assert "Estimated Fmax" in (project / "build/vitis/decode_linear/logs/csynth.log").read_text()
+    assert "Estimated Fmax" in (project / "build/vitis/decode/logs/csynth.log").read_text()
 
 
 def test_document(old_tools: StandIn, project: Path) -> None:
@@ -90,7 +90,7 @@ def test_nothing_is_done_twice(tools: StandIn, done: Path) -> None:
 
 
 def test_resume_after_a_failure(tools: StandIn, project: Path) -> None:
-    tools.modes(**{"csynth decode_linear": "license"})
+    tools.modes(**{"csynth decode": "license"})
     with pytest.raises(SynthesisStepError):
         run(project, "csim", "csynth", "cosim")
     failed = stored(project, "csynth")
@@ -100,7 +100,7 @@ def test_resume_after_a_failure(tools: StandIn, project: Path) -> None:
     tools.modes()
     tools.forget()
     reports = run(project, "csim", "csynth", "cosim")
-    assert tools.calls == ["csynth decode_linear", *calls_of("cosim")]
+    assert tools.calls == ["csynth decode", *calls_of("cosim")]
     assert reports[1].kernels[1].attempt == 2
 
 
@@ -112,9 +112,9 @@ def test_restart(old_tools: StandIn, old_done: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        ("src/decode_linear.cpp", ["csim", "csynth", "cosim", "export"]),
+        ("src/decode.cpp", ["csim", "csynth", "cosim", "export"]),
         ("include/config.hpp", ["csim", "csynth", "cosim", "export"]),
-        ("tb/decode_linear_tb.cpp", ["csim", "cosim"]),
+        ("tb/decode_tb.cpp", ["csim", "cosim"]),
         ("README.md", []),
     ],
 )
@@ -131,7 +131,7 @@ def test_edited_sources_run_again_what_reads_them(
 
 
 def test_a_new_synthesis_takes_away_what_was_built_on_the_old_one(old_tools: StandIn, old_done: Path) -> None:
-    with (old_done / "src/prefill_linear.cpp").open("a") as file:
+    with (old_done / "src/prefill.cpp").open("a") as file:
         file.write("\n")
     run(old_done, "csynth")
     assert sorted(path.name for path in (old_done / "reports").iterdir()) == ["csynth.json", "vitis_csim.json"]
@@ -153,13 +153,13 @@ def test_another_clock_part_or_version_is_another_result(old_tools: StandIn, old
 
 
 def test_a_result_that_somebody_removed_is_made_again(old_tools: StandIn, old_done: Path) -> None:
-    (old_done / "build/vitis/decode_linear/decode_linear.xo").unlink()
+    (old_done / "build/vitis/decode/decode.xo").unlink()
     run(old_done, "csynth", "export")
-    assert old_tools.calls == ["export decode_linear"]
-    (old_done / "build/vitis/prefill_linear/hls/solution/syn/report/csynth.xml").write_text("<profile/>")
+    assert old_tools.calls == ["export decode"]
+    (old_done / "build/vitis/prefill/hls/solution/syn/report/csynth.xml").write_text("<profile/>")
     old_tools.forget()
     run(old_done, "csynth", "export")
-    assert old_tools.calls == ["csynth prefill_linear", "export prefill_linear"]
+    assert old_tools.calls == ["csynth prefill", "export prefill"]
 
 
 def test_a_moved_project_keeps_its_results(old_tools: StandIn, old_done: Path, tmp_path: Path) -> None:
@@ -184,15 +184,15 @@ def test_a_tool_that_forgot_its_synthesis_gets_both_with_csynth(old_tools: Stand
     old_tools.modes(cosim="forgets")
     report = run(old_done, "cosim", restart=True)[0]
     assert report.passed
-    assert "csynth_design" in (old_done / "build/vitis/decode_linear/cosim.tcl").read_text()
+    assert "csynth_design" in (old_done / "build/vitis/decode/cosim.tcl").read_text()
 
 
 def test_v80(old_tools: StandIn, project: Path) -> None:
     part = "xcv80-lsva4737-2MHP-e-S"
     reports = run(project, "csynth", "export", part=part)
     assert reports[0].part == part
-    assert reports[1].kernels[0].artifacts[0].path.endswith("prefill_linear.zip")
-    script = (project / "build/vitis/prefill_linear/csynth.tcl").read_text()
+    assert reports[1].kernels[0].artifacts[0].path.endswith("prefill.zip")
+    script = (project / "build/vitis/prefill/csynth.tcl").read_text()
     assert "-flow_target vivado" in script
     with pytest.raises(InputError, match="link takes part and clock from the project"):
         run(project, "link", part=part)
@@ -207,7 +207,7 @@ def test_v80_project_is_linked_by_slash(new_tools: StandIn, project: Path) -> No
     assert new_tools.calls == []
     new_tools.install("slashkit", version="2024.2")
     report = run(project, "csynth", "export", "link")[2]
-    assert report.kernels[1].artifacts[0].path.endswith("decode_linear.vbin")
+    assert report.kernels[1].artifacts[0].path.endswith("decode.vbin")
 
 
 def test_timing_that_is_not_met_is_measured_and_not_tried_again(tools: StandIn, done: Path) -> None:
@@ -276,6 +276,6 @@ def test_a_folder_that_is_no_project(old_tools: StandIn, tmp_path: Path) -> None
 
 
 def test_a_record_that_can_not_be_read_counts_as_none(old_tools: StandIn, old_done: Path) -> None:
-    (old_done / "build/vitis/decode_linear/records/csynth.json").write_text('{"status": "succeeded"')
+    (old_done / "build/vitis/decode/records/csynth.json").write_text('{"status": "succeeded"')
     run(old_done, "csynth")
-    assert old_tools.calls == ["csynth decode_linear"]
+    assert old_tools.calls == ["csynth decode"]

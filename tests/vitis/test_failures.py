@@ -43,11 +43,11 @@ FAILURES = [
     ("cosim", "fails", "results_differ", "the RTL gives other results"),
     ("cosim", "deadlock", "deadlock", "DEADLOCK DETECTED"),
     ("cosim", "no_report", "report_missing", "no report of cosim"),
-    ("export", "no_report", "report_missing", "prefill_linear.xo was not written"),
+    ("export", "no_report", "report_missing", "prefill.xo was not written"),
     ("impl", "no_report", "report_missing", "no report of impl"),
     ("link", "timing", "timing_not_met", "[VPL 101-2] design did not meet timing"),
     ("link", "missing_platform", "missing_platform", "Failed to open platform"),
-    ("link", "no_report", "report_missing", "prefill_linear.xclbin was not written"),
+    ("link", "no_report", "report_missing", "prefill.xclbin was not written"),
 ]
 
 

@@ -112,20 +112,20 @@ def test_kill_of_the_runner(tools: StandIn, project: Path) -> None:
         runner.kill()
         runner.wait()
     wait_for(lambda: not alive(tool) and not alive(child))
-    assert await_end_of_tool(project / "build/vitis/prefill_linear/.tool.lock")
+    assert await_end_of_tool(project / "build/vitis/prefill/.tool.lock")
 
     tools.modes()
     tools.forget()
     log: list[str] = []
     report = synthesize_project(project, SynthesisOptions(steps=("csim", "csynth")), on_log=log.append)[1]
-    assert tools.calls == ["csynth prefill_linear", "csynth decode_linear"]  # csim was done
+    assert tools.calls == ["csynth prefill", "csynth decode"]  # csim was done
     assert [(kernel.attempt, kernel.lost_attempts) for kernel in report.kernels] == [(2, 1), (1, 0)]
     assert any("attempt 1 was lost" in line for line in log)
 
 
 def test_a_retry_waits_until_the_killed_tool_is_gone(old_tools: StandIn, project: Path) -> None:
     """At once after the kill, with no pause: two tools never work in one folder."""
-    old_tools.modes(**{"csynth prefill_linear": "hang"})
+    old_tools.modes(**{"csynth prefill": "hang"})
     call = (
         "import sys; from pathlib import Path; from hls_gen.toolchain.vitis import *; "
         "synthesize_project(Path(sys.argv[1]), SynthesisOptions(steps=('csynth',)))"
@@ -150,7 +150,7 @@ def test_interrupted_step(old_tools: StandIn, project: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         synthesize_project(project, SynthesisOptions(steps=("csynth",)), on_log=interrupt)
     assert not any(map(alive, old_tools.pids))
-    record = json.loads((project / "build/vitis/prefill_linear/records/csynth.json").read_text())
+    record = json.loads((project / "build/vitis/prefill/records/csynth.json").read_text())
     assert (record["status"], record["failure"]["cause"]) == ("failed", "cancelled")
     old_tools.modes()
     report = synthesize_project(project, SynthesisOptions(steps=("csynth",)))[0]

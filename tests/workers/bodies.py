@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,3 +119,56 @@ def not_a_number(job_input: dict[str, Any], report: Callable[[Any], None]) -> di
 def silent(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
     time.sleep(2.5)
     return result()
+
+
+def with_file(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    (Path(job_input["folder"]) / "front.arrow").write_bytes(b"arrow")
+    return {**result(), "files": [{"path": "front.arrow", "media_type": "application/vnd.apache.arrow.stream"}]}
+
+
+def outside(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    return {**result(), "files": [{"path": "../../../../../../etc/passwd", "media_type": "text/plain"}]}
+
+
+def greedy(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """Takes more and more, far above any limit of a test and below what a machine has."""
+    taken = [bytearray(b"x") * 2**24 for _ in range(100)]
+    return {**result(), "taken": len(taken)}
+
+
+def greedy_together(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """Several processes, each with as much as is allowed to one."""
+    program = "b = bytearray(b'x') * (250 * 2**20); input()"
+    together = [subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) for _ in range(3)]
+    for process in together:
+        process.wait(600)
+    return result()
+
+
+def says_its_cores(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    sys.stderr.write(f"cores {len(os.sched_getaffinity(0))} threads {os.environ['OMP_NUM_THREADS']}\n")
+    return result()
+
+
+def generate(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    folder = Path(job_input["folder"])
+    with zipfile.ZipFile(folder / "project.zip", "w") as archive:
+        archive.writestr("main.cpp", "int main() {}")
+    manifest = {"seed": job_input["seed"], "model": job_input["model"]["name"]}
+    return {"manifest": manifest, "files": [{"path": "project.zip", "media_type": "application/zip"}]}
+
+
+def csim(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    folder = Path(job_input["folder"])
+    with zipfile.ZipFile(folder / "project.zip") as archive:
+        sources = archive.namelist()
+    subprocess.run(["echo", "the tool says: compiling"], check=True)  # as a tool of the job does
+    (folder / "reports.zip").write_bytes(b"report")
+    return {
+        "passed": job_input["options"]["passes"],
+        "reports": [{"step": "csim", "document": {"sources": sources}}],
+        "files": [{"path": "reports.zip", "media_type": "application/zip"}],
+    }
+
+
+synthesize = csim

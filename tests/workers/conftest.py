@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from db.artifacts import ArtifactStore
 from db.migrations import upgrade
 from db.models import Exploration, Job
 from db.session import Database
@@ -17,6 +20,11 @@ from spec import catalog
 from spec.exploration import ExplorationRequest
 from spec.workload import Workload
 from workers.enqueue import enqueue_exploration
+from workers.holders import new_worker_id
+from workers.kinds import with_bodies
+from workers.limits import JobLimits
+from workers.runner import Worker, WorkerSettings
+from workers.work_folder import WorkFolder
 
 
 @dataclass
@@ -25,8 +33,13 @@ class Bench:
 
     database: Database
     url: str
-    journal: Path
+    folder: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    folders: list[WorkFolder] = field(default_factory=list)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
 
     def submit(self, seconds: float = 0.0) -> str:
         """A queued exploration that takes so long; the id of its job."""
@@ -62,14 +75,47 @@ class Bench:
         lines = [line.split() for line in self.journal.read_text().splitlines()]
         return [int(pid) for what, pid in lines if what == word]
 
-    def start_worker(self, body: str = "timed", lease_s: float = 1.5) -> subprocess.Popen[bytes]:
+    @property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore.open(self.folder / "artifacts")
+
+    def worker(
+        self,
+        body: str,
+        *,
+        stop: threading.Event | None = None,
+        lease_s: float = 60.0,
+        limits: JobLimits | None = None,
+        poll_s: float = 0.1,
+        **changes: Any,
+    ) -> Worker:
+        """A worker in this process."""
+        kinds = with_bodies({"explore": f"tests.workers.bodies:{body}"})
+        settings = WorkerSettings(new_worker_id(), lease_s=lease_s, poll_s=poll_s, limits=limits or JobLimits())
+        folder = WorkFolder(self.folder / "work", settings.worker_id)
+        self.folders.append(folder)
+        return Worker(self.database, settings, self.store, folder, {**kinds, **changes}, stop)
+
+    def start_worker(
+        self, body: str = "timed", lease_s: float = 1.5, broker_url: str | None = None
+    ) -> subprocess.Popen[bytes]:
         """A worker in a process of its own."""
-        command = [sys.executable, "-P", "-m", "workers.runner", "--database", self.url, "--lease-s", str(lease_s)]
-        worker = subprocess.Popen([*command, "--body", f"explore=tests.workers.bodies:{body}"])
+        options = {
+            "--database": self.url,
+            "--artifacts": str(self.folder / "artifacts"),
+            "--work": str(self.folder / "work"),
+            "--lease-s": str(lease_s),
+            "--body": f"explore=tests.workers.bodies:{body}",
+            **({"--broker": broker_url} if broker_url is not None else {}),
+        }
+        command = [sys.executable, "-P", "-m", "workers.runner"]
+        worker = subprocess.Popen([*command, *(part for option in options.items() for part in option)])
         self.workers.append(worker)
         return worker
 
     def stop(self) -> None:
+        for folder in self.folders:
+            folder.close()
         for worker in self.workers:
             with suppress(ProcessLookupError):
                 worker.kill()
@@ -80,7 +126,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     url = f"sqlite:///{tmp_path / 'flexdse.db'}"
     upgrade(url)
-    made = Bench(Database(url), url, tmp_path / "journal")
+    made = Bench(Database(url), url, tmp_path)
     yield made
     made.stop()
     made.database.close()
@@ -88,7 +134,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
+    def wait(condition: Callable[[], object], seconds: float = 90.0, what: str = "") -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited {seconds} s in vain {what}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dse.explore import explore
 from spec.documents import envelope
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationProgress
+from workers.tasks.front_table import write_front
 
 
 def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
@@ -24,6 +26,7 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
 
     result = explore(request, on_progress=on_progress)
     return {
+        "files": [write_front(result.front, Path(job_input["folder"]))],
         "versions": envelope("exploration-result/v1"),
         "front": [entry.model_dump(mode="json", by_alias=True) for entry in result.front],
         "record": result.record.model_dump(mode="json", by_alias=True),

@@ -11,7 +11,11 @@ export function getExploration(id: string): Promise<Exploration> {
 }
 
 export function getFront(id: string): Promise<Front> {
-  return answer(client.GET("/api/v1/explorations/{exploration_id}/front", { params: { path: { exploration_id: id } } }));
+  const call = client.GET("/api/v1/explorations/{exploration_id}/front", {
+    params: { path: { exploration_id: id } },
+    headers: { Accept: "application/json" }, // the same as Arrow, Parquet and CSV: see the contract
+  });
+  return answer<unknown>(call) as Promise<Front>;
 }
 
 export function getReport(id: string, index: number): Promise<CostReport> {

@@ -4,6 +4,138 @@
  */
 
 export interface paths {
+    "/api/v1/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Artifacts
+         * @description Files that jobs made, newest first.
+         */
+        get: operations["list_artifacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Artifact
+         * @description What is known of a file.
+         */
+        get: operations["get_artifact"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Artifact
+         * @description Delete a file; whatever it belongs to stays, without it.
+         */
+        delete: operations["delete_artifact"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Artifact Content
+         * @description The file itself.
+         */
+        get: operations["get_artifact_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Audit
+         * @description What was changed, and what was refused for want of a credential; newest first.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calibrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Calibrations
+         * @description Calibrations, newest first.
+         */
+        get: operations["list_calibrations"];
+        put?: never;
+        /**
+         * Create Calibration
+         * @description Fit corrections of the cost models on measurements.
+         */
+        post: operations["create_calibration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calibrations/{calibration_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Calibration
+         * @description One calibration, whole.
+         */
+        get: operations["get_calibration"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Calibration
+         * @description Delete a calibration.
+         */
+        delete: operations["delete_calibration"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/designs": {
         parameters: {
             query?: never;
@@ -34,10 +166,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Evaluate Design
-         * @description Price one design. What does not fit the card is an answer too: see `violations`.
+         * Evaluate Designs
+         * @description Price one design, or up to a million. What does not fit the card is an answer too: `violations`, `feasible`.
          */
-        post: operations["evaluate_design"];
+        post: operations["evaluate_designs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -73,11 +205,15 @@ export interface paths {
         };
         /**
          * List Devices
-         * @description Every device of the catalog, with its key figures.
+         * @description Every device of the catalog, and your own, with their key figures.
          */
         get: operations["list_devices"];
         put?: never;
-        post?: never;
+        /**
+         * Upload Device
+         * @description Keep a device of your own under its `name`.
+         */
+        post: operations["upload_device"];
         delete?: never;
         options?: never;
         head?: never;
@@ -93,9 +229,33 @@ export interface paths {
         };
         /**
          * Get Device
-         * @description One device: a document that can be changed and sent as the `device` of an exploration.
+         * @description One device: a document that can be changed, and sent as the `device` of an exploration or as an upload.
          */
         get: operations["get_device"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Device
+         * @description Delete a device that you uploaded; results that were made with it stay.
+         */
+        delete: operations["delete_device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch Everything
+         * @description Follow all your jobs: every change of a state from now on, or from where you were. It never ends by itself.
+         */
+        get: operations["watch_everything"];
         put?: never;
         post?: never;
         delete?: never;
@@ -144,12 +304,16 @@ export interface paths {
         post?: never;
         /**
          * Delete Exploration
-         * @description Delete an exploration that ended, with its front and its job.
+         * @description Delete an exploration that ended, with its front, its evaluations and its job.
          */
         delete: operations["delete_exploration"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Describe Exploration
+         * @description Change its name, labels or note.
+         */
+        patch: operations["describe_exploration"];
         trace?: never;
     };
     "/api/v1/explorations/{exploration_id}:cancel": {
@@ -166,6 +330,86 @@ export interface paths {
          * @description Cancel an exploration: at once where it is queued, within a second where it runs.
          */
         post: operations["cancel_exploration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}:generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Generate Project Of Front
+         * @description Generate the HLS project of one design of the front.
+         */
+        post: operations["generate_project_of_front"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}:suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suggest Designs
+         * @description Which designs of the front to measure next in a flow of your own; `:tell` takes what came out.
+         */
+        post: operations["suggest_designs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}:tell": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell Measurements
+         * @description What was measured, in a flow of your own, of designs of the front.
+         */
+        post: operations["tell_measurements"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Evaluations
+         * @description Every design that the search priced, feasible or not: all rows, or a sample of them for a first look.
+         */
+        get: operations["get_evaluations"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -202,8 +446,31 @@ export interface paths {
         /**
          * Get Front
          * @description The designs that no other design beats in every objective.
+         *
+         *     As JSON with whole designs, some 4 kB each; as Arrow, Parquet or CSV a row of numbers each, `columns` of which can
+         *     be selected. A front of a search that succeeded never changes: its ETag is worth keeping.
          */
         get: operations["get_front"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}/front/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Front Design
+         * @description One design of the front with its metrics.
+         */
+        get: operations["get_front_design"];
         put?: never;
         post?: never;
         delete?: never;
@@ -224,6 +491,26 @@ export interface paths {
          * @description The whole evaluation of one design of the front.
          */
         get: operations["get_front_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}/measurements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Measurements
+         * @description All that was told of an exploration, beside the predictions.
+         */
+        get: operations["list_measurements"];
         put?: never;
         post?: never;
         delete?: never;
@@ -292,6 +579,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{job_id}:retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Job
+         * @description Put a job that failed or was cancelled back into the queue, with fresh attempts.
+         */
+        post: operations["retry_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Job Log
+         * @description What the process of the job printed: as JSON, or as text/plain.
+         */
+        get: operations["get_job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}/log/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch Job Log
+         * @description Follow the log of a job from line to line, and `done`, after which the stream ends.
+         */
+        get: operations["watch_job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description Every key of the service, newest first.
+         */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Issue Key
+         * @description Issue a key. It is in this answer and nowhere else.
+         */
+        post: operations["issue_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Key
+         * @description Revoke a key: within a second it opens nothing any more, and sessions that it opened neither.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -301,11 +692,15 @@ export interface paths {
         };
         /**
          * List Models
-         * @description Every model of the catalog, with its key figures.
+         * @description Every model of the catalog, and your own, with their key figures.
          */
         get: operations["list_models"];
         put?: never;
-        post?: never;
+        /**
+         * Upload Model
+         * @description Keep a model of your own under a name.
+         */
+        post: operations["upload_model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -321,11 +716,395 @@ export interface paths {
         };
         /**
          * Get Model
-         * @description One model: a document that can be changed and sent as the `model` of an exploration.
+         * @description One model: a document that can be changed, and sent as the `model` of an exploration or as an upload.
          */
         get: operations["get_model"];
         put?: never;
         post?: never;
+        /**
+         * Delete Model
+         * @description Delete a model that you uploaded; results that were made with it stay.
+         */
+        delete: operations["delete_model"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Projects
+         * @description Projects, newest first.
+         */
+        get: operations["list_projects"];
+        put?: never;
+        /**
+         * Create Project
+         * @description Generate the HLS project of a design.
+         */
+        post: operations["create_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project
+         * @description One project: its design, manifest and state.
+         */
+        get: operations["get_project"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Project
+         * @description Delete a project with its runs, reports and files.
+         */
+        delete: operations["delete_project"];
+        options?: never;
+        head?: never;
+        /**
+         * Describe Project
+         * @description Change its name, labels or note.
+         */
+        patch: operations["describe_project"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Project
+         * @description Cancel the generation of a project.
+         */
+        post: operations["cancel_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}:csim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Csim Project
+         * @description Prove the project bit-exact in C simulation.
+         */
+        post: operations["csim_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}:simulate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Simulate Project
+         * @description Measure the cycles of the project in timed simulation.
+         */
+        post: operations["simulate_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}:synthesize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Synthesize Project
+         * @description Synthesize the project.
+         */
+        post: operations["synthesize_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Project
+         * @description The whole project as a zip.
+         */
+        get: operations["download_project"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Project Files
+         * @description The files of a project.
+         */
+        get: operations["list_project_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project File
+         * @description One file of a project.
+         */
+        get: operations["get_project_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description Runs of tools on a project (`-`: on every project), newest first.
+         */
+        get: operations["list_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run
+         * @description One run of a tool.
+         */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reports
+         * @description What tools reported, newest first.
+         */
+        get: operations["list_reports"];
+        put?: never;
+        /**
+         * Import Report
+         * @description Bring in the report of a tool that ran elsewhere.
+         */
+        post: operations["import_report"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Report
+         * @description One report, whole.
+         */
+        get: operations["get_report"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report
+         * @description Delete a report.
+         */
+        delete: operations["delete_report"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Session
+         * @description Who the server takes the sender for; nobody is an answer too, not an error.
+         */
+        get: operations["get_session"];
+        put?: never;
+        /**
+         * Open Session
+         * @description Swap a token or key for a cookie that the browser keeps from scripts and from other sites.
+         */
+        post: operations["open_session"];
+        /**
+         * Close Session
+         * @description Forget the cookie.
+         */
+        delete: operations["close_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sweeps
+         * @description Sweeps, newest first.
+         */
+        get: operations["list_sweeps"];
+        put?: never;
+        /**
+         * Create Sweep
+         * @description Submit a sweep: every model on every device under every workload.
+         */
+        post: operations["create_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep
+         * @description One sweep and how far it is.
+         */
+        get: operations["get_sweep"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Sweep
+         * @description Delete a sweep that ended; its explorations stay, by themselves.
+         */
+        delete: operations["delete_sweep"];
+        options?: never;
+        head?: never;
+        /**
+         * Describe Sweep
+         * @description Change its name, labels or note.
+         */
+        patch: operations["describe_sweep"];
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Sweep
+         * @description Cancel every exploration of a sweep that has not ended.
+         */
+        post: operations["cancel_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -352,6 +1131,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics
+         * @description Requests, queues, jobs, leases, tool runs: for Prometheus, with a key of the scope `admin`.
+         */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -361,7 +1160,7 @@ export interface paths {
         };
         /**
          * Readyz
-         * @description The database can be read and has the schema of this version.
+         * @description The database can be read and has the schema of this version; whether the broker rings.
          */
         get: operations["readyz"];
         put?: never;
@@ -376,6 +1175,297 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Artifact
+         * @description A file that a job made.
+         */
+        Artifact: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * @description null: kept until the quota or its age ends it
+             */
+            expires_at: string | null;
+            /** File Name */
+            file_name: string;
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Media Type */
+            media_type: string;
+            /** Sha256 */
+            sha256: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * ArtifactPage
+         * @description Artifacts, newest first, and what all of them take up.
+         */
+        ArtifactPage: {
+            /** Items */
+            items: components["schemas"]["Artifact"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+            /** Used Bytes */
+            used_bytes: number;
+        };
+        /**
+         * AuditEntry
+         * @description Something that changed something, or was refused.
+         */
+        AuditEntry: {
+            /** Action */
+            action: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Detail */
+            detail: {
+                [key: string]: unknown;
+            } | null;
+            /** Id */
+            id: number;
+            /** Key Id */
+            key_id: string | null;
+            /** Owner */
+            owner: string;
+            /** Remote */
+            remote: string;
+            /** Request Id */
+            request_id: string;
+            /** Resource */
+            resource: string;
+            /** Status */
+            status: number;
+        };
+        /**
+         * AuditPage
+         * @description Entries of the audit log, newest first.
+         */
+        AuditPage: {
+            /** Items */
+            items: components["schemas"]["AuditEntry"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * Calibration
+         * @description One calibration: factors with their error before and after, on designs that were left out of the fit.
+         */
+        Calibration: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Device */
+            device: string;
+            /** Id */
+            id: string;
+            /**
+             * Model Version
+             * @description of the cost models that it corrects; others refuse it
+             */
+            model_version: string;
+            /** Name */
+            name: string;
+            table: components["schemas"]["CalibrationTable"];
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * CalibrationEntry
+         * @description The factor of one (provenance, stage, module, metric) and the interval of value / truth - 1 after it.
+         *
+         *     `relative_low`, `relative_high`: where the next design lies with the table's confidence. `uncalibrated_low`,
+         *     `uncalibrated_high`: the same without the calibration. `designs` counts distinct designs: several readings of one
+         *     design are one datum.
+         */
+        CalibrationEntry: {
+            /** Design Keys */
+            design_keys: string[];
+            /** Designs */
+            designs: number;
+            /** Factor */
+            factor: number;
+            leave_one_out: components["schemas"]["LeaveOneOut"] | null;
+            /** Measurements */
+            measurements: number;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "cycles" | "latency_s" | "lut" | "ff" | "dsp" | "bram_18k" | "uram" | "power_w";
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Module */
+            module: string | null;
+            /**
+             * Provenance
+             * @enum {string}
+             */
+            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            /** Relative High */
+            relative_high: number;
+            /** Relative Low */
+            relative_low: number;
+            /**
+             * Route Factor
+             * @description csynth to post-route, published, applied to the measured values; null: none
+             */
+            route_factor: number | null;
+            /** Sources */
+            sources: string[];
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "prefill" | "decode";
+            /** Uncalibrated High */
+            uncalibrated_high: number;
+            /** Uncalibrated Low */
+            uncalibrated_low: number;
+        };
+        /**
+         * CalibrationInput
+         * @description Measurements to fit corrections on, all of one device, model version and timing table.
+         */
+        CalibrationInput: {
+            /** Measurements */
+            measurements: components["schemas"]["Measurement"][];
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+        };
+        /**
+         * CalibrationPage
+         * @description Calibrations, newest first.
+         */
+        CalibrationPage: {
+            /** Items */
+            items: components["schemas"]["CalibrationSummary"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * CalibrationSummary
+         * @description One line of the list of calibrations.
+         */
+        CalibrationSummary: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Device */
+            device: string;
+            /** Id */
+            id: string;
+            /**
+             * Model Version
+             * @description of the cost models that it corrects; others refuse it
+             */
+            model_version: string;
+            /** Name */
+            name: string;
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * CalibrationTable
+         * @description Factors for one device, model version and timing table. Nothing else may use them.
+         */
+        CalibrationTable: {
+            /**
+             * Confidence
+             * @description of every interval
+             * @default 0.9
+             */
+            confidence: number;
+            /** Device */
+            device: string;
+            /** Entries */
+            entries: components["schemas"]["CalibrationEntry"][];
+            /**
+             * Flexdse Version
+             * @default 0.1.0
+             */
+            flexdse_version: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Schema
+             * @default flexdse/calibration/v1
+             * @constant
+             */
+            schema: "flexdse/calibration/v1";
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * CapacityReport
+         * @description The memories of a design, and of its model at the usual weight widths.
+         */
+        CapacityReport: {
+            /** Card */
+            card: components["schemas"]["CardNeed"][];
+            /** Memories */
+            memories: components["schemas"]["MemoryUse"][];
+            /** Roles */
+            roles: components["schemas"]["StoredRole"][];
+        };
+        /**
+         * CardNeed
+         * @description What one decode image of the model needs at a weight width, whatever the design, spread evenly over the card.
+         *
+         *     `hbm_fraction` of the HBM (None: the card has none) after `relocations`; `ddr_fraction` likewise. `fits`: with them.
+         */
+        CardNeed: {
+            /** Ddr Fraction */
+            ddr_fraction: number | null;
+            /** Embedding Bytes */
+            embedding_bytes: number;
+            /** Fits */
+            fits: boolean;
+            /** Hbm Fraction */
+            hbm_fraction: number | null;
+            /** Kv Cache Bytes */
+            kv_cache_bytes: number;
+            /** Message */
+            message: string;
+            /** Relocations */
+            relocations: components["schemas"]["Relocation"][];
+            /** Scale Bytes */
+            scale_bytes: number;
+            /** Weight Bits */
+            weight_bits: number;
+            /** Weight Bytes */
+            weight_bytes: number;
+        };
         /**
          * ChannelTraffic
          * @description Mean traffic of one HBM channel during one stage against what the channel sustains.
@@ -404,10 +1494,150 @@ export interface components {
              */
             default_mhz: number;
             /**
+             * Free Hbm Port Words
+             * @description 256-bit words of HBM ports that cost no clock
+             * @default 0
+             */
+            free_hbm_port_words: number;
+            /**
              * Max Mhz
              * @description highest clock that public designs of this kind reached
              */
             max_mhz: number;
+            /**
+             * Mhz Per Hbm Port Word
+             * @description clock lost for each word above; 0 where ports have hard wires
+             * @default 0
+             */
+            mhz_per_hbm_port_word: number;
+        };
+        /**
+         * ClockReport
+         * @description The asked period, and what came of it: an estimate of C synthesis, or the achieved one of an implementation.
+         */
+        ClockReport: {
+            /** Achieved Ns */
+            achieved_ns: number | null;
+            /** Estimated Ns */
+            estimated_ns: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Target Ns */
+            target_ns: number | null;
+            /** Uncertainty Ns */
+            uncertainty_ns: number | null;
+        };
+        /**
+         * ClockRow
+         * @description A clock of the implemented design; slacks are those of the paths within it.
+         */
+        ClockRow: {
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Period Ns */
+            period_ns: number | null;
+            /** Tns Ns */
+            tns_ns: number | null;
+            /** Wns Ns */
+            wns_ns: number | null;
+        };
+        /**
+         * CosimResult
+         * @description What RTL simulation said: whether the results agree with the C++, and the cycles of all transactions together.
+         */
+        CosimResult: {
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Rtl */
+            rtl: ("verilog" | "vhdl") | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pass" | "fail" | "not_run";
+            /** Total Execution Cycles */
+            total_execution_cycles: number | null;
+        };
+        /**
+         * CountRange
+         * @description Least and most iterations.
+         */
+        CountRange: {
+            /** Max */
+            max: number | null;
+            /** Min */
+            min: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * Credential
+         * @description What opens a session.
+         */
+        Credential: {
+            /**
+             * Credential
+             * @description the token of the data folder, or an API key
+             */
+            credential: string;
+        };
+        /**
+         * CycleRange
+         * @description Shortest and longest, in clock cycles.
+         */
+        CycleRange: {
+            /** Max Cycles */
+            max_cycles: number | null;
+            /** Min Cycles */
+            min_cycles: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * CycleStatistics
+         * @description Shortest, average and longest, in clock cycles.
+         */
+        CycleStatistics: {
+            /** Avg Cycles */
+            avg_cycles: number | null;
+            /** Max Cycles */
+            max_cycles: number | null;
+            /** Min Cycles */
+            min_cycles: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
         };
         /**
          * DecodeDesign
@@ -435,6 +1665,37 @@ export interface components {
              */
             key_parallelism: number;
             /**
+             * @description which variant of each module is built
+             * @default {
+             *       "linear_pe": "dsp2",
+             *       "attention_pe": "dsp2",
+             *       "input_buffers": "single",
+             *       "hadamard": "serial",
+             *       "hadamard_width": 1,
+             *       "softmax": "serial",
+             *       "softmax_width": 1,
+             *       "kv_read": "per_query_head",
+             *       "quantizer": "divider",
+             *       "linear_groups": [
+             *         [
+             *           "q",
+             *           "k",
+             *           "v",
+             *           "o",
+             *           "gate",
+             *           "up",
+             *           "down",
+             *           "lm_head"
+             *         ]
+             *       ],
+             *       "dequantizer": "unpipelined",
+             *       "overlap_attention": "off",
+             *       "weight_buffer_beats": 0,
+             *       "on_chip_projections": []
+             *     }
+             */
+            modules: components["schemas"]["DecodeModules"];
+            /**
              * Value Parallelism
              * @description head channels per pass of each AV lane
              */
@@ -451,24 +1712,158 @@ export interface components {
             weight_parallelism: number;
         };
         /**
+         * DecodeModules
+         * @description Module variants of decode.
+         *
+         *     `linear_groups`: projections of one group share one engine; gate and up in two groups work side by side.
+         *     `weight_buffer_beats`: engine steps that the weight ports may run ahead of the engine (0: FlexLLM), through
+         *     attention, transforms and norms and across layers. `overlap_attention`: attention of the heads whose queries are
+         *     ready runs beside the rest of the query projection. `on_chip_projections`: weights that stay in URAM.
+         */
+        DecodeModules: {
+            /**
+             * Attention Pe
+             * @description the same for the QK and AV arrays
+             * @default dsp2
+             * @enum {string}
+             */
+            attention_pe: "dsp1" | "dsp2" | "lut";
+            /**
+             * Dequantizer
+             * @description whether the loop over the outputs of a pass is pipelined; FlexLLM's is not
+             * @default unpipelined
+             * @enum {string}
+             */
+            dequantizer: "unpipelined" | "pipelined";
+            /**
+             * Hadamard
+             * @description serial: one loop after the other, as FlexLLM
+             * @default serial
+             * @enum {string}
+             */
+            hadamard: "serial" | "streaming";
+            /**
+             * Hadamard Width
+             * @description values a cycle of a streaming transform: of a token in prefill, of the vector in decode
+             * @default 1
+             */
+            hadamard_width: number;
+            /**
+             * Input Buffers
+             * @description double: an engine computes while its next input arrives
+             * @default single
+             * @enum {string}
+             */
+            input_buffers: "single" | "double";
+            /**
+             * Kv Read
+             * @description per_kv_head: the query heads of a group share one read
+             * @default per_query_head
+             * @enum {string}
+             */
+            kv_read: "per_query_head" | "per_kv_head";
+            /**
+             * Linear Groups
+             * @default [
+             *       [
+             *         "q",
+             *         "k",
+             *         "v",
+             *         "o",
+             *         "gate",
+             *         "up",
+             *         "down",
+             *         "lm_head"
+             *       ]
+             *     ]
+             */
+            linear_groups: ("q" | "k" | "v" | "o" | "gate" | "up" | "down" | "lm_head")[][];
+            /**
+             * Linear Pe
+             * @description multiply-accumulates per DSP slice of the linear engines; lut: no DSP
+             * @default dsp2
+             * @enum {string}
+             */
+            linear_pe: "dsp1" | "dsp2" | "dsp4" | "lut";
+            /**
+             * On Chip Projections
+             * @default []
+             */
+            on_chip_projections: ("q" | "k" | "v" | "o" | "gate" | "up" | "down" | "lm_head")[];
+            /**
+             * Overlap Attention
+             * @default off
+             * @enum {string}
+             */
+            overlap_attention: "off" | "on";
+            /**
+             * Quantizer
+             * @description reciprocal: one division a token, then multiplications
+             * @default divider
+             * @enum {string}
+             */
+            quantizer: "divider" | "reciprocal";
+            /**
+             * Softmax
+             * @description pipelined: the three passes work on three heads at a time
+             * @default serial
+             * @enum {string}
+             */
+            softmax: "serial" | "pipelined";
+            /**
+             * Softmax Width
+             * @description scores a cycle of a row
+             * @default 1
+             */
+            softmax_width: number;
+            /**
+             * Weight Buffer Beats
+             * @default 0
+             */
+            weight_buffer_beats: number;
+        };
+        /**
          * DecodeReport
-         * @description The decode stage. `cycles` is the mean decode step after the first.
+         * @description The decode stage. `cycles` is the mean decode step after the first; energy per output token; clocks, CLBs and
+         *     power as in `PrefillReport`.
          */
         DecodeReport: {
+            /** Achievable Clock Mhz */
+            achievable_clock_mhz: number;
             /** Bound By */
             bound_by: string;
+            /** Clb Fraction */
+            clb_fraction: number;
             /** Clock Mhz */
             clock_mhz: number;
+            /** Clock Target Mhz */
+            clock_target_mhz: number;
             /** Cycles */
             cycles: number;
+            /** Energy J Per Token */
+            energy_j_per_token: number | null;
             /** First Step S */
             first_step_s: number;
+            /** Power W */
+            power_w: number | null;
             resources: components["schemas"]["ResourceVector"];
             /** Tokens Per S */
             tokens_per_s: number | null;
             /** Tpot S */
             tpot_s: number | null;
             utilization: components["schemas"]["Utilization"];
+        };
+        /**
+         * Description
+         * @description Changes of what is said about a resource; what is left out stays.
+         */
+        Description: {
+            /** Labels */
+            labels?: string[] | null;
+            /** Name */
+            name?: string | null;
+            /** Note */
+            note?: string | null;
         };
         /**
          * DesignList
@@ -487,9 +1882,9 @@ export interface components {
             decode: components["schemas"]["DecodeDesign"];
             /**
              * Deployment
-             * @constant
+             * @enum {string}
              */
-            deployment: "two_bitstreams";
+            deployment: "two_bitstreams" | "co_resident" | "two_cards";
             hmt?: components["schemas"]["HmtPlugin"] | null;
             /**
              * Kernels
@@ -508,9 +1903,9 @@ export interface components {
             memory_map: components["schemas"]["MemoryMap"];
             /**
              * Nonlinear Format
-             * @constant
+             * @enum {string}
              */
-            nonlinear_format: "fp32";
+            nonlinear_format: "fp32" | "bf16" | "fixed";
             prefill: components["schemas"]["PrefillDesign"];
             quant_scheme: components["schemas"]["QuantScheme"];
             /**
@@ -569,6 +1964,12 @@ export interface components {
             shell: components["schemas"]["ResourceVector"];
             /** Sll Per Boundary */
             sll_per_boundary: number | null;
+            /**
+             * Sll Shell
+             * @description super long lines that the shell takes, per boundary from the first SLR up
+             * @default []
+             */
+            sll_shell: number[];
             /** Slrs */
             slrs: components["schemas"]["SuperLogicRegion"][];
             /**
@@ -609,6 +2010,12 @@ export interface components {
             resources: components["schemas"]["ResourceVector"];
             /** Slrs */
             slrs: number;
+            /**
+             * Source
+             * @description upload: your own
+             * @enum {string}
+             */
+            source: "catalog" | "upload";
             /** Title */
             title: string;
         };
@@ -659,6 +2066,7 @@ export interface components {
             assumptions: string[];
             /** Breakdown */
             breakdown: components["schemas"]["ModuleCost"][];
+            capacity: components["schemas"]["CapacityReport"];
             decode: components["schemas"]["DecodeReport"];
             /** E2E Latency S */
             e2e_latency_s: number;
@@ -670,6 +2078,11 @@ export interface components {
             error_band: {
                 [key: string]: components["schemas"]["ErrorBand"];
             };
+            /**
+             * Fit
+             * @enum {string}
+             */
+            fit: "fits" | "within_band" | "does_not_fit";
             /** Flexdse Version */
             flexdse_version: string;
             hmt?: components["schemas"]["HmtReport"] | null;
@@ -685,6 +2098,8 @@ export interface components {
             };
             /** Model Version */
             model_version: string;
+            /** Open Limits */
+            open_limits: components["schemas"]["OpenLimit"][];
             /** Power W */
             power_w: number | null;
             prefill: components["schemas"]["PrefillReport"];
@@ -704,6 +2119,74 @@ export interface components {
             violations: components["schemas"]["Violation"][];
         };
         /**
+         * EvaluationBatch
+         * @description The priced designs, one list for each metric; `feasible` and `excess` (over a limit, relative) beside them.
+         */
+        EvaluationBatch: {
+            /** Columns */
+            columns: {
+                [key: string]: (number | boolean | null)[];
+            };
+            /** Device */
+            device: string;
+            /** Flexdse Version */
+            flexdse_version: string;
+            /**
+             * Missing
+             * @description metric without any value -> the reason
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Model */
+            model: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Provenance
+             * @constant
+             */
+            provenance: "analytical";
+            /** Rows */
+            rows: number;
+            /** Schema */
+            schema: string;
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * EvaluationColumns
+         * @description Evaluations as columns: those of the designs, the metrics, `feasible`.
+         */
+        EvaluationColumns: {
+            /** Columns */
+            columns: {
+                [key: string]: (number | boolean | string | null)[];
+            };
+            /** Exploration Id */
+            exploration_id: string;
+            /**
+             * Provenance
+             * @enum {string}
+             */
+            provenance: "analytical" | "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            /**
+             * Rows
+             * @description of them in this answer
+             */
+            rows: number;
+            /**
+             * Schema
+             * @constant
+             */
+            schema: "flexdse/evaluations/v1";
+            /**
+             * Total
+             * @description evaluations that are kept
+             */
+            total: number;
+        };
+        /**
          * EvaluationInputs
          * @description What was priced.
          */
@@ -721,11 +2204,28 @@ export interface components {
         };
         /**
          * EvaluationRequest
-         * @description One design to price. Each of the first three is a name of the catalog or a whole document.
+         * @description What to price: one `design`; or several whole `designs`; or `columns` of what differs from `design`.
+         *
+         *     `model`, `device` and each design are a name (of the catalog, or of an upload) or a whole document.
          */
         EvaluationRequest: {
-            design: string | components["schemas"]["DesignPoint"];
+            /**
+             * Columns
+             * @description column -> a value for each design: prefill.token_parallelism, prefill.qkvo_weight_parallelism, prefill.ffn_weight_parallelism, prefill.ffn_weight_blocks, prefill.key_parallelism, prefill.value_parallelism, decode.block_parallelism, decode.weight_parallelism, decode.engine_splits, decode.head_parallelism, decode.key_parallelism, decode.value_parallelism, decode.vector_parallelism, decode.weight_port_bits, clock_target_mhz.prefill, clock_target_mhz.decode. More than 10^5: send Arrow
+             */
+            columns?: {
+                [key: string]: (number)[];
+            } | null;
+            /** @description the design, or what columns are not about */
+            design?: string | components["schemas"]["DesignPoint"] | null;
+            /** Designs */
+            designs?: (string | components["schemas"]["DesignPoint"])[] | null;
             device: string | components["schemas"]["Device"];
+            /**
+             * Metrics
+             * @description of a batch: only these
+             */
+            metrics?: string[] | null;
             model: string | components["schemas"]["ModelConfig"] | {
                 [key: string]: unknown;
             };
@@ -762,6 +2262,11 @@ export interface components {
             device: string;
             /** @description why it failed */
             error: components["schemas"]["Problem"] | null;
+            /**
+             * Evaluations
+             * @description designs that were priced; null until it succeeded
+             */
+            evaluations: number | null;
             /** Finished At */
             finished_at: string | null;
             /**
@@ -769,17 +2274,24 @@ export interface components {
              * @description designs on the front; null until it succeeded
              */
             front_size: number | null;
+            /**
+             * Has Evaluations
+             * @description GET .../evaluations has them
+             */
+            has_evaluations: boolean;
             /** Id */
             id: string;
             /** Job Id */
             job_id: string;
+            /** Labels */
+            labels: string[];
             /** Max Attempts */
             max_attempts: number;
             /**
              * Method
              * @enum {string}
              */
-            method: "exact" | "nsga2" | "random";
+            method: "exact" | "stagewise" | "nsga2" | "nsga3" | "tpe" | "gp" | "qmc" | "random";
             /**
              * Model
              * @description name of the model
@@ -787,6 +2299,8 @@ export interface components {
             model: string;
             /** Name */
             name: string;
+            /** Note */
+            note: string;
             /** Objectives */
             objectives: string[];
             progress: components["schemas"]["ExplorationProgress"] | null;
@@ -797,6 +2311,8 @@ export interface components {
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
+            /** Sweep Id */
+            sweep_id: string | null;
             workload: components["schemas"]["Workload"];
         };
         /**
@@ -810,13 +2326,29 @@ export interface components {
              * @default 2000
              */
             budget: number;
+            /**
+             * Constraints
+             * @description EXPRESSION <= NUMBER or >= NUMBER
+             * @default []
+             */
+            constraints: string[];
             device: string | components["schemas"]["Device"];
+            /**
+             * Epsilon
+             * @description designs within this fraction in every objective count as one
+             * @default 0
+             */
+            epsilon: number;
+            /**
+             * Labels
+             * @default []
+             */
+            labels: string[];
             /**
              * Method
              * @default exact
-             * @enum {string}
              */
-            method: "exact" | "nsga2" | "random";
+            method: ("exact" | "stagewise" | "nsga2" | "nsga3" | "tpe" | "gp" | "qmc" | "random") | string;
             model: string | components["schemas"]["ModelConfig"] | {
                 [key: string]: unknown;
             };
@@ -825,6 +2357,11 @@ export interface components {
              * @default
              */
             name: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
             /**
              * Objectives
              * @default [
@@ -836,6 +2373,12 @@ export interface components {
              */
             objectives: string[];
             /**
+             * Priority
+             * @description higher goes first
+             * @default 0
+             */
+            priority: number;
+            /**
              * Schema
              * @default flexdse/exploration-request/v1
              * @constant
@@ -846,6 +2389,8 @@ export interface components {
              * @default 0
              */
             seed: number;
+            /** @description changes to the default design space */
+            space?: components["schemas"]["SpaceOverrides"] | null;
             workload: components["schemas"]["Workload"];
         };
         /**
@@ -876,10 +2421,18 @@ export interface components {
             feasible_fraction: number | null;
             /** Front */
             front: number[][];
-            /** Hypervolume */
+            /**
+             * Hypervolume
+             * @description of the front so far; its reference point is final only in the result
+             */
             hypervolume?: number | null;
             /** Phase */
             phase: string;
+            /**
+             * Space Size
+             * @description legal pairs of designs in the space
+             */
+            space_size?: number | null;
             /** Total */
             total: number | null;
         };
@@ -902,6 +2455,11 @@ export interface components {
              * @description name of the device
              */
             device: string;
+            /**
+             * Evaluations
+             * @description designs that were priced; null until it succeeded
+             */
+            evaluations: number | null;
             /** Finished At */
             finished_at: string | null;
             /**
@@ -913,11 +2471,13 @@ export interface components {
             id: string;
             /** Job Id */
             job_id: string;
+            /** Labels */
+            labels: string[];
             /**
              * Method
              * @enum {string}
              */
-            method: "exact" | "nsga2" | "random";
+            method: "exact" | "stagewise" | "nsga2" | "nsga3" | "tpe" | "gp" | "qmc" | "random";
             /**
              * Model
              * @description name of the model
@@ -932,6 +2492,8 @@ export interface components {
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
+            /** Sweep Id */
+            sweep_id: string | null;
             workload: components["schemas"]["Workload"];
         };
         /**
@@ -956,6 +2518,11 @@ export interface components {
             };
             /** Model Version */
             model_version: string;
+            /**
+             * Next Cursor
+             * @description `cursor` of the next part; null where this is the last
+             */
+            next_cursor: string | null;
             /** Objectives */
             objectives: string[];
             /**
@@ -989,14 +2556,14 @@ export interface components {
         };
         /**
          * Health
-         * @description All is well.
+         * @description The process lives.
          */
         Health: {
             /**
              * Status
-             * @enum {string}
+             * @constant
              */
-            status: "ok" | "ready";
+            status: "ok";
         };
         /**
          * HmtPlugin
@@ -1063,6 +2630,57 @@ export interface components {
             segments: number;
         };
         /**
+         * InstanceRow
+         * @description A kernel or one of its instances in the implemented card.
+         */
+        InstanceRow: {
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Parent */
+            parent: string;
+            resources: components["schemas"]["ResourceCounts"];
+        };
+        /**
+         * IssuedKey
+         * @description A new key. `key` is shown this once.
+         */
+        IssuedKey: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Id */
+            id: string;
+            /** Key */
+            key: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            limits: components["schemas"]["KeyLimits"];
+            /** Name */
+            name: string;
+            /** Owner */
+            owner: string;
+            /**
+             * Prefix
+             * @description how the key begins, after `fdx_`
+             */
+            prefix: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /**
          * Job
          * @description One piece of work for the workers.
          */
@@ -1090,6 +2708,11 @@ export interface components {
             /** Max Attempts */
             max_attempts: number;
             /**
+             * Priority
+             * @description higher goes first
+             */
+            priority: number;
+            /**
              * Progress
              * @description of the kind's own shape
              */
@@ -1109,6 +2732,50 @@ export interface components {
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
+        };
+        /**
+         * JobEvent
+         * @description `event: job.queued`, `job.running`, `job.succeeded`, `job.failed` or `job.cancelled`
+         */
+        JobEvent: {
+            data: components["schemas"]["JobEventData"];
+            /** Event */
+            event: string;
+            /** Id */
+            id: string;
+        };
+        /**
+         * JobEventData
+         * @description A job took another state.
+         */
+        JobEventData: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Job Id */
+            job_id: string;
+        };
+        /**
+         * JobKind
+         * @description What a job does. The name stays in databases: never rename one.
+         * @enum {string}
+         */
+        JobKind: "explore" | "generate" | "csim" | "simulate" | "synthesize";
+        /**
+         * JobLog
+         * @description A part of the log. `next_after` is the `after` of the next part; null where the job ended and all is told.
+         */
+        JobLog: {
+            /** Lines */
+            lines: components["schemas"]["LogLine"][];
+            /** Next After */
+            next_after: number | null;
         };
         /**
          * JobPage
@@ -1142,24 +2809,340 @@ export interface components {
             slr?: string | null;
         };
         /**
+         * Key
+         * @description A key, without its secret.
+         */
+        Key: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Id */
+            id: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            limits: components["schemas"]["KeyLimits"];
+            /** Name */
+            name: string;
+            /** Owner */
+            owner: string;
+            /**
+             * Prefix
+             * @description how the key begins, after `fdx_`
+             */
+            prefix: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /**
+         * KeyInput
+         * @description A key to issue.
+         */
+        KeyInput: {
+            /**
+             * Days
+             * @description days until it expires
+             * @default 90
+             */
+            days: number;
+            /**
+             * @default {
+             *       "requests_per_s": 50,
+             *       "burst_requests": 200,
+             *       "active_jobs": 1000,
+             *       "uploads": 200,
+             *       "stored_bytes": 20000000000
+             *     }
+             */
+            limits: components["schemas"]["KeyLimits"];
+            /**
+             * Name
+             * @description what it is for
+             */
+            name: string;
+            /**
+             * Owner
+             * @description whose resources it sees; null: it gets an owner of its own
+             */
+            owner?: string | null;
+            /**
+             * Scopes
+             * @default [
+             *       "read",
+             *       "write"
+             *     ]
+             */
+            scopes: ("read" | "write" | "admin")[];
+        };
+        /**
+         * KeyLimits
+         * @description What one key may use of the service. The defaults stop a runaway script, not a team at work.
+         */
+        KeyLimits: {
+            /**
+             * Active Jobs
+             * @description queued and running at the same time
+             * @default 1000
+             */
+            active_jobs: number;
+            /**
+             * Burst Requests
+             * @default 200
+             */
+            burst_requests: number;
+            /**
+             * Requests Per S
+             * @default 50
+             */
+            requests_per_s: number;
+            /**
+             * Stored Bytes
+             * @description artifacts
+             * @default 20000000000
+             */
+            stored_bytes: number;
+            /**
+             * Uploads
+             * @description devices and models
+             * @default 200
+             */
+            uploads: number;
+        };
+        /**
+         * KeyList
+         * @description Every key, newest first.
+         */
+        KeyList: {
+            /** Items */
+            items: components["schemas"]["Key"][];
+        };
+        /**
+         * LeaveOneOut
+         * @description Mean and worst |model / measured - 1| of each design, by the model alone and by a fit on the other designs.
+         */
+        LeaveOneOut: {
+            /** Mean Relative Error After */
+            mean_relative_error_after: number;
+            /** Mean Relative Error Before */
+            mean_relative_error_before: number;
+            /** Worst Relative Error After */
+            worst_relative_error_after: number;
+            /** Worst Relative Error Before */
+            worst_relative_error_before: number;
+        };
+        /**
+         * LogDone
+         * @description The job ended and its log is told.
+         */
+        LogDone: {
+            state: components["schemas"]["JobState"];
+        };
+        /**
+         * LogDoneEvent
+         * @description `event: done`
+         */
+        LogDoneEvent: {
+            data: components["schemas"]["LogDone"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "done";
+            /** Id */
+            id: string;
+        };
+        /**
+         * LogEvent
+         * @description `event: line`
+         */
+        LogEvent: {
+            data: components["schemas"]["LogLine"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "line";
+            /** Id */
+            id: string;
+        };
+        /**
+         * LogLine
+         * @description A line that the process of a job printed, or that its worker adds.
+         */
+        LogLine: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Seq
+             * @description counts from 1 through all attempts
+             */
+            seq: number;
+            /** Stream */
+            stream: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * LoopRow
+         * @description A loop of a module; `parent` is the loop around it, empty at the top.
+         */
+        LoopRow: {
+            depth: components["schemas"]["CycleRange"];
+            /** Ii Achieved Cycles */
+            ii_achieved_cycles: number | null;
+            /** Ii Asked Cycles */
+            ii_asked_cycles: number | null;
+            /**
+             * Issues
+             * @default []
+             */
+            issues: string[];
+            latency: components["schemas"]["CycleRange"];
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Module */
+            module: string;
+            /** Name */
+            name: string;
+            /** Parent */
+            parent: string;
+            /** Pipelined */
+            pipelined: boolean | null;
+            trip_count: components["schemas"]["CountRange"];
+        };
+        /**
+         * Measured
+         * @description One measurement beside the prediction.
+         */
+        Measured: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Index */
+            index: number | null;
+            /** Key */
+            key: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: number;
+            };
+            /** Predicted */
+            predicted: {
+                [key: string]: number | null;
+            };
+            /**
+             * Provenance
+             * @enum {string}
+             */
+            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            /**
+             * Ratio
+             * @description measured / predicted; null without a prediction
+             */
+            ratio: {
+                [key: string]: number | null;
+            };
+            /** Source */
+            source: string;
+        };
+        /**
+         * Measurement
+         * @description One value that was measured, beside what the models of a stated version predicted for the same design.
+         *
+         *     `measured` as the tool or the board gave it; `fit` alone takes csynth resources to post-route.
+         */
+        Measurement: {
+            /**
+             * Design Key
+             * @description DesignPoint.canonical_key()
+             */
+            design_key: string;
+            /** Device */
+            device: string;
+            /** Measured */
+            measured: number;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "cycles" | "latency_s" | "lut" | "ff" | "dsp" | "bram_18k" | "uram" | "power_w";
+            /** Model Version */
+            model_version: string;
+            /** Module */
+            module: string | null;
+            /** Predicted */
+            predicted: number;
+            /**
+             * Provenance
+             * @enum {string}
+             */
+            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            /**
+             * Source
+             * @description report, run or publication of the value
+             */
+            source: string;
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "prefill" | "decode";
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * Measurements
+         * @description All that was told of an exploration, oldest first; per fidelity and metric the geometric mean of the ratios.
+         */
+        Measurements: {
+            /** Items */
+            items: components["schemas"]["Measured"][];
+            /** Mean Ratio */
+            mean_ratio: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+        };
+        /**
          * MemoryMap
          * @description All ports of both stages. Channels are numbered within their memory kind.
+         *
+         *     `kv_layout`, `weight_copies`: shared where both stages read one image of the KV cache or of the weights; per_stage
+         *     where each has its own, the cache re-laid out by the host between the stages.
          */
         MemoryMap: {
             /**
              * Kv Layout
              * @default per_stage
-             * @constant
+             * @enum {string}
              */
-            kv_layout: "per_stage";
+            kv_layout: "per_stage" | "shared";
             /** Ports */
             ports: components["schemas"]["MemoryPort"][];
             /**
              * Weight Copies
              * @default per_stage
-             * @constant
+             * @enum {string}
              */
-            weight_copies: "per_stage";
+            weight_copies: "per_stage" | "shared";
         };
         /**
          * MemoryPort
@@ -1176,7 +3159,7 @@ export interface components {
             /** Name */
             name: string;
             /** Roles */
-            roles: ("io" | "norm_weights" | "weights_kq" | "weights_vo" | "weights_gate" | "weights_up" | "weights_down" | "scales_kq" | "scales_vo" | "scales_gate" | "scales_up" | "scales_down" | "weights" | "scales" | "k_cache" | "v_cache" | "embedding" | "hmt_io" | "hmt_weights")[];
+            roles: ("io" | "norm_weights" | "weights_kq" | "weights_vo" | "weights_gate" | "weights_up" | "weights_down" | "scales_kq" | "scales_vo" | "scales_gate" | "scales_up" | "scales_down" | "weights" | "scales" | "k_cache" | "v_cache" | "embedding" | "hmt_io" | "hmt_weights" | "weights_lm_head")[];
             /**
              * Stage
              * @enum {string}
@@ -1246,6 +3229,45 @@ export interface components {
              * @description clock on the memory side of the port
              */
             memory_port_mhz: number;
+        };
+        /**
+         * MemoryUse
+         * @description One memory during one stage against its capacity. `fullest_channel` is None where the stage keeps nothing there.
+         *
+         *     `fits`: every channel holds what is mapped to it. `shortfall_bytes`: what the fullest channel lacks.
+         *     `even_fraction`: fill of the whole memory if the same data were spread evenly; above 1 no placement fits.
+         */
+        MemoryUse: {
+            /** Channel Capacity Bytes */
+            channel_capacity_bytes: number;
+            /** Channels */
+            channels: number;
+            /** Even Fraction */
+            even_fraction: number;
+            /** Fits */
+            fits: boolean;
+            /** Fullest Channel */
+            fullest_channel: number | null;
+            /** Fullest Channel Bytes */
+            fullest_channel_bytes: number;
+            /** Levers */
+            levers: string[];
+            /**
+             * Memory
+             * @enum {string}
+             */
+            memory: "hbm" | "ddr";
+            /** Message */
+            message: string;
+            /** Shortfall Bytes */
+            shortfall_bytes: number;
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "prefill" | "decode";
+            /** Stored Bytes */
+            stored_bytes: number;
         };
         /**
          * MetricInfo
@@ -1338,6 +3360,21 @@ export interface components {
             vocab_size: number;
         };
         /**
+         * ModelInput
+         * @description A model to keep: the config.json of a Llama-like checkpoint, or a whole document as GET /models/{name} gives.
+         */
+        ModelInput: {
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            } | components["schemas"]["ModelConfig"] | Record<string, never>;
+            /**
+             * Name
+             * @description under which it is known from now on, to its owner; not a name of the catalog
+             */
+            name: string;
+        };
+        /**
          * ModelList
          * @description Every model of the catalog, by name.
          */
@@ -1366,6 +3403,12 @@ export interface components {
             name: string;
             /** Parameters */
             parameters: number;
+            /**
+             * Source
+             * @description upload: your own
+             * @enum {string}
+             */
+            source: "catalog" | "upload";
             /** Title */
             title: string;
             /** Vocab Size */
@@ -1373,7 +3416,9 @@ export interface components {
         };
         /**
          * ModuleCost
-         * @description One module of one stage. `critical_cycles` sum to the stage's cycles; `busy_cycles` may overlap.
+         * @description One module of one stage. `cycles` sum to the stage's cycles, of which each is a `share`; `busy_cycles` may overlap.
+         *
+         *     `dsp` is null for a module that computes on the array of another, which `dsp_in` names.
          */
         ModuleCost: {
             /**
@@ -1386,9 +3431,13 @@ export interface components {
             /** Cycles */
             cycles: number;
             /** Dsp */
-            dsp: number;
+            dsp: number | null;
+            /** Dsp In */
+            dsp_in?: string | null;
             /** Module */
             module: string;
+            /** Share */
+            share?: number | null;
             /** Source */
             source: string;
             /**
@@ -1398,16 +3447,125 @@ export interface components {
             stage: "prefill" | "decode";
         };
         /**
+         * ModuleRow
+         * @description A module (HLS function). `issues` are what the tool complains about, such as `Timing Violation`.
+         */
+        ModuleRow: {
+            /** Estimated Clock Ns */
+            estimated_clock_ns: number | null;
+            interval: components["schemas"]["CycleRange"];
+            /**
+             * Issues
+             * @default []
+             */
+            issues: string[];
+            latency: components["schemas"]["CycleRange"];
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Pipeline */
+            pipeline: string | null;
+            resources: components["schemas"]["ResourceCounts"];
+        };
+        /**
+         * OpenLimit
+         * @description A limit within the error band of what is held against it: no violation, and no promise either.
+         */
+        OpenLimit: {
+            /** Bound */
+            bound: number;
+            /** Constraint */
+            constraint: string;
+            /** Demand */
+            demand: number;
+            /** Levers */
+            levers: string[];
+            /** Message */
+            message: string;
+            /** Relative High */
+            relative_high: number;
+            /** Relative Low */
+            relative_low: number;
+            /** Unit */
+            unit: string;
+            /** Where */
+            where: string;
+        };
+        /**
+         * PowerComponent
+         * @description One line of the on-chip components.
+         */
+        PowerComponent: {
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Power W */
+            power_w: number | null;
+        };
+        /**
+         * PowerReport
+         * @description Estimated power of the chip. `confidence` is the tool's own word for its inputs.
+         */
+        PowerReport: {
+            /**
+             * Components
+             * @default []
+             */
+            components: components["schemas"]["PowerComponent"][];
+            /** Confidence */
+            confidence: string | null;
+            /** Dynamic W */
+            dynamic_w: number | null;
+            /** Junction C */
+            junction_c: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Static W */
+            static_w: number | null;
+            /** Total W */
+            total_w: number | null;
+        };
+        /**
          * PowerStates
          * @description Board power (W). `None`: no public measurement, see `Device.sources`.
+         *
+         *     `relative_low`, `relative_high`: the true power of a running design lies within (1 + low, 1 + high) times the
+         *     model's; `None`: nothing is known of it.
          */
         PowerStates: {
             /** Configured W */
             configured_w: number | null;
+            /**
+             * Fabric Scale
+             * @description energy of the fabric per operation, the U280's (16 nm) being 1
+             * @default 1
+             */
+            fabric_scale: number;
             /** Idle W */
             idle_w: number | null;
             /** Limit W */
             limit_w: number;
+            /** Relative High */
+            relative_high?: number | null;
+            /** Relative Low */
+            relative_low?: number | null;
         };
         /**
          * PrefillDesign
@@ -1433,6 +3591,42 @@ export interface components {
              */
             key_parallelism: number;
             /**
+             * @description which variant of each module is built
+             * @default {
+             *       "linear_pe": "dsp2",
+             *       "attention_pe": "dsp2",
+             *       "input_buffers": "single",
+             *       "hadamard": "serial",
+             *       "hadamard_width": 1,
+             *       "softmax": "serial",
+             *       "softmax_width": 1,
+             *       "kv_read": "per_query_head",
+             *       "quantizer": "divider",
+             *       "linear_groups": [
+             *         [
+             *           "q",
+             *           "k"
+             *         ],
+             *         [
+             *           "v",
+             *           "o"
+             *         ],
+             *         [
+             *           "gate"
+             *         ],
+             *         [
+             *           "up"
+             *         ],
+             *         [
+             *           "down"
+             *         ]
+             *       ],
+             *       "attention_mask": "full",
+             *       "token_blocks_per_weight_pass": 1
+             *     }
+             */
+            modules: components["schemas"]["PrefillModules"];
+            /**
              * Qkvo Weight Parallelism
              * @description output channels per pass of the kq and vo arrays
              */
@@ -1449,18 +3643,138 @@ export interface components {
             value_parallelism: number;
         };
         /**
+         * PrefillModules
+         * @description Module variants of prefill.
+         *
+         *     `linear_groups`: projections of one group share one array and take turns; a group with an FFN projection is
+         *     `ffn_weight_parallelism` wide, another `qkvo_weight_parallelism`. `token_blocks_per_weight_pass` blocks of tokens
+         *     use a tile of weights that is kept on the chip before the next is read.
+         */
+        PrefillModules: {
+            /**
+             * Attention Mask
+             * @description causal_skip: no keys after the block are read
+             * @default full
+             * @enum {string}
+             */
+            attention_mask: "full" | "causal_skip";
+            /**
+             * Attention Pe
+             * @description the same for the QK and AV arrays
+             * @default dsp2
+             * @enum {string}
+             */
+            attention_pe: "dsp1" | "dsp2" | "lut";
+            /**
+             * Hadamard
+             * @description serial: one loop after the other, as FlexLLM
+             * @default serial
+             * @enum {string}
+             */
+            hadamard: "serial" | "streaming";
+            /**
+             * Hadamard Width
+             * @description values a cycle of a streaming transform: of a token in prefill, of the vector in decode
+             * @default 1
+             */
+            hadamard_width: number;
+            /**
+             * Input Buffers
+             * @description double: an engine computes while its next input arrives
+             * @default single
+             * @enum {string}
+             */
+            input_buffers: "single" | "double";
+            /**
+             * Kv Read
+             * @description per_kv_head: the query heads of a group share one read
+             * @default per_query_head
+             * @enum {string}
+             */
+            kv_read: "per_query_head" | "per_kv_head";
+            /**
+             * Linear Groups
+             * @default [
+             *       [
+             *         "q",
+             *         "k"
+             *       ],
+             *       [
+             *         "v",
+             *         "o"
+             *       ],
+             *       [
+             *         "gate"
+             *       ],
+             *       [
+             *         "up"
+             *       ],
+             *       [
+             *         "down"
+             *       ]
+             *     ]
+             */
+            linear_groups: ("q" | "k" | "v" | "o" | "gate" | "up" | "down")[][];
+            /**
+             * Linear Pe
+             * @description multiply-accumulates per DSP slice of the linear engines; lut: no DSP
+             * @default dsp2
+             * @enum {string}
+             */
+            linear_pe: "dsp1" | "dsp2" | "dsp4" | "lut";
+            /**
+             * Quantizer
+             * @description reciprocal: one division a token, then multiplications
+             * @default divider
+             * @enum {string}
+             */
+            quantizer: "divider" | "reciprocal";
+            /**
+             * Softmax
+             * @description pipelined: the three passes work on three heads at a time
+             * @default serial
+             * @enum {string}
+             */
+            softmax: "serial" | "pipelined";
+            /**
+             * Softmax Width
+             * @description scores a cycle of a row
+             * @default 1
+             */
+            softmax_width: number;
+            /**
+             * Token Blocks Per Weight Pass
+             * @default 1
+             */
+            token_blocks_per_weight_pass: number;
+        };
+        /**
          * PrefillReport
          * @description The prefill stage.
+         *
+         *     `clock_mhz` is what it is priced at, `achievable_clock_mhz` what the frequency model expects of the tools whatever
+         *     they are asked for. `clb_fraction`: predicted fraction of the card's CLBs, shell included. Power and energy (per
+         *     prefilled token) are the board's, idle included.
          */
         PrefillReport: {
+            /** Achievable Clock Mhz */
+            achievable_clock_mhz: number;
             /** Bound By */
             bound_by: string;
+            /** Clb Fraction */
+            clb_fraction: number;
             /** Clock Mhz */
             clock_mhz: number;
+            /** Clock Target Mhz */
+            clock_target_mhz: number;
             /** Cycles */
             cycles: number;
+            /** Energy J Per Token */
+            energy_j_per_token: number | null;
             /** Latency S */
             latency_s: number;
+            /** Power W */
+            power_w: number | null;
             resources: components["schemas"]["ResourceVector"];
             /** Tokens Per S */
             tokens_per_s: number | null;
@@ -1507,6 +3821,11 @@ export interface components {
             hint?: string | null;
             /** Line */
             line?: number | null;
+            /**
+             * Pointer
+             * @description the same as a JSON pointer (RFC 6901) into the body, where it is in the body
+             */
+            pointer?: string | null;
             /** Rule */
             rule?: string | null;
             /** Source */
@@ -1530,6 +3849,215 @@ export interface components {
             event: "progress";
             /** Id */
             id: string;
+        };
+        /**
+         * Project
+         * @description One project. `manifest` and `download` are null until its job succeeded.
+         */
+        Project: {
+            /** Cause */
+            cause: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            design: components["schemas"]["DesignPoint"];
+            /** Design Key */
+            design_key: string;
+            /** Device */
+            device: string;
+            /**
+             * Download
+             * @description path of the zip
+             */
+            download: string | null;
+            /** Download Bytes */
+            download_bytes: number | null;
+            error: components["schemas"]["Problem"] | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Labels */
+            labels: string[];
+            /**
+             * Manifest
+             * @description manifest.json of the project
+             */
+            manifest: {
+                [key: string]: unknown;
+            } | null;
+            /** Model */
+            model: string;
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** Seed */
+            seed: number;
+            state: components["schemas"]["JobState"];
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * ProjectFile
+         * @description A file of a project.
+         */
+        ProjectFile: {
+            /** Path */
+            path: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * ProjectFiles
+         * @description The files of a project, by path.
+         */
+        ProjectFiles: {
+            /** Items */
+            items: components["schemas"]["ProjectFile"][];
+        };
+        /**
+         * ProjectInput
+         * @description A project to generate. Design, model and device are names of the catalog (or of uploads) or whole documents.
+         */
+        ProjectInput: {
+            design: string | components["schemas"]["DesignPoint"];
+            device: string | components["schemas"]["Device"];
+            /**
+             * Labels
+             * @default []
+             */
+            labels: string[];
+            model: string | components["schemas"]["ModelConfig"] | {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Seed
+             * @description of the golden vectors
+             * @default 0
+             */
+            seed: number;
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * ProjectOfFront
+         * @description A design of the front to generate a project of.
+         */
+        ProjectOfFront: {
+            /** Index */
+            index: number;
+            /**
+             * Labels
+             * @default []
+             */
+            labels: string[];
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Seed
+             * @description of the golden vectors
+             * @default 0
+             */
+            seed: number;
+        };
+        /**
+         * ProjectPage
+         * @description Projects, newest first.
+         */
+        ProjectPage: {
+            /** Items */
+            items: components["schemas"]["ProjectSummary"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ProjectSummary
+         * @description One line of the list of projects.
+         */
+        ProjectSummary: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Design Key */
+            design_key: string;
+            /** Device */
+            device: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Labels */
+            labels: string[];
+            /** Model */
+            model: string;
+            /** Name */
+            name: string;
+            state: components["schemas"]["JobState"];
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * ProofRecord
+         * @description Why the exact front is exact: every legal design was priced or excluded by a named bound.
+         */
+        ProofRecord: {
+            /** Enumeration S */
+            enumeration_s: number;
+            /** Merge S */
+            merge_s: number;
+            /**
+             * Pairs
+             * @description pairs of legal stage designs
+             */
+            pairs: number;
+            /** Pairs Priced */
+            pairs_priced: number;
+            /** Pruned */
+            pruned: components["schemas"]["PruningBound"][];
+            /** Statement */
+            statement: string;
+        };
+        /**
+         * PruningBound
+         * @description Designs or pairs that one argument kept out of the front, and the argument.
+         */
+        PruningBound: {
+            /** Bound */
+            bound: string;
+            /** Pruned */
+            pruned: number;
+            /**
+             * Unit
+             * @enum {string}
+             */
+            unit: "stage designs" | "pairs";
         };
         /**
          * PublishedDesign
@@ -1571,9 +4099,17 @@ export interface components {
         };
         /**
          * QualityReport
-         * @description Model quality of the quantization scheme.
+         * @description Model quality of the quantization scheme: `value`, its band, and what it rests on; None with the reason.
          */
         QualityReport: {
+            /** Detail */
+            detail?: string | null;
+            /** High */
+            high?: number | null;
+            /** Kind */
+            kind?: string | null;
+            /** Low */
+            low?: number | null;
             /** Missing */
             missing: string | null;
             /** Value */
@@ -1581,7 +4117,11 @@ export interface components {
         };
         /**
          * QuantScheme
-         * @description Weights are symmetric per output channel; activations as said; KV cache and attention operands symmetric.
+         * @description How each operand is quantized. KV cache and attention operands are symmetric integers.
+         *
+         *     `weight_group_size`: input channels that share a weight scale, with `weight_scale: per_group` only.
+         *     `online_hadamard`: transforms at run time, R4 before down_proj and R3 on queries and keys after RoPE.
+         *     `hadamard_block`: size of the diagonal blocks of R4; None stands for one block of the whole dimension.
          */
         QuantScheme: {
             /** Activation Bits */
@@ -1589,23 +4129,25 @@ export interface components {
             /**
              * Activation Scale
              * @default dynamic_per_token
-             * @constant
+             * @enum {string}
              */
-            activation_scale: "dynamic_per_token";
+            activation_scale: "dynamic_per_token" | "static_per_tensor";
             /**
              * Activation Symmetry
              * @default asymmetric
-             * @constant
+             * @enum {string}
              */
-            activation_symmetry: "asymmetric";
+            activation_symmetry: "asymmetric" | "symmetric";
             /** Attention Bits */
             attention_bits: number;
             /**
              * Attention Scale
              * @default static_per_head
-             * @constant
+             * @enum {string}
              */
-            attention_scale: "static_per_head";
+            attention_scale: "static_per_head" | "dynamic_per_token";
+            /** Hadamard Block */
+            hadamard_block?: number | null;
             /** Kv Bits */
             kv_bits: number;
             /** Lm Head Weight Bits */
@@ -1615,17 +4157,48 @@ export interface components {
             /**
              * Online Hadamard
              * @default down_proj
-             * @constant
+             * @enum {string}
              */
-            online_hadamard: "down_proj";
+            online_hadamard: "down_proj" | "qk" | "qk_and_down_proj" | "none";
             /** Weight Bits */
             weight_bits: number;
+            /** Weight Group Size */
+            weight_group_size?: number | null;
             /**
              * Weight Scale
              * @default per_channel
+             * @enum {string}
+             */
+            weight_scale: "per_channel" | "per_group" | "per_tensor";
+            /**
+             * Weight Symmetry
+             * @default symmetric
+             * @enum {string}
+             */
+            weight_symmetry: "symmetric" | "asymmetric";
+        };
+        /**
+         * Queue
+         * @description Resource classes. A worker takes jobs of the queues that it was started for.
+         * @enum {string}
+         */
+        Queue: "search" | "csim" | "simulate" | "synthesize";
+        /**
+         * Readiness
+         * @description It can serve. Without a broker too: jobs are kept, and workers ask the database for them.
+         */
+        Readiness: {
+            /**
+             * Broker
+             * @description degraded: jobs start later; none: there is none to lose
+             * @enum {string}
+             */
+            broker: "ok" | "degraded" | "none";
+            /**
+             * Status
              * @constant
              */
-            weight_scale: "per_channel";
+            status: "ready";
         };
         /**
          * Reconfiguration
@@ -1636,6 +4209,141 @@ export interface components {
             host_link_bytes_per_s: number;
             /** Swap S */
             swap_s: number;
+        };
+        /**
+         * Relocation
+         * @description Data that would have to move from HBM to DDR. `s_per_token`: what reading it there adds to a token at most.
+         */
+        Relocation: {
+            /** Moved Bytes */
+            moved_bytes: number;
+            /** S Per Token */
+            s_per_token: number;
+            /** What */
+            what: string;
+        };
+        /**
+         * Report
+         * @description One report; `document` has its own `schema`.
+         */
+        Report: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Run Id */
+            run_id: string | null;
+            /**
+             * Step
+             * @description csim, simulate, synthesize, or imported: brought by a user
+             */
+            step: string;
+        };
+        /**
+         * ReportInput
+         * @description A report of a tool that ran elsewhere: what `flexdse report show FILE --json` prints.
+         */
+        ReportInput: {
+            /**
+             * Project Id
+             * @description the project that was synthesized
+             */
+            project_id?: string | null;
+            report: components["schemas"]["SynthesisReport"];
+        };
+        /**
+         * ReportPage
+         * @description Reports, newest first.
+         */
+        ReportPage: {
+            /** Items */
+            items: components["schemas"]["ReportSummary"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * ReportSummary
+         * @description One line of the list of reports.
+         */
+        ReportSummary: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Run Id */
+            run_id: string | null;
+            /**
+             * Step
+             * @description csim, simulate, synthesize, or imported: brought by a user
+             */
+            step: string;
+        };
+        /**
+         * ResourceCounts
+         * @description Counts of LUTs, flip-flops, DSP slices, 18 kbit block RAMs and UltraRAMs, as far as the report has them.
+         */
+        ResourceCounts: {
+            /** Bram 18K */
+            bram_18k: number | null;
+            /** Dsp */
+            dsp: number | null;
+            /** Ff */
+            ff: number | null;
+            /** Lut */
+            lut: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Uram */
+            uram: number | null;
+        };
+        /**
+         * ResourceFractions
+         * @description Used of available, 1 being all.
+         */
+        ResourceFractions: {
+            /** Bram 18K */
+            bram_18k: number | null;
+            /** Dsp */
+            dsp: number | null;
+            /** Ff */
+            ff: number | null;
+            /** Lut */
+            lut: number | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Uram */
+            uram: number | null;
         };
         /**
          * ResourceVector
@@ -1654,6 +4362,78 @@ export interface components {
             uram: number;
         };
         /**
+         * Run
+         * @description One run of a tool on a project. `passed` is null until it ended with a report.
+         */
+        Run: {
+            /**
+             * Artifact Id
+             * @description log and reports as a zip, see /artifacts
+             */
+            artifact_id: string | null;
+            /** Cause */
+            cause: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            error: components["schemas"]["Problem"] | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /** Options */
+            options: {
+                [key: string]: unknown;
+            };
+            /** Passed */
+            passed: boolean | null;
+            /** Project Id */
+            project_id: string;
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["JobState"];
+            /**
+             * Step
+             * @enum {string}
+             */
+            step: "csim" | "simulate" | "synthesize";
+        };
+        /**
+         * RunOptions
+         * @description How to run a tool. There is no path and no command here: the worker knows its tools.
+         */
+        RunOptions: {
+            /**
+             * Priority
+             * @description higher goes first
+             * @default 0
+             */
+            priority: number;
+        };
+        /**
+         * RunPage
+         * @description Runs, newest first.
+         */
+        RunPage: {
+            /** Items */
+            items: components["schemas"]["Run"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * Scope
+         * @description What a key may do.
+         * @enum {string}
+         */
+        Scope: "read" | "write" | "admin";
+        /**
          * SearchRecord
          * @description What was searched and how far.
          *
@@ -1671,6 +4451,11 @@ export interface components {
             exact_hypervolume: number | null;
             /** Feasible Evaluations */
             feasible_evaluations: number;
+            /**
+             * Gap
+             * @description what keeps an exact front from being proven, if anything
+             */
+            gap?: string | null;
             /** Hypervolume */
             hypervolume: number | null;
             /** Hypervolume Ratio */
@@ -1678,23 +4463,162 @@ export interface components {
             /** Ideal Point */
             ideal_point: number[];
             /**
+             * Knees
+             * @description entries of the front with the best trade-off
+             * @default []
+             */
+            knees: number[];
+            /** Legal Designs */
+            legal_designs?: number | null;
+            /**
              * Missing
              * @default {}
              */
             missing: {
                 [key: string]: string;
             };
+            proof?: components["schemas"]["ProofRecord"] | null;
             /** Reference Point */
             reference_point: number[];
             /** Seconds */
             seconds: number;
-            /** Space Size */
+            /**
+             * Space Size
+             * @description designs with distinct cost vectors, stage by stage
+             */
             space_size: number;
             /**
              * Stages
              * @default []
              */
             stages: components["schemas"]["StageEnumeration"][];
+        };
+        /**
+         * Session
+         * @description Who the server takes the sender for.
+         */
+        Session: {
+            /** Authenticated */
+            authenticated: boolean;
+            /**
+             * Authentication Required
+             * @description false: the server was started with --no-auth
+             */
+            authentication_required: boolean;
+            /**
+             * Key Id
+             * @description null: the token of the data folder, or nobody
+             */
+            key_id: string | null;
+            /**
+             * Owner
+             * @description null: nobody
+             */
+            owner: string | null;
+            /** Scopes */
+            scopes: components["schemas"]["Scope"][];
+        };
+        /**
+         * SlrCrossing
+         * @description Super long lines between two neighbouring regions.
+         */
+        SlrCrossing: {
+            /** Between */
+            between: [
+                string,
+                string
+            ];
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Sll Available */
+            sll_available: number | null;
+            /** Sll Used */
+            sll_used: number | null;
+        };
+        /**
+         * SlrRow
+         * @description One super logic region.
+         */
+        SlrRow: {
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            resources: components["schemas"]["ResourceCounts"];
+            utilization: components["schemas"]["ResourceFractions"];
+        };
+        /**
+         * SpaceOverrides
+         * @description `fix`: a knob has one value. `restrict`: only these values, or those in a range. `extend`: more values than the
+         *     default space tries, each of them legal. `forbid`: combinations that no design may have. `modules`: variants to
+         *     choose from, by `stage.choice`. `deployments` and `quant_schemes`: each is searched, jointly with the hardware.
+         */
+        SpaceOverrides: {
+            /**
+             * Deployments
+             * @default [
+             *       "two_bitstreams"
+             *     ]
+             */
+            deployments: ("two_bitstreams" | "co_resident" | "two_cards")[];
+            /**
+             * Extend
+             * @default {}
+             */
+            extend: {
+                [key: string]: number[];
+            };
+            /**
+             * Fix
+             * @default {}
+             */
+            fix: {
+                [key: string]: number;
+            };
+            /**
+             * Forbid
+             * @default []
+             */
+            forbid: {
+                [key: string]: number | number[];
+            }[];
+            /**
+             * Modules
+             * @default {}
+             */
+            modules: {
+                [key: string]: (string | number)[];
+            };
+            /**
+             * Quant Schemes
+             * @default [
+             *       "w4a4kv8"
+             *     ]
+             */
+            quant_schemes: string[];
+            /**
+             * Restrict
+             * @default {}
+             */
+            restrict: {
+                [key: string]: number[] | components["schemas"]["ValueRange"];
+            };
+            /**
+             * Schema
+             * @default flexdse/space/v1
+             * @constant
+             */
+            schema: "flexdse/space/v1";
         };
         /**
          * StageClocks
@@ -1711,6 +4635,11 @@ export interface components {
          * @description How the designs of one stage were narrowed down.
          */
         StageEnumeration: {
+            /**
+             * Distinct Designs
+             * @description with cost vectors that no other has; null where they were not counted
+             */
+            distinct_designs?: number | null;
             /** Feasible Designs */
             feasible_designs: number;
             /** Legal Designs */
@@ -1751,6 +4680,57 @@ export interface components {
             id: string;
         };
         /**
+         * StoredRole
+         * @description One kind of data of a stage. `bytes_per_channel`: on the channel of its own that holds most of it.
+         */
+        StoredRole: {
+            /** Bytes Per Channel */
+            bytes_per_channel: number;
+            /** Channels */
+            channels: number[];
+            /**
+             * Memory
+             * @enum {string}
+             */
+            memory: "hbm" | "ddr";
+            /** Role */
+            role: string;
+            /** Stored Bytes */
+            stored_bytes: number;
+        };
+        /**
+         * SuggestInput
+         * @description How many designs to measure next.
+         */
+        SuggestInput: {
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /**
+             * Lease S
+             * @description nobody else is asked to measure them meanwhile
+             * @default 86400
+             */
+            lease_s: number;
+        };
+        /**
+         * Suggestions
+         * @description Designs to measure, the most telling first; none where all are measured or being measured.
+         */
+        Suggestions: {
+            /** Designs */
+            designs: components["schemas"]["FrontDesign"][];
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Exploration Id */
+            exploration_id: string;
+        };
+        /**
          * SuperLogicRegion
          * @description One SLR: all of its resources, and the part that kernels can use beside the shell's static region.
          */
@@ -1759,6 +4739,298 @@ export interface components {
             name: string;
             total: components["schemas"]["ResourceVector"];
             usable: components["schemas"]["ResourceVector"];
+        };
+        /**
+         * Sweep
+         * @description One sweep: `GET /explorations?sweep_id=` lists its explorations.
+         */
+        Sweep: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+            /**
+             * Explorations
+             * @description how many are in which state
+             */
+            explorations: {
+                [key: string]: number;
+            };
+            /** Id */
+            id: string;
+            /**
+             * Job Id
+             * @description null: it is nothing but its explorations
+             */
+            job_id: string | null;
+            /** Labels */
+            labels: string[];
+            /** Name */
+            name: string;
+            /** Note */
+            note: string;
+            /** Results */
+            results: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * SweepInput
+         * @description Every model on every device under every workload, with every seed: an exploration each.
+         */
+        SweepInput: {
+            /** Devices */
+            devices: (string | components["schemas"]["Device"])[];
+            /**
+             * Labels
+             * @default []
+             */
+            labels: string[];
+            /** Models */
+            models: (string | components["schemas"]["ModelConfig"] | {
+                [key: string]: unknown;
+            })[];
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Priority
+             * @description higher goes first; below single explorations
+             * @default -1
+             */
+            priority: number;
+            /**
+             * Search
+             * @description what all explorations share, as in the body of an exploration: objectives, constraints, method, budget, space, ...
+             * @default {}
+             */
+            search: {
+                [key: string]: unknown;
+            };
+            /**
+             * Seeds
+             * @default [
+             *       0
+             *     ]
+             */
+            seeds: number[];
+            /** Workloads */
+            workloads: components["schemas"]["Workload"][];
+        };
+        /**
+         * SweepPage
+         * @description Sweeps, newest first.
+         */
+        SweepPage: {
+            /** Items */
+            items: components["schemas"]["SweepSummary"][];
+            /**
+             * Next Cursor
+             * @description `cursor` of the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * SweepSummary
+         * @description One line of the list of sweeps.
+         */
+        SweepSummary: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Explorations
+             * @description how many are in which state
+             */
+            explorations: {
+                [key: string]: number;
+            };
+            /** Id */
+            id: string;
+            /**
+             * Job Id
+             * @description null: it is nothing but its explorations
+             */
+            job_id: string | null;
+            /** Labels */
+            labels: string[];
+            /** Name */
+            name: string;
+        };
+        /**
+         * SynthesisReport
+         * @description One report file. `resources` are the design's, `available` the device's or, in the accelerator form, the user budget.
+         */
+        SynthesisReport: {
+            available: components["schemas"]["ResourceCounts"] | null;
+            available_per_slr: components["schemas"]["ResourceCounts"] | null;
+            clock: components["schemas"]["ClockReport"] | null;
+            cosim?: components["schemas"]["CosimResult"] | null;
+            /** Flexdse Version */
+            flexdse_version: string;
+            /**
+             * Instances
+             * @default []
+             */
+            instances: components["schemas"]["InstanceRow"][];
+            interval: components["schemas"]["CycleStatistics"] | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "csynth_xml" | "csynth_rpt" | "csynth_summary_rpt" | "cosim_rpt" | "export_xml" | "export_rpt" | "utilization_rpt" | "slr_utilization_rpt" | "accelerator_utilization_rpt" | "timing_summary_rpt" | "power_rpt";
+            latency: components["schemas"]["CycleStatistics"] | null;
+            /**
+             * Loops
+             * @default []
+             */
+            loops: components["schemas"]["LoopRow"][];
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Model Version */
+            model_version: string;
+            /**
+             * Modules
+             * @default []
+             */
+            modules: components["schemas"]["ModuleRow"][];
+            /** Part */
+            part: string | null;
+            power: components["schemas"]["PowerReport"] | null;
+            /**
+             * Provenance
+             * @enum {string}
+             */
+            provenance: "csynth" | "cosim" | "post_synth" | "post_place" | "post_route";
+            resources: components["schemas"]["ResourceCounts"] | null;
+            /**
+             * Schema
+             * @default flexdse/synthesis_report/v1
+             * @constant
+             */
+            schema: "flexdse/synthesis_report/v1";
+            /**
+             * Slr Crossings
+             * @default []
+             */
+            slr_crossings: components["schemas"]["SlrCrossing"][];
+            /**
+             * Slrs
+             * @default []
+             */
+            slrs: components["schemas"]["SlrRow"][];
+            timing: components["schemas"]["TimingSummary"] | null;
+            /** Timing Table Version */
+            timing_table_version: string;
+            /** Tool */
+            tool: string;
+            /** Tool Version */
+            tool_version: string | null;
+            /** Top */
+            top: string | null;
+        };
+        /**
+         * SynthesizeOptions
+         * @description How to synthesize.
+         */
+        SynthesizeOptions: {
+            /**
+             * Backend
+             * @default auto
+             * @enum {string}
+             */
+            backend: "auto" | "vitis" | "open";
+            /**
+             * Priority
+             * @description higher goes first
+             * @default 0
+             */
+            priority: number;
+        };
+        /**
+         * TellInput
+         * @description Measurements of suggested designs, or of any others of the front.
+         */
+        TellInput: {
+            /** Measurements */
+            measurements: components["schemas"]["Told"][];
+        };
+        /**
+         * TimingSummary
+         * @description Slack of the whole design. `wns` worst negative (setup), `whs` worst hold, `wpws` worst pulse width; `t...` totals.
+         */
+        TimingSummary: {
+            /**
+             * Clocks
+             * @default []
+             */
+            clocks: components["schemas"]["ClockRow"][];
+            /** Failing Endpoints */
+            failing_endpoints: number | null;
+            /** Met */
+            met: boolean | null;
+            /**
+             * Missing
+             * @default {}
+             */
+            missing: {
+                [key: string]: string;
+            };
+            /** Ths Ns */
+            ths_ns: number | null;
+            /** Tns Ns */
+            tns_ns: number | null;
+            /** Total Endpoints */
+            total_endpoints: number | null;
+            /** Tpws Ns */
+            tpws_ns: number | null;
+            /** Whs Ns */
+            whs_ns: number | null;
+            /** Wns Ns */
+            wns_ns: number | null;
+            /** Wpws Ns */
+            wpws_ns: number | null;
+        };
+        /**
+         * Told
+         * @description What was measured of one design of the front: by its `key`.
+         */
+        Told: {
+            /** Key */
+            key: string;
+            /**
+             * Metrics
+             * @description names of the registry; only what was measured
+             */
+            metrics: {
+                [key: string]: number;
+            };
+            /**
+             * Provenance
+             * @enum {string}
+             */
+            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            /**
+             * Source
+             * @description report, run or board
+             */
+            source: string;
         };
         /**
          * Utilization
@@ -1775,6 +5047,16 @@ export interface components {
             lut: number;
             /** Uram */
             uram: number;
+        };
+        /**
+         * ValueRange
+         * @description Values from `min` to `max`, both included; an end that is left out is open.
+         */
+        ValueRange: {
+            /** Max */
+            max?: number | null;
+            /** Min */
+            min?: number | null;
         };
         /**
          * Violation
@@ -1825,240 +5107,19 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    list_designs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DesignList"];
-                };
-            };
-            /** @description Any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    evaluate_design: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EvaluationRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Evaluation"];
-                };
-            };
-            /** @description The body is malformed */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The body is not JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The input breaks a rule */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_design: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PublishedDesign"];
-                };
-            };
-            /** @description No such resource */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The input breaks a rule */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_devices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeviceList"];
-                };
-            };
-            /** @description Any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_device: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Device"];
-                };
-            };
-            /** @description No such resource */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The input breaks a rule */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_explorations: {
+    list_artifacts: {
         parameters: {
             query?: {
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
+                /** @description only those of this job */
+                job_id?: string | null;
                 /** @description at most so many items */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2067,10 +5128,36 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExplorationPage"];
+                    "application/json": components["schemas"]["ArtifactPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The input breaks a rule */
@@ -2082,8 +5169,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2093,7 +5189,421 @@ export interface operations {
             };
         };
     };
-    create_exploration: {
+    get_artifact: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Artifact"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_artifact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifact_content: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was there, and is gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+                /** @description only what this owner did */
+                owner?: string | null;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_calibrations: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description only those of this device */
+                device?: string | null;
+                /** @description at most so many items */
+                limit?: number;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalibrationPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_calibration: {
         parameters: {
             query?: never;
             header?: {
@@ -2105,25 +5615,63 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ExplorationInput"];
+                /**
+                 * @example {
+                 *       "name": "csynth of one design",
+                 *       "measurements": [
+                 *         {
+                 *           "provenance": "csynth",
+                 *           "device": "u280",
+                 *           "model_version": "the one that predicted",
+                 *           "timing_table_version": "likewise",
+                 *           "design_key": "0123456789abcdef",
+                 *           "stage": "decode",
+                 *           "module": null,
+                 *           "metric": "dsp",
+                 *           "predicted": 1200,
+                 *           "measured": 1260,
+                 *           "source": "csynth.rpt of 2026-03-01"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CalibrationInput"];
             };
         };
         responses: {
-            /** @description Accepted; a worker will run it */
-            202: {
+            /** @description Stored */
+            201: {
                 headers: {
-                    /** @description `true` where the key was used before */
+                    /** @description `true` where the Idempotency-Key was used before */
                     "Idempotency-Replayed"?: string;
-                    /** @description path of the exploration */
+                    /** @description path of the resource */
                     Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Exploration"];
+                    "application/json": components["schemas"]["Calibration"];
                 };
             };
             /** @description The body is malformed */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2149,7 +5697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not JSON */
+            /** @description The body is of a type that this route does not take */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2167,8 +5715,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2178,12 +5735,14 @@ export interface operations {
             };
         };
     };
-    get_exploration: {
+    get_calibration: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
             path: {
-                exploration_id: string;
+                calibration_id: string;
             };
             cookie?: never;
         };
@@ -2192,10 +5751,36 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Exploration"];
+                    "application/json": components["schemas"]["Calibration"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No such resource */
@@ -2216,8 +5801,1119 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_calibration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                calibration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_designs: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesignList"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    evaluate_designs: {
+        parameters: {
+            query?: {
+                /** @description Arrow: name of the design that the rows vary */
+                design?: string | null;
+                /** @description Arrow: name of the device */
+                device?: string | null;
+                /** @description only these, separated by commas */
+                metrics?: string | null;
+                /** @description Arrow: name of the model */
+                model?: string | null;
+                /** @description Arrow: tokens out */
+                output_tokens?: number | null;
+                /** @description Arrow: tokens in */
+                prompt_tokens?: number | null;
+            };
+            header?: {
+                /** @description media types that the client takes, best first by q */
+                accept?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "design": "flexllm-u280",
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       },
+                 *       "columns": {
+                 *         "prefill.token_parallelism": [
+                 *           4,
+                 *           8,
+                 *           16
+                 *         ]
+                 *       },
+                 *       "metrics": [
+                 *         "ttft_s",
+                 *         "tpot_s"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["EvaluationRequest"] | null;
+                "application/vnd.apache.arrow.stream": string;
+            };
+        };
+        responses: {
+            /** @description One design: its report. Several: a table, by Accept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"] | components["schemas"]["EvaluationBatch"];
+                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.parquet": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available in the media type that is asked for */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_design: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @example flexllm-u280 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishedDesign"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_device: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Device"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_device: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @example u280 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    watch_everything: {
+        parameters: {
+            query?: {
+                /** @description without Last-Event-ID: from behind this id; 0 from the beginning */
+                since?: number | null;
+            };
+            header?: {
+                /** @description `id` of the last event that was received: only newer ones are sent */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, one message for each of these */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["JobEvent"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_explorations: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description only those of this device */
+                device?: string | null;
+                /** @description only those with this label */
+                label?: string | null;
+                /** @description at most so many items */
+                limit?: number;
+                /** @description only those of this model */
+                model?: string | null;
+                /** @description only those whose name contains this */
+                name_contains?: string | null;
+                /** @description only those in this state */
+                state?: components["schemas"]["JobState"] | null;
+                /** @description only those of this sweep */
+                sweep_id?: string | null;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplorationPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_exploration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Llama on the U280",
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       },
+                 *       "objectives": [
+                 *         "ttft_s",
+                 *         "tpot_s"
+                 *       ],
+                 *       "method": "exact",
+                 *       "labels": [
+                 *         "first"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ExplorationInput"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exploration"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_exploration: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exploration"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2245,6 +6941,24 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such resource */
             404: {
                 headers: {
@@ -2272,8 +6986,145 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describe_exploration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description change only what still has this ETag */
+                "if-match"?: string | null;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "the one for the paper",
+                 *       "labels": [
+                 *         "paper"
+                 *       ],
+                 *       "note": "rerun with seed 1"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Description"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exploration"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2286,7 +7137,10 @@ export interface operations {
     cancel_exploration: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
             path: {
                 exploration_id: string;
             };
@@ -2303,6 +7157,24 @@ export interface operations {
                     "application/json": components["schemas"]["Exploration"];
                 };
             };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such resource */
             404: {
                 headers: {
@@ -2330,8 +7202,520 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    generate_project_of_front: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "index": 0,
+                 *       "name": "fastest first token"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProjectOfFront"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suggest_designs: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "count": 3,
+                 *       "lease_s": 86400
+                 *     }
+                 */
+                "application/json": components["schemas"]["SuggestInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Suggestions"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tell_measurements: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "measurements": [
+                 *         {
+                 *           "key": "0123456789abcdef",
+                 *           "metrics": {
+                 *             "tpot_s": 0.0075
+                 *           },
+                 *           "provenance": "board",
+                 *           "source": "lab notebook, page 12"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["TellInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measurements"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evaluations: {
+        parameters: {
+            query?: {
+                /**
+                 * @description only these, separated by commas
+                 * @example ttft_s,tpot_s,feasible
+                 */
+                columns?: string | null;
+                /** @description the media type in short, for links; wins over Accept */
+                format?: ("json" | "arrow" | "parquet" | "csv") | null;
+                /**
+                 * @description so many of them, drawn by chance; all where left out
+                 * @example 100000
+                 */
+                sample?: number | null;
+                /** @description of the draw: the same seed, the same rows */
+                seed?: number;
+            };
+            header?: {
+                /** @description media types that the client takes, best first by q */
+                accept?: string | null;
+                /** @description ETags that the client has: 304 if one is current */
+                "if-none-match"?: string | null;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationColumns"];
+                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.parquet": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available in the media type that is asked for */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2345,6 +7729,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `id` of the last event that was received: only newer ones are sent */
                 "last-event-id"?: string | null;
             };
             path: {
@@ -2370,6 +7755,24 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such resource */
             404: {
                 headers: {
@@ -2388,8 +7791,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2401,8 +7813,30 @@ export interface operations {
     };
     get_front: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /**
+                 * @description only these, separated by commas
+                 * @example key,ttft_s,tpot_s
+                 */
+                columns?: string | null;
+                /** @description JSON: `next_cursor` of the part before */
+                cursor?: string | null;
+                /**
+                 * @description JSON: only index, key, design or metrics
+                 * @example index,key,metrics
+                 */
+                fields?: string | null;
+                /** @description the media type in short, for links; wins over Accept */
+                format?: ("json" | "arrow" | "parquet" | "csv") | null;
+                /** @description JSON: at most so many entries */
+                limit?: number | null;
+            };
+            header?: {
+                /** @description media types that the client takes, best first by q */
+                accept?: string | null;
+                /** @description ETags that the client has: 304 if one is current */
+                "if-none-match"?: string | null;
+            };
             path: {
                 exploration_id: string;
             };
@@ -2413,10 +7847,135 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Front"];
+                    "application/vnd.apache.arrow.stream": string;
+                    "application/vnd.apache.parquet": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available in the media type that is asked for */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_front_design: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                exploration_id: string;
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrontDesign"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No such resource */
@@ -2437,8 +7996,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2451,7 +8019,9 @@ export interface operations {
     get_front_report: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
             path: {
                 exploration_id: string;
                 index: number;
@@ -2463,10 +8033,36 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No such resource */
@@ -2487,8 +8083,103 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_measurements: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Measurements"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2503,10 +8194,18 @@ export interface operations {
             query?: {
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
+                /** @description only those of this kind */
+                kind?: components["schemas"]["JobKind"] | null;
                 /** @description at most so many items */
                 limit?: number;
+                /** @description only those of this resource class */
+                queue?: components["schemas"]["Queue"] | null;
+                /** @description only those in this state */
+                state?: components["schemas"]["JobState"] | null;
             };
-            header?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2515,10 +8214,36 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The input breaks a rule */
@@ -2530,8 +8255,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2544,7 +8278,9 @@ export interface operations {
     get_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
             path: {
                 job_id: string;
             };
@@ -2555,10 +8291,36 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No such resource */
@@ -2579,8 +8341,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2593,7 +8364,10 @@ export interface operations {
     cancel_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -2608,6 +8382,24 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No such resource */
@@ -2637,8 +8429,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2648,41 +8449,108 @@ export interface operations {
             };
         };
     };
-    list_models: {
+    retry_job: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ModelList"];
-                };
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
             };
-            /** @description Any other problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_model: {
-        parameters: {
-            query?: never;
-            header?: never;
             path: {
-                name: string;
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_job_log: {
+        parameters: {
+            query?: {
+                /** @description only lines behind this number */
+                after?: number;
+                limit?: number;
+            };
+            header?: {
+                /** @description media types that the client takes, best first by q */
+                accept?: string | null;
+                "If-None-Match"?: string;
+            };
+            path: {
+                job_id: string;
             };
             cookie?: never;
         };
@@ -2691,10 +8559,132 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ModelConfig"];
+                    "application/json": components["schemas"]["JobLog"];
+                    "text/plain": string;
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available in the media type that is asked for */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    watch_job_log: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `id` of the last event that was received: only newer ones are sent */
+                "last-event-id"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, one message for each of these */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LogEvent"] | components["schemas"]["LogDoneEvent"];
+                };
+            };
+            /** @description All was told before, up to `done`: do not come back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No such resource */
@@ -2715,8 +8705,3212 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    issue_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "nightly script",
+                 *       "scopes": [
+                 *         "read",
+                 *         "write"
+                 *       ],
+                 *       "days": 30
+                 *     }
+                 */
+                "application/json": components["schemas"]["KeyInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedKey"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_model: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "my-llama",
+                 *       "config": {
+                 *         "architectures": [
+                 *           "LlamaForCausalLM"
+                 *         ],
+                 *         "model_type": "llama",
+                 *         "hidden_size": 2048,
+                 *         "intermediate_size": 8192,
+                 *         "num_hidden_layers": 16,
+                 *         "num_attention_heads": 32,
+                 *         "num_key_value_heads": 8,
+                 *         "vocab_size": 128256,
+                 *         "max_position_embeddings": 131072,
+                 *         "hidden_act": "silu",
+                 *         "rms_norm_eps": 0.00001,
+                 *         "rope_theta": 500000,
+                 *         "tie_word_embeddings": true
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ModelInput"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelConfig"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_model: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @example llama-3.2-1b */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelConfig"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_projects: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description only those of this device */
+                device?: string | null;
+                /** @description only those with this label */
+                label?: string | null;
+                /** @description at most so many items */
+                limit?: number;
+                /** @description only those of this model */
+                model?: string | null;
+                /** @description only those whose name contains this */
+                name_contains?: string | null;
+                /** @description only those in this state */
+                state?: components["schemas"]["JobState"] | null;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "design": "flexllm-u280",
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       },
+                 *       "name": "FlexLLM's own design"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProjectInput"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describe_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description change only what still has this ETag */
+                "if-match"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "labels": [
+                 *         "board"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["Description"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    csim_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "priority": 0
+                 *     }
+                 */
+                "application/json": components["schemas"]["RunOptions"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulate_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "priority": 0
+                 *     }
+                 */
+                "application/json": components["schemas"]["RunOptions"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    synthesize_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "backend": "auto"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SynthesizeOptions"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_project_files: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectFiles"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_project_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, as plain text whatever it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_runs: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description at most so many items */
+                limit?: number;
+                /** @description only those in this state */
+                state?: components["schemas"]["JobState"] | null;
+                /** @description only those of this step */
+                step?: ("csim" | "simulate" | "synthesize") | null;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_reports: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description at most so many items */
+                limit?: number;
+                /** @description only those of this project */
+                project_id?: string | null;
+                /** @description only those of this run */
+                run_id?: string | null;
+                /** @description only those of this step */
+                step?: string | null;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_report: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportInput"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "credential": "the token that flexdse serve printed"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Credential"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sweeps: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description only those with this label */
+                label?: string | null;
+                /** @description at most so many items */
+                limit?: number;
+                /** @description only those whose name contains this */
+                name_contains?: string | null;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepPage"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_sweep: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "prompt lengths",
+                 *       "models": [
+                 *         "llama-3.2-1b"
+                 *       ],
+                 *       "devices": [
+                 *         "u280",
+                 *         "v80"
+                 *       ],
+                 *       "workloads": [
+                 *         {
+                 *           "prompt_tokens": 1024,
+                 *           "output_tokens": 1024
+                 *         },
+                 *         {
+                 *           "prompt_tokens": 128,
+                 *           "output_tokens": 1024
+                 *         }
+                 *       ],
+                 *       "search": {
+                 *         "objectives": [
+                 *           "ttft_s",
+                 *           "tpot_s"
+                 *         ],
+                 *         "method": "exact"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["SweepInput"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sweep: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describe_sweep: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description change only what still has this ETag */
+                "if-match"?: string | null;
+            };
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "the night of the deadline"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Description"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The resource changed since it was read */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_sweep: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2744,8 +11938,64 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Prometheus' text form */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2770,11 +12020,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
-            /** @description The database cannot be used */
-            503: {
+            /** @description Not allowed from there, or not with this key */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2782,8 +12032,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other problem */
-            default: {
+            /** @description The database cannot be used */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

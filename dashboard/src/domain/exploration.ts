@@ -8,7 +8,12 @@ export function explorationTitle(item: Pick<ExplorationSummary, "name" | "model"
 
 export const METHOD_TITLES: Readonly<Record<Exploration["method"], string>> = {
   exact: "exact",
+  stagewise: "stage by stage",
   nsga2: "NSGA-II",
+  nsga3: "NSGA-III",
+  tpe: "TPE",
+  gp: "Gaussian process",
+  qmc: "quasi-random",
   random: "random",
 };
 

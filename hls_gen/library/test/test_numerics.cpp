@@ -1,217 +1,213 @@
-// The quantizers, the dequantization and both engines on the shared vectors; `vectors.hpp` is made of the JSON document.
+// The quantizer, the dequantization and whole engines, from fp32 activations to fp32 results, on cases from a file.
 #include <string>
 #include <vector>
 
-#include "check.hpp"
+#include "cases.hpp"
 #include "flexdse_hls/dequantize_tokens.hpp"
 #include "flexdse_hls/dequantize_vector.hpp"
 #include "flexdse_hls/gemv.hpp"
-#include "flexdse_hls/quantize_tokens.hpp"
-#include "flexdse_hls/quantize_vector.hpp"
+#include "flexdse_hls/quantize_dynamic.hpp"
 #include "flexdse_hls/systolic_linear.hpp"
-#include "vectors.hpp"
 
 using namespace flexdse_hls;
 
-template <class T>
-void send(stream<T>& out, const std::vector<T>& values) {
-  for (const T& value : values) out.write(value);
-}
-
-template <class T>
-void collect(stream<T>& in, std::vector<T>& values, int count) {
-  for (int i = 0; i < count; ++i) values.push_back(in.read());
-}
-
 constexpr int kMaxDIn = 128;
-constexpr int kAcc = accumulator_bits(kMaxDIn);
 
-// The same token in each of two lanes, twice.
-void quantize_tokens_of(const quantize_case& c) {
-  const int d_in = static_cast<int>(c.x.size());
-  std::vector<lanes<float, 2>> x;
-  for (int block = 0; block < 2; ++block) {
-    for (std::uint32_t bits : c.x) x.push_back({{float_of(bits), float_of(bits)}});
-  }
-  fifo<lanes<float, 2>, 2> activations("test.activations");
-  fifo<token_scale, 2> scales("test.scales");
-  fifo<lanes<uint4, 2>, 2> quantized("test.quantized");
-  std::vector<token_scale> got_scales;
-  std::vector<lanes<uint4, 2>> q;
-  FLEXDSE_DATAFLOW_BEGIN;
-  FLEXDSE_PROCESS(send(activations, x));
-  FLEXDSE_PROCESS(quantize_tokens<2, kMaxDIn>(activations, scales, quantized, d_in, 2));
-  FLEXDSE_PROCESS(collect(scales, got_scales, 4));
-  FLEXDSE_PROCESS(collect(quantized, q, 2 * d_in));
-  FLEXDSE_DATAFLOW_END;
-  for (const token_scale& scale : got_scales) {
-    CHECK(bits_of(scale.scale) == c.scale && bits_of(scale.min) == c.min, "%s: scale %08x min %08x", c.name,
-          bits_of(scale.scale), bits_of(scale.min));
-  }
-  for (int i = 0; i < 2 * d_in; ++i) {
-    for (int t = 0; t < 2; ++t) CHECK(q[i][t] == c.q[i % d_in], "%s: q[%d]", c.name, i % d_in);
-  }
-}
-
-// One token over TB lanes, to two parts of an engine.
-template <int TB>
-void quantize_vector_of(const quantize_case& c) {
-  const int d_in = static_cast<int>(c.x.size());
-  if (d_in % TB != 0) return;
-  const int rows = d_in / TB;
-  std::vector<lanes<float, TB>> x(rows);
-  for (int i = 0; i < d_in; ++i) x[i % rows][i / rows] = float_of(c.x[i]);
-  fifo<lanes<float, TB>, 2> activations("test.activations");
-  fifo<token_scale, 2> scales("test.scales");
-  fifo<lanes<uint4, TB>, 2> quantized[2];
-  FLEXDSE_NAME_STREAMS(quantized, "test.quantized");
-  std::vector<token_scale> scale;
-  std::vector<lanes<uint4, TB>> q[2];
-  FLEXDSE_DATAFLOW_BEGIN;
-  FLEXDSE_PROCESS(send(activations, x));
-  FLEXDSE_PROCESS(quantize_vector<TB, kMaxDIn>(activations, scales, quantized, d_in, 1));
-  FLEXDSE_PROCESS(collect(scales, scale, 1));
-  FLEXDSE_PROCESS(collect(quantized[0], q[0], rows));
-  FLEXDSE_PROCESS(collect(quantized[1], q[1], rows));
-  FLEXDSE_DATAFLOW_END;
-  CHECK(bits_of(scale[0].scale) == c.scale && bits_of(scale[0].min) == c.min, "%s, %d lanes", c.name, TB);
-  for (int i = 0; i < d_in; ++i) {
-    for (const auto& copy : q) CHECK(copy[i % rows][i / rows] == c.q[i], "%s, %d lanes: q[%d]", c.name, TB, i);
-  }
-}
-
-std::vector<channel_scale> channel_scales_of(const linear_case& c) {
+std::vector<channel_scale> channel_scales_of(const test_case& c) {
+  const int d_in = c.size("weights", 1);
   std::vector<channel_scale> channels;
-  for (int i = 0; i < c.d_out; ++i) {
+  for (int i = 0; i < c.size("weights", 0); ++i) {
     int sum = 0;
-    for (int k = 0; k < c.d_in; ++k) sum += c.weights[i * c.d_in + k];
-    const float scale = float_of(c.scales[i]);
+    for (int k = 0; k < d_in; ++k) sum += static_cast<int>(c.words("weights")[i * d_in + k]);
+    const float scale = float_of(c.words("scales")[i]);
     channels.push_back({scale, fp_mul(static_cast<float>(sum), scale)});
   }
   return channels;
 }
 
-// TP 2, one sub-array of 4 columns.
-void prefill_engine_of(const linear_case& c) {
-  const int blocks = c.tokens / 2;
-  const int passes = ceil_div(c.d_out, 4);
-  std::vector<lanes<float, 2>> x;
-  std::vector<lanes<int4, 4>> w;
+// The weight of a channel, 0 beyond the last one.
+template <class T>
+T weight_of(const test_case& c, int channel, int k) {
+  const int d_in = c.size("weights", 1);
+  return static_cast<T>(channel < c.size("weights", 0) ? static_cast<int>(c.words("weights")[channel * d_in + k]) : 0);
+}
+
+// TP tokens, SUBS sub-arrays of 4 columns.
+template <symmetry S, int A, int W, pe_kind KIND, int TP, int SUBS>
+void prefill_engine_of(const test_case& c) {
+  using mac = mac_format<S, A, W>;
+  constexpr int kAcc = mac::accumulator_bits(kMaxDIn);
+  constexpr int kColumns = 4;
+  constexpr int kPass = SUBS * kColumns;
+  const int tokens = c.size("x", 0);
+  const int d_in = c.size("x", 1);
+  const int d_out = c.size("weights", 0);
+  const int blocks = ceil_div(tokens, TP);
+  const int passes = ceil_div(d_out, kPass);
+  const auto token_of = [&](int block, int t) { return (block * TP + t) % tokens; };
+  std::vector<lanes<float, TP>> x;
+  std::vector<lanes<typename mac::w_type, kColumns>> w[SUBS];
   std::vector<lanes<channel_scale, 1>> channels;
   for (int block = 0; block < blocks; ++block) {
-    for (int k = 0; k < c.d_in; ++k) {
-      x.push_back({{float_of(c.x[2 * block * c.d_in + k]), float_of(c.x[(2 * block + 1) * c.d_in + k])}});
+    for (int k = 0; k < d_in; ++k) {
+      lanes<float, TP> word;
+      for (int t = 0; t < TP; ++t) word[t] = float_of(c.words("x")[token_of(block, t) * d_in + k]);
+      x.push_back(word);
     }
     for (int pass = 0; pass < passes; ++pass) {
-      for (int k = 0; k < c.d_in; ++k) {
-        lanes<int4, 4> beat;
-        for (int n = 0; n < 4; ++n) beat[n] = 4 * pass + n < c.d_out ? c.weights[(4 * pass + n) * c.d_in + k] : 0;
-        w.push_back(beat);
+      for (int k = 0; k < d_in; ++k) {
+        for (int sub = 0; sub < SUBS; ++sub) {
+          lanes<typename mac::w_type, kColumns> beat;
+          for (int n = 0; n < kColumns; ++n) {
+            beat[n] = weight_of<typename mac::w_type>(c, pass * kPass + sub * kColumns + n, k);
+          }
+          w[sub].push_back(beat);
+        }
       }
     }
     for (const channel_scale& channel : channel_scales_of(c)) channels.push_back({{channel}});
   }
-  fifo<lanes<float, 2>, 2> activations("test.activations");
-  fifo<token_scale, 4> token_scales("test.token_scales");
-  fifo<lanes<uint4, 2>, 2> quantized("test.quantized");
-  fifo<lanes<uint4, 2>, 2> operands[1];
-  fifo<lanes<int4, 4>, 2> weights("test.weights");
-  fifo<lanes<ap_int<kAcc>, 2>, 4> sums[1];
+  fifo<lanes<float, TP>, 2> activations("test.activations");
+  fifo<token_scale, 2 * TP> token_scales("test.token_scales");
+  fifo<lanes<typename mac::x_type, TP>, 2> quantized[1];
+  fifo<lanes<typename mac::x_type, TP>, 2> operands[SUBS];
+  fifo<lanes<typename mac::w_type, kColumns>, 2> weights[SUBS];
+  fifo<lanes<int_t<kAcc>, TP>, kColumns> sums[SUBS];
   fifo<lanes<channel_scale, 1>, 2> channel_scales("test.channel_scales");
-  fifo<lanes<float, 2>, 2> results("test.results");
-  std::vector<lanes<float, 2>> y;
+  fifo<lanes<float, TP>, 2> results("test.results");
+  std::vector<lanes<float, TP>> y;
+  const auto quantize = &quantize_dynamic<S, A, TP, 1, kMaxDIn, 1, 2>;
+  const auto feed = &feed_tokens<mac, TP, kPass, kMaxDIn, SUBS, 2>;
+  const auto compute = &systolic_sub_array<mac, KIND, TP, kColumns, kPass, kMaxDIn, kAcc>;
+  const auto finish = &dequantize_tokens<S, TP, SUBS, kColumns, kAcc, kColumns>;
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(activations, x));
-  FLEXDSE_PROCESS(send(weights, w));
   FLEXDSE_PROCESS(send(channel_scales, channels));
-  FLEXDSE_PROCESS(quantize_tokens<2, kMaxDIn>(activations, token_scales, quantized, c.d_in, blocks));
-  FLEXDSE_PROCESS(feed_tokens<2, 4, kMaxDIn>(quantized, operands, c.d_in, c.d_out, blocks));
-  FLEXDSE_PROCESS(systolic_sub_array<2, 4, 4, kMaxDIn, kAcc>(operands[0], weights, sums[0], c.d_in, c.d_out, blocks));
-  FLEXDSE_PROCESS(dequantize_tokens<2, 1, 4, kAcc>(sums, token_scales, channel_scales, results, c.d_out, blocks));
-  FLEXDSE_PROCESS(collect(results, y, blocks * c.d_out));
+  FLEXDSE_PROCESS(quantize(activations, token_scales, quantized, d_in, blocks));
+  FLEXDSE_PROCESS(feed(quantized[0], operands, d_in, d_out, blocks));
+  for (int sub = 0; sub < SUBS; ++sub) {
+    flexdse_region_.add("send", [&, sub] { send(weights[sub], w[sub]); });
+    flexdse_region_.add("compute", [&, sub] { compute(operands[sub], weights[sub], sums[sub], d_in, d_out, blocks); });
+  }
+  FLEXDSE_PROCESS(finish(sums, token_scales, channel_scales, results, d_out, blocks));
+  FLEXDSE_PROCESS(collect(results, y, static_cast<std::size_t>(blocks) * d_out));
   FLEXDSE_DATAFLOW_END;
-  for (int token = 0; token < c.tokens; ++token) {
-    for (int i = 0; i < c.d_out; ++i) {
-      const std::uint32_t got = bits_of(y[token / 2 * c.d_out + i][token % 2]);
-      CHECK(got == c.y[token * c.d_out + i], "prefill token %d channel %d: %08x", token, i, got);
+  for (int i = 0; i < blocks * d_out; ++i) {
+    for (int t = 0; t < TP; ++t) {
+      const std::size_t at = static_cast<std::size_t>(token_of(i / d_out, t)) * d_out + i % d_out;
+      equal(c, "prefill", at, bits_of(y[i][t]), c.words("y")[at]);
     }
   }
 }
 
-// TB 1, W 2, one unit.
-void decode_engine_of(const linear_case& c) {
-  const int passes = ceil_div(c.d_out, 2);
-  std::vector<lanes<float, 1>> x;
-  std::vector<lanes<int4, 2>> w;
-  std::vector<lanes<channel_scale, 1>> channels;
-  for (int token = 0; token < c.tokens; ++token) {
-    for (int k = 0; k < c.d_in; ++k) x.push_back({{float_of(c.x[token * c.d_in + k])}});
+// TB groups of W_LANES channels a pass, one lane unit, PAIRS channel scales a cycle.
+template <symmetry S, int A, int W, pe_kind KIND, int TB, int W_LANES, int PAIRS>
+void decode_engine_of(const test_case& c) {
+  using mac = mac_format<S, A, W>;
+  constexpr int kAcc = mac::accumulator_bits(kMaxDIn);
+  constexpr int kPass = TB * W_LANES;
+  const int tokens = c.size("x", 0);
+  const int d_in = c.size("x", 1);
+  const int d_out = c.size("weights", 0);
+  if (d_in % TB != 0 || d_out % TB != 0) return;
+  const int passes = ceil_div(d_out, kPass);
+  std::vector<lanes<float, TB>> x(tokens * d_in / TB);
+  for (int i = 0; i < tokens * d_in; ++i) x[i / TB][i % TB] = float_of(c.words("x")[i]);
+  std::vector<lanes<typename mac::w_type, kPass>> w;
+  std::vector<lanes<channel_scale, PAIRS>> channels;
+  const auto scales = channel_scales_of(c);
+  for (int token = 0; token < tokens; ++token) {
     for (int pass = 0; pass < passes; ++pass) {
-      for (int k = 0; k < c.d_in; ++k) {
-        lanes<int4, 2> beat;
-        for (int n = 0; n < 2; ++n) beat[n] = 2 * pass + n < c.d_out ? c.weights[(2 * pass + n) * c.d_in + k] : 0;
+      for (int k = 0; k < d_in; ++k) {
+        lanes<typename mac::w_type, kPass> beat;  // lane g * W + n: channel n * TB + g of the pass
+        for (int i = 0; i < kPass; ++i) {
+          beat[i] = weight_of<typename mac::w_type>(c, pass * kPass + i % W_LANES * TB + i / W_LANES, k);
+        }
         w.push_back(beat);
       }
     }
-    for (const channel_scale& channel : channel_scales_of(c)) channels.push_back({{channel}});
+    for (int i = 0; i < d_out; i += PAIRS) {
+      lanes<channel_scale, PAIRS> beat;
+      for (int pair = 0; pair < PAIRS; ++pair) beat[pair] = scales[i + pair];
+      channels.push_back(beat);
+    }
   }
-  fifo<lanes<float, 1>, 2> activations("test.activations");
+  fifo<lanes<float, TB>, 2> activations("test.activations");
   fifo<token_scale, 2> token_scales("test.token_scales");
-  fifo<lanes<uint4, 1>, 2> quantized[1];
-  fifo<uint4, 2> operands[1];
-  fifo<lanes<int4, 2>, 2> weights("test.weights");
-  fifo<lanes<ap_int<kAcc>, 1>, 2> sums[1];
-  fifo<lanes<channel_scale, 1>, 2> channel_scales("test.channel_scales");
-  fifo<lanes<float, 1>, 2> results("test.results");
-  std::vector<lanes<float, 1>> y;
+  fifo<lanes<typename mac::x_type, TB>, 2> quantized[1];
+  fifo<typename mac::x_type, 2> operands[1];
+  fifo<lanes<typename mac::w_type, kPass>, 2> weights("test.weights");
+  fifo<lanes<int_t<kAcc>, groups_of_unit<W_LANES, kPass>()>, W_LANES> sums[1];
+  fifo<lanes<channel_scale, PAIRS>, 2> channel_scales("test.channel_scales");
+  fifo<lanes<float, TB>, 2> results("test.results");
+  std::vector<lanes<float, TB>> y;
+  const auto quantize = &quantize_dynamic<S, A, 1, TB, kMaxDIn / TB, 1, 2>;
+  const auto feed = &feed_vector<mac, TB, kPass, kMaxDIn, 1, 2, 2>;
+  const auto compute = &gemv_lane_unit<mac, KIND, W_LANES, kPass, 0, kPass, kMaxDIn, kAcc, 2, 2, W_LANES>;
+  const auto finish = &dequantize_vector<S, TB, W_LANES, 1, kPass, PAIRS, kAcc, W_LANES>;
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(activations, x));
   FLEXDSE_PROCESS(send(weights, w));
   FLEXDSE_PROCESS(send(channel_scales, channels));
-  FLEXDSE_PROCESS(quantize_vector<1, kMaxDIn>(activations, token_scales, quantized, c.d_in, c.tokens));
-  FLEXDSE_PROCESS(feed_vector<1, 2, kMaxDIn>(quantized[0], operands, c.d_in, c.d_out, c.tokens));
-  FLEXDSE_PROCESS(gemv_lane_unit<2, 2, 0, 2, kMaxDIn, kAcc>(operands[0], weights, sums[0], c.d_in, c.d_out, c.tokens));
-  FLEXDSE_PROCESS(
-      dequantize_vector<1, 2, 1, 2, 1, kAcc>(sums, token_scales, channel_scales, results, c.d_out, c.tokens));
-  FLEXDSE_PROCESS(collect(results, y, c.tokens * c.d_out));
+  FLEXDSE_PROCESS(quantize(activations, token_scales, quantized, d_in / TB, tokens));
+  FLEXDSE_PROCESS(feed(quantized[0], operands, d_in, d_out, tokens));
+  FLEXDSE_PROCESS(compute(operands[0], weights, sums[0], d_in, d_out, tokens));
+  FLEXDSE_PROCESS(finish(sums, token_scales, channel_scales, results, d_out, tokens));
+  FLEXDSE_PROCESS(collect(results, y, x.size() * d_out / d_in));
   FLEXDSE_DATAFLOW_END;
-  for (int i = 0; i < c.tokens * c.d_out; ++i) {
-    CHECK(bits_of(y[i][0]) == c.y[i], "decode token %d channel %d: %08x", i / c.d_out, i % c.d_out, bits_of(y[i][0]));
+  for (int i = 0; i < tokens * d_out; ++i) equal(c, "decode", i, bits_of(y[i / TB][i % TB]), c.words("y")[i]);
+}
+
+template <symmetry S, int A, int W, pe_kind PREFILL, pe_kind DECODE, int TB>
+void engines_of(const test_case& c) {
+  prefill_engine_of<S, A, W, PREFILL, 2, 2>(c);
+  decode_engine_of<S, A, W, DECODE, TB, 2, TB == 1 ? 1 : 2>(c);
+}
+
+void quantize_of(const test_case& c) {
+  const int d_in = c.size("x", 0);
+  std::vector<lanes<float, 1>> x;
+  for (const std::uint32_t bits : c.words("x")) x.push_back({{float_of(bits)}});
+  fifo<lanes<float, 1>, 1> activations("test.activations");
+  fifo<token_scale, 1> scales("test.scales");
+  fifo<lanes<uint4, 1>, 1> quantized[1];
+  std::vector<token_scale> scale;
+  std::vector<lanes<uint4, 1>> q;
+  const auto quantize = &quantize_dynamic<symmetry::asymmetric, 4, 1, 1, kMaxDIn, 1, 1>;
+  FLEXDSE_DATAFLOW_BEGIN;
+  FLEXDSE_PROCESS(send(activations, x));
+  FLEXDSE_PROCESS(quantize(activations, scales, quantized, d_in, 1));
+  FLEXDSE_PROCESS(collect(scales, scale, 1));
+  FLEXDSE_PROCESS(collect(quantized[0], q, d_in));
+  FLEXDSE_DATAFLOW_END;
+  equal(c, "scale", 0, bits_of(scale[0].scale), c.words("scale")[0]);
+  equal(c, "min", 0, bits_of(scale[0].min), c.words("min")[0]);
+  for (int i = 0; i < d_in; ++i) {
+    equal(c, "q", i, static_cast<std::uint32_t>(static_cast<int>(q[i][0])), c.words("q")[i]);
   }
 }
 
-int main() {
-  int checked = 0;
-  for (const quantize_case& c : kQuantizeCases) {
-    quantize_tokens_of(c);
-    quantize_vector_of<1>(c);
-    quantize_vector_of<4>(c);
-    quantize_vector_of<8>(c);
-    ++checked;
+void run(const test_case& c) {
+  if (c.section == "quantize") {
+    quantize_of(c);
+  } else if (c.section == "dequantize") {
+    const token_scale token = {c.real("token_scale"), c.real("token_min")};
+    const channel_scale channel = {c.real("channel_scale"), c.real("row_sum")};
+    const float y = dequantize<symmetry::asymmetric, 22>(int_t<22>(c.integer("sum")), token, channel);
+    equal(c, "", 0, bits_of(y), c.words("y")[0]);
+  } else if (c.section == "linear") {
+    const int format = c.integer("activation_bits") * 10 + c.integer("weight_bits");
+    const bool symmetric = c.integer("symmetric") != 0;
+    if (symmetric && format == 84) engines_of<symmetry::symmetric, 8, 4, pe_kind::lut, pe_kind::dsp2, 4>(c);
+    if (!symmetric && format == 88) engines_of<symmetry::asymmetric, 8, 8, pe_kind::dsp1, pe_kind::lut, 4>(c);
+#ifndef FLEXDSE_FAST_CSIM
+    if (!symmetric && format == 44) engines_of<symmetry::asymmetric, 4, 4, pe_kind::dsp4, pe_kind::dsp2, 1>(c);
+    if (!symmetric && format == 84) engines_of<symmetry::asymmetric, 8, 4, pe_kind::dsp2, pe_kind::dsp1, 4>(c);
+    if (symmetric && format == 88) engines_of<symmetry::symmetric, 8, 8, pe_kind::dsp2, pe_kind::dsp2, 4>(c);
+#endif
+  } else {
+    CHECK(false, "no program for the section %s", c.section.c_str());
   }
-  for (const dequantize_case& c : kDequantizeCases) {
-    const token_scale token = {float_of(c.token_scale), float_of(c.token_min)};
-    const channel_scale channel = {float_of(c.channel_scale), float_of(c.row_sum)};
-    const std::uint32_t got = bits_of(dequantize<22>(c.sum, token, channel));
-    CHECK(got == c.y, "sum %d: %08x, not %08x", c.sum, got, c.y);
-    ++checked;
-  }
-  for (const linear_case& c : kLinearCases) {
-    prefill_engine_of(c);
-    decode_engine_of(c);
-    ++checked;
-  }
-  // Rounding over all of its range, against the C library's.
-  for (std::uint32_t bits = 0; bits < bits_of(40.0f); bits += 1013) {
-    const float value = float_of(bits);
-    const float expected = __builtin_nearbyintf(value);
-    CHECK(round_to_uint4(value).to_int() == (expected > 15.0f ? 15 : static_cast<int>(expected)), "%.9g", value);
-  }
-  // The integer order of floats.
-  const float ordered[] = {-3e38f, -1.0f, -1e-30f, 0.0f, 1e-30f, 1.0f, 3e38f};
-  for (int i = 0; i + 1 < 7; ++i) {
-    CHECK(ordered_key(ordered[i]) < ordered_key(ordered[i + 1]), "%g", ordered[i]);
-    CHECK(from_ordered_key(ordered_key(ordered[i])) == ordered[i], "%g", ordered[i]);
-  }
-  std::printf("numerics: ok, %d vectors\n", checked);
 }
+
+int main(int argc, char** argv) { return run_cases("numerics", argc, argv, run); }

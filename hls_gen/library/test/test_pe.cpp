@@ -1,29 +1,38 @@
-// The packed processing element against the plain one: every operand, and the extreme sums of the longest dot product.
+// The processing elements of every kind against plain multiply-accumulates: every operand, and the extreme sums of the
+// longest dot products.
 #include "check.hpp"
 #include "flexdse_hls/pe.hpp"
 
 using namespace flexdse_hls;
 
-// Every (activation, low weight, high weight), started afresh and added to each of a range of earlier sums.
-template <int ACC>
+template <class F>
+struct operand_range {
+  static constexpr int kLowX = F::kUnsignedActivations ? 0 : -F::kMaxActivationMagnitude;
+  static constexpr int kHighX = F::kUnsignedActivations ? F::kMaxActivationMagnitude : F::kMaxActivationMagnitude - 1;
+  static constexpr int kLowW = -F::kMaxWeightMagnitude;
+  static constexpr int kHighW = F::kMaxWeightMagnitude - 1;
+};
+
+// Two steps on 2 rows x 2 lanes: all combinations of two weights and one activation, its neighbour beside it.
+template <class F, pe_kind KIND, int STRIDE>
 void every_operand() {
-  using pe = packed_pe<ACC>;
-  const int reach = (1 << (ACC - 1)) - 1 - 120;
-  const int starts[] = {-reach - 1, -reach / 3, -1, 0, 1, reach / 3, reach};
-  for (int x = 0; x < 16; ++x) {
-    for (int low = -8; low < 8; ++low) {
-      for (int high = -8; high < 8; ++high) {
-        const typename pe::sum_pair product = pe::product(pe::pack(low, high), x);
-        CHECK(pe::low(product) == low * x && pe::high(product) == high * x, "%d * (%d, %d)", x, low, high);
-        for (int start_low : starts) {
-          for (int start_high : starts) {
-            const typename pe::sum_pair before =
-                (typename pe::sum_pair(start_high) << ACC) + typename pe::sum_pair(start_low);
-            const typename pe::sum_pair after = before + product;
-            const ap_int<ACC> expected_low = plain_mac<ACC>(start_low, x, low);
-            const ap_int<ACC> expected_high = plain_mac<ACC>(start_high, x, high);
-            CHECK(pe::low(after) == expected_low && pe::high(after) == expected_high, "(%d, %d) + %d * (%d, %d)",
-                  start_low, start_high, x, low, high);
+  using range = operand_range<F>;
+  constexpr int kAcc = F::accumulator_bits(2);
+  pe_array<2, 2, F, kAcc, KIND> array;
+  for (int x = range::kLowX; x <= range::kHighX; x += STRIDE) {
+    const int other = range::kLowX + range::kHighX - x;
+    for (int low = range::kLowW; low <= range::kHighW; low += STRIDE) {
+      for (int high = range::kLowW; high <= range::kHighW; high += STRIDE) {
+        const int ws[2] = {low, high};
+        const int xs[2] = {x, other};
+        lanes<typename F::w_type, 2> w = {{static_cast<typename F::w_type>(low), static_cast<typename F::w_type>(high)}};
+        lanes<typename F::x_type, 2> row = {{static_cast<typename F::x_type>(x), static_cast<typename F::x_type>(other)}};
+        for (int step = 1; step <= 2; ++step) {
+          array.step(w, row, step == 1);
+          for (int r = 0; r < 2; ++r) {
+            for (int n = 0; n < 2; ++n) {
+              CHECK(static_cast<int>(array.sum(r, n)) == step * xs[r] * ws[n], "row %d lane %d: %d * %d", r, n, xs[r], ws[n]);
+            }
           }
         }
       }
@@ -31,52 +40,79 @@ void every_operand() {
   }
 }
 
-// The four corners of the sum of `length` products, through pe_row.
-template <int LENGTH>
+// The corners of the sum of `LENGTH` products.
+template <class F, pe_kind KIND, int LENGTH>
 void longest_dot_product() {
-  constexpr int kAcc = accumulator_bits(LENGTH);
-  pe_row<4, kAcc> row;
-  lanes<int4, 4> weights;
-  weights[0] = -8;
-  weights[1] = 7;
-  weights[2] = -8;
-  weights[3] = -8;
-  for (int k = 0; k < LENGTH; ++k) row.step(pack_weights<4, kAcc>(weights), 15, k == 0);
-  CHECK(row.sum(0) == -120 * LENGTH && row.sum(1) == 105 * LENGTH, "low negative, high positive");
-  CHECK(row.sum(2) == -120 * LENGTH && row.sum(3) == -120 * LENGTH, "both negative");
-}
-
-template <int LENGTH>
-void random_dot_products(unsigned seed) {
-  constexpr int kAcc = accumulator_bits(LENGTH);
-  random_numbers random(seed);
-  pe_row<6, kAcc> row;
-  long sums[6];
-  for (int repeat = 0; repeat < 3; ++repeat) {
-    for (int k = 0; k < LENGTH; ++k) {
-      lanes<int4, 6> weights;
-      const int x = random.below(16);
-      for (int n = 0; n < 6; ++n) {
-        const int w = random.below(16) - 8;
-        weights[n] = w;
-        sums[n] = (k == 0 ? 0 : sums[n]) + w * x;
-      }
-      row.step(pack_weights<6, kAcc>(weights), x, k == 0);
+  using range = operand_range<F>;
+  constexpr int kAcc = F::accumulator_bits(LENGTH);
+  pe_array<2, 4, F, kAcc, KIND> array;
+  const int ws[4] = {range::kLowW, range::kHighW, range::kLowW, range::kLowW};
+  const int xs[2] = {range::kHighX, range::kLowX};
+  lanes<typename F::w_type, 4> w;
+  for (int n = 0; n < 4; ++n) w[n] = static_cast<typename F::w_type>(ws[n]);
+  const lanes<typename F::x_type, 2> x = {{static_cast<typename F::x_type>(xs[0]), static_cast<typename F::x_type>(xs[1])}};
+  for (int k = 0; k < LENGTH; ++k) array.step(w, x, k == 0);
+  for (int r = 0; r < 2; ++r) {
+    for (int n = 0; n < 4; ++n) {
+      CHECK(static_cast<int>(array.sum(r, n)) == LENGTH * xs[r] * ws[n], "row %d lane %d, length %d", r, n, LENGTH);
     }
-    for (int n = 0; n < 6; ++n) CHECK(row.sum(n).to_int() == sums[n], "lane %d, length %d", n, LENGTH);
   }
 }
 
+template <class F, pe_kind KIND, int LENGTH>
+void random_dot_products(unsigned seed) {
+  using range = operand_range<F>;
+  constexpr int kAcc = F::accumulator_bits(LENGTH);
+  random_numbers random(seed);
+  pe_array<2, 6, F, kAcc, KIND> array;
+  int sums[2][6] = {};
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    for (int k = 0; k < LENGTH; ++k) {
+      lanes<typename F::w_type, 6> w;
+      lanes<typename F::x_type, 2> x;
+      for (auto& value : x.lane) {
+        value = static_cast<typename F::x_type>(range::kLowX + random.below(range::kHighX - range::kLowX + 1));
+      }
+      for (int n = 0; n < 6; ++n) {
+        w[n] = static_cast<typename F::w_type>(range::kLowW + random.below(range::kHighW - range::kLowW + 1));
+        for (int r = 0; r < 2; ++r) {
+          sums[r][n] = (k == 0 ? 0 : sums[r][n]) + static_cast<int>(w[n]) * static_cast<int>(x[r]);
+        }
+      }
+      array.step(w, x, k == 0);
+    }
+    for (int r = 0; r < 2; ++r) {
+      for (int n = 0; n < 6; ++n) CHECK(static_cast<int>(array.sum(r, n)) == sums[r][n], "row %d lane %d", r, n);
+    }
+  }
+}
+
+template <class F, pe_kind KIND, int STRIDE>
+void kind_of_format() {
+  every_operand<F, KIND, STRIDE>();
+  longest_dot_product<F, KIND, 3>();
+  longest_dot_product<F, KIND, 1536>();
+  longest_dot_product<F, KIND, 17476>();
+  random_dot_products<F, KIND, 5>(1);
+  random_dot_products<F, KIND, 577>(2);
+}
+
 int main() {
+  using w4a4 = mac_format<symmetry::asymmetric, 4, 4>;
+  using w4a4_symmetric = mac_format<symmetry::symmetric, 4, 4>;
+  using w4a8 = mac_format<symmetry::asymmetric, 8, 4>;
+  using w8a8 = mac_format<symmetry::symmetric, 8, 8>;
+  using w8a8_asymmetric = mac_format<symmetry::asymmetric, 8, 8>;
   static_assert(accumulator_bits(1) == 8 && accumulator_bits(2048) == 19 && accumulator_bits(8192) == 21, "widths");
-  every_operand<9>();
-  every_operand<13>();
-  every_operand<22>();
-  longest_dot_product<3>();
-  longest_dot_product<576>();
-  longest_dot_product<8192>();
-  longest_dot_product<17476>();
-  random_dot_products<5>(1);
-  random_dot_products<1536>(2);
+  static_assert(w8a8_asymmetric::accumulator_bits(1) == 16, "width of a product of int8");
+  kind_of_format<w4a4, pe_kind::dsp1, 1>();
+  kind_of_format<w4a4, pe_kind::dsp2, 1>();
+  kind_of_format<w4a4, pe_kind::dsp4, 1>();
+  kind_of_format<w4a4, pe_kind::lut, 1>();
+  kind_of_format<w4a4_symmetric, pe_kind::dsp4, 1>();
+  kind_of_format<w4a8, pe_kind::dsp2, 3>();
+  kind_of_format<w8a8, pe_kind::dsp2, 5>();
+  kind_of_format<w8a8_asymmetric, pe_kind::dsp2, 5>();
+  kind_of_format<w8a8_asymmetric, pe_kind::lut, 5>();
   std::puts("pe: ok");
 }

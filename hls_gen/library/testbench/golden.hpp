@@ -1,8 +1,10 @@
-// Purpose: what both testbenches share: golden vectors from files, their place in the ports' memories, the comparison.
+// Purpose: what both testbenches share: memories of the ports from image files, and the comparison of tapped streams.
 //
-// Files of a linear layer (little-endian): activations.bin, fp32 [token][d_in]; weights.bin and scales.bin, the ports'
-// memory images one after the other; expected.bin, fp32 [token][d_out]. Each comparison prints one line "@case {...}",
-// which the driver of csim reads.
+// Files of a stage (little-endian): `images/<port>.bin`, the image that the port's memory begins with; `expected.bin`, the values of all
+// tapped streams as 32 bits each, stream after stream; `streams.txt`, a line for each run of values, in that order:
+//   stream module linear first_token lanes valid values
+// Value i of a run is channel i / lanes of token first_token + i % lanes; lanes from `valid` on hold no token. Each module and linear prints one line
+// "@case {...}", which the driver of csim reads.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +14,14 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flexdse_hls/hbm_word.hpp"
-#include "flexdse_hls/vector_io.hpp"
+#include "flexdse_hls/host/tap.hpp"
 
 namespace testbench {
 
@@ -29,105 +34,134 @@ inline std::string& project_folder() {
   return folder;
 }
 
+// The project: the first argument, or else the nearest folder above the working folder that holds a manifest, since tools run
+// a testbench deep inside of a project.
+inline void find_project(int argc, char** argv) {
+  if (argc > 1) {
+    project_folder() = argv[1];
+    return;
+  }
+  std::string folder = ".";
+  for (int level = 0; level < 12; ++level, folder += "/..") {
+    if (std::ifstream(folder + "/manifest.json")) {
+      project_folder() = folder;
+      return;
+    }
+  }
+}
+
 [[noreturn]] inline void bad_vectors(const std::string& path, const std::string& why) {
   std::fprintf(stderr, "csim: golden vectors %s: %s\n", path.c_str(), why.c_str());
   std::exit(kBadVectorsExitCode);
 }
 
-inline std::vector<char> read_file(const std::string& path, std::size_t bytes) {
+inline std::vector<char> read_file(const std::string& path) {
   std::ifstream file(project_folder() + "/" + path, std::ios::binary);
   if (!file) bad_vectors(path, "cannot be read");
-  std::vector<char> content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (content.size() != bytes) {
-    bad_vectors(path, std::to_string(content.size()) + " bytes instead of " + std::to_string(bytes));
-  }
-  return content;
+  return std::vector<char>((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
 }
 
-inline std::vector<std::uint32_t> read_fp32(const std::string& path, std::size_t count) {
-  const std::vector<char> content = read_file(path, 4 * count);
-  std::vector<std::uint32_t> values(count);
-  std::memcpy(values.data(), content.data(), content.size());
-  return values;
-}
-
-// Puts `words` words of the image into a port's memory, from its start.
+// The memory of a port: `words` words, an image of `image_words` at its start (none: no file), zeros behind it.
 template <int BITS>
-void upload(std::vector<hbm_word<BITS>>& memory, const std::vector<char>& image, std::size_t first_word,
-            std::size_t words) {
-  if (words > memory.size()) memory.resize(words);
-  std::memcpy(static_cast<void*>(memory.data()), image.data() + first_word * sizeof(hbm_word<BITS>),
-              words * sizeof(hbm_word<BITS>));
+std::vector<hbm_word<BITS>> memory_of(const std::string& path, std::size_t image_words, std::size_t words) {
+  std::vector<hbm_word<BITS>> memory(words);
+  if (image_words == 0) return memory;
+  const std::vector<char> image = read_file(path);
+  if (image.size() != image_words * sizeof(hbm_word<BITS>) || image_words > words) {
+    bad_vectors(path, std::to_string(image.size()) + " bytes instead of " +
+                          std::to_string(image_words * sizeof(hbm_word<BITS>)));
+  }
+  std::memcpy(static_cast<void*>(memory.data()), image.data(), image.size());
+  return memory;
 }
 
-// The fp32 of one lane of a vector in a port's memory (vector_io.hpp).
-template <int LANES, int BITS>
-std::uint32_t& lane_at(std::vector<hbm_word<BITS>>& memory, std::size_t vector, int lane) {
-  constexpr int kFloats = BITS / 32;
-  const std::size_t word = vector * flexdse_hls::words_per_vector<LANES, BITS>() + lane / kFloats;
-  if (word >= memory.size()) memory.resize(word + 1);
-  return memory[word].part[lane % kFloats];
-}
-
-// Prefill: a block of TP tokens after the other, in it a channel after the other, its tokens side by side.
-struct block_layout {
-  std::size_t first_vector;
-  int tokens_per_block;
-  int channels;
-
-  std::size_t vector(int token, int channel) const {
-    return first_vector + static_cast<std::size_t>(token / tokens_per_block) * channels + channel;
-  }
-  int lane(int token, int) const { return token % tokens_per_block; }
-};
-
-// Decode: a token after the other, in it row i of all lanes, lane g being channel g * (channels / TB) + i.
-struct token_layout {
-  int lanes;
-  int channels;
-
-  std::size_t vector(int token, int channel) const {
-    const int rows = channels / lanes;
-    return static_cast<std::size_t>(token) * rows + channel % rows;
-  }
-  int lane(int, int channel) const { return channel / (channels / lanes); }
-};
-
-template <int LANES, int BITS, class Layout>
-void place(std::vector<hbm_word<BITS>>& memory, const Layout& layout, const std::vector<std::uint32_t>& values,
-           int tokens, int channels) {
-  for (int token = 0; token < tokens; ++token) {
-    for (int channel = 0; channel < channels; ++channel) {
-      lane_at<LANES>(memory, layout.vector(token, channel), layout.lane(token, channel)) =
-          values[static_cast<std::size_t>(token) * channels + channel];
+// What was recorded on the tapped streams of one stage, against what the reference expects.
+class comparison {
+ public:
+  comparison(std::string stage, const std::string& folder) : stage_(std::move(stage)) {
+    std::ifstream lines(project_folder() + "/" + folder + "/streams.txt");
+    if (!lines) bad_vectors(folder + "/streams.txt", "cannot be read");
+    std::string line;
+    std::size_t values = 0;
+    while (std::getline(lines, line)) {
+      run next;
+      std::istringstream fields(line);
+      if (!(fields >> next.stream >> next.module >> next.linear >> next.first_token >> next.lanes >> next.valid >> next.values)) {
+        bad_vectors(folder + "/streams.txt", "bad line: " + line);
+      }
+      values += next.values;
+      flexdse_hls::host::tap_stream(next.stream);
+      runs_.push_back(next);
     }
+    const std::vector<char> content = read_file(folder + "/expected.bin");
+    if (content.size() != 4 * values) bad_vectors(folder + "/expected.bin", "has not the values that streams.txt names");
+    expected_.resize(values);
+    std::memcpy(expected_.data(), content.data(), content.size());
   }
-}
 
-// Compares every value and prints the line of this case; returns the number of values that differ.
-template <int LANES, int BITS, class Layout>
-long compare(const char* stage, const char* module, const char* linear, std::vector<hbm_word<BITS>>& memory,
-             const Layout& layout, const std::vector<std::uint32_t>& expected, int tokens, int channels) {
-  long differences = 0;
-  std::string first;
-  for (int token = 0; token < tokens; ++token) {
-    for (int channel = 0; channel < channels; ++channel) {
-      const std::uint32_t want = expected[static_cast<std::size_t>(token) * channels + channel];
-      const std::uint32_t got = lane_at<LANES>(memory, layout.vector(token, channel), layout.lane(token, channel));
-      if (got == want) continue;
-      if (differences++ == 0) {
-        char text[160];
-        std::snprintf(text, sizeof text, ", \"token\": %d, \"channel\": %d, \"got\": \"%08x\", \"expected\": \"%08x\"",
-                      token, channel, got, want);
-        first = text;
+  // Compares every value; the number that differ or are missing.
+  long finish() {
+    std::vector<std::pair<std::string, result>> results;
+    std::map<std::string, std::size_t> position;
+    std::size_t at = 0;
+    for (const run& next : runs_) {
+      const auto& recorded = flexdse_hls::host::tap_stream(next.stream);
+      std::size_t& offset = position[next.stream];
+      result& found = result_of(results, next.module + "\", \"linear\": \"" + next.linear);
+      for (std::size_t i = 0; i < next.values; ++i, ++at, ++offset) {
+        if (offset >= recorded.size()) continue;  // not compared: the report says how many
+        if (static_cast<long>(i) % next.lanes >= next.valid) continue;
+        ++found.compared;
+        if (recorded[offset] != expected_[at]) found.differs(next, i, recorded[offset], expected_[at]);
       }
     }
+    long differences = 0;
+    for (const auto& [name, found] : results) {
+      std::printf("@case {\"stage\": \"%s\", \"module\": \"%s\", \"compared_values\": %ld, \"differences\": %ld%s}\n",
+                  stage_.c_str(), name.c_str(), found.compared, found.differences, found.first.c_str());
+      differences += found.differences;
+    }
+    for (const auto& [stream, count] : position) {
+      if (flexdse_hls::host::tap_stream(stream).size() != count) ++differences;
+    }
+    std::fflush(stdout);
+    return differences;
   }
-  std::printf("@case {\"stage\": \"%s\", \"module\": \"%s\", \"linear\": \"%s\", \"compared_values\": %ld, "
-              "\"differences\": %ld%s}\n",
-              stage, module, linear, static_cast<long>(tokens) * channels, differences, first.c_str());
-  std::fflush(stdout);
-  return differences;
-}
+
+ private:
+  struct run {
+    std::string stream, module, linear;
+    long first_token = 0;
+    long lanes = 1;
+    long valid = 1;
+    std::size_t values = 0;
+  };
+
+  struct result {
+    long compared = 0;
+    long differences = 0;
+    std::string first;
+
+    void differs(const run& where, std::size_t i, std::uint32_t got, std::uint32_t want) {
+      if (differences++ > 0) return;
+      char text[160];
+      std::snprintf(text, sizeof text, ", \"token\": %ld, \"channel\": %ld, \"got\": \"%08x\", \"expected\": \"%08x\"",
+                    where.first_token + static_cast<long>(i) % where.lanes, static_cast<long>(i) / where.lanes, got, want);
+      first = text;
+    }
+  };
+
+  static result& result_of(std::vector<std::pair<std::string, result>>& all, const std::string& name) {
+    for (auto& [known, found] : all) {
+      if (known == name) return found;
+    }
+    all.emplace_back(name, result{});
+    return all.back().second;
+  }
+
+  std::string stage_;
+  std::vector<run> runs_;
+  std::vector<std::uint32_t> expected_;
+};
 
 }  // namespace testbench

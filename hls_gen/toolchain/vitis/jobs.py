@@ -129,7 +129,7 @@ def kernel_jobs(project: Path, manifest: ProjectManifest, options: SynthesisOpti
         KernelJob(
             project=project,
             stage=stage,
-            kernel=f"{stage}_linear",
+            kernel=stage,
             part=part,
             clock_mhz=_clock(options.clock_mhz if options.clock_mhz is not None else (clocks or {}).get(stage)),
             platform=str(platform) if platform else None,

@@ -173,9 +173,9 @@ def misbehave(mode: str, design: Design, step: str) -> None:
         say("ERROR!!! DEADLOCK DETECTED at 123455000 ns! SIMULATION WILL BE STOPPED!",
             "ERROR: [COSIM 212-4] *** C/RTL co-simulation finished: FAIL ***")  # fmt: skip
     elif mode == "compile_error":
-        say("   Compiling ../../../../src/decode_linear.cpp in debug mode",
-            "../../../../src/decode_linear.cpp:40:9: error: 'x' was not declared in this scope",
-            "make: *** [obj/decode_linear.o] Error 1",
+        say("   Compiling ../../../../src/decode.cpp in debug mode",
+            "../../../../src/decode.cpp:40:9: error: 'x' was not declared in this scope",
+            "make: *** [obj/decode.o] Error 1",
             "ERROR: [SIM 211-100] 'csim_design' failed: compilation error(s).")  # fmt: skip
     elif mode == "csim_differs":
         say("@E Simulation failed: Function 'main' returns nonzero value '1'.",

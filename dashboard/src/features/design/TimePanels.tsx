@@ -114,7 +114,7 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
                 <td>
                   <BoundLabel bound={module.bound_by} />
                 </td>
-                <td class={css.right}>{formatCount(module.dsp)}</td>
+                <td class={css.right}>{module.dsp === null ? "" : formatCount(module.dsp)}</td>
               </tr>
             ))}
           </tbody>

@@ -1,9 +1,10 @@
 // Purpose: dequantizer of the prefill engine: collects the sub-arrays' sums, discards surplus channels, makes fp32.
 //
-// Template parameters: TP tokens of a block; SUBS sub-arrays of COLUMNS channels; ACC bits of a sum.
+// Template parameters: S of the activations; TP tokens of a block; SUBS sub-arrays of COLUMNS channels; ACC bits of a sum.
 // Streams, per block: in, TP token scales, d_out channel scales, and per pass COLUMNS vectors from each sub-array; out,
 // d_out vectors of TP fp32 in channel order.
-// II 1. Latency per block: ceil(d_out / WP) * WP + TP + pipeline depth. DSPs: TP * (3 multipliers + 1 adder).
+// II 1; flushing, as the sums of the next pass come a whole pass later, and a stalled pipeline would keep the last
+// results of this pass until then. Latency per block: ceil(d_out / WP) * WP + TP + pipeline depth. DSPs: TP * (3 multipliers + 1 adder).
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
@@ -13,8 +14,8 @@
 
 namespace flexdse_hls {
 
-template <int TP, int SUBS, int COLUMNS, int ACC, int DEPTH>
-void dequantize_tokens(fifo<lanes<ap_int<ACC>, TP>, DEPTH> (&sums)[SUBS], stream<token_scale>& token_scales,
+template <symmetry S, int TP, int SUBS, int COLUMNS, int ACC, int DEPTH>
+void dequantize_tokens(fifo<lanes<int_t<ACC>, TP>, DEPTH> (&sums)[SUBS], stream<token_scale>& token_scales,
                        stream<lanes<channel_scale, 1>>& channel_scales, stream<lanes<float, TP>>& results,
                        int d_out, int blocks) {
   static_assert(TP >= 1 && SUBS >= 1 && COLUMNS >= 1, "dequantize_tokens needs a token, a sub-array and a column");
@@ -34,9 +35,9 @@ Block:
     for (int first_channel = 0; first_channel < d_out; first_channel += SUBS * COLUMNS) {
     Channel_Pipeline:
       for (int c = 0; c < SUBS * COLUMNS; ++c) {
-#pragma HLS pipeline II=1
+#pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_flatten
-        lanes<ap_int<ACC>, TP> sum;
+        lanes<int_t<ACC>, TP> sum = {};
       Sub_Unroll:
         for (int sub = 0; sub < SUBS; ++sub) {
 #pragma HLS unroll
@@ -48,7 +49,7 @@ Block:
         Token_Unroll:
           for (int t = 0; t < TP; ++t) {
 #pragma HLS unroll
-            y[t] = dequantize<ACC>(sum[t], tokens[t], channel);
+            y[t] = dequantize<S, ACC>(sum[t], tokens[t], channel);
           }
           results.write(y);
         }

@@ -1,11 +1,12 @@
 // Purpose: dequantizer of the decode engine: collects the lane units' sums, discards surplus rows, makes fp32.
 //
-// Template parameters: TB groups; W channels of a group a pass; UNITS lane units of LANES; PAIRS channel scales that
+// Template parameters: S of the activations; TB groups; W channels of a group a pass; UNITS lane units of LANES; PAIRS channel scales that
 // arrive per cycle; ACC bits of a sum.
-// Streams, per token: in, one token scale, d_out channel scales (row i, then group g: channel g * (d_out / TB) + i), and
-// per pass W vectors from each unit (gemv.hpp); out, d_out / TB vectors of TB fp32, lane g row i as above.
+// Streams, per token: in, one token scale, d_out channel scales in channel order, and per pass W vectors
+// from each unit (gemv.hpp); out, d_out / TB vectors of TB fp32 in channel order.
 // Only PAIRS channels are computed per cycle, at the rate of the scale port, so only PAIRS dequantizers are built.
-// II 1. Latency per token: ceil(d_out / (TB * W)) * W * TB / PAIRS; hidden behind the lane units while
+// II 1; flushing, as the sums of the next pass come a whole pass later, and a stalled pipeline would keep the last
+// results of this pass until then. Latency per token: ceil(d_out / (TB * W)) * W * TB / PAIRS; hidden behind the lane units while
 // W * TB / PAIRS <= d_in. DSPs: PAIRS * (3 multipliers + 1 adder).
 #pragma once
 
@@ -17,8 +18,8 @@
 
 namespace flexdse_hls {
 
-template <int TB, int W, int UNITS, int LANES, int PAIRS, int ACC, int DEPTH>
-void dequantize_vector(fifo<lanes<ap_int<ACC>, groups_of_unit<W, LANES>()>, DEPTH> (&sums)[UNITS],
+template <symmetry S, int TB, int W, int UNITS, int LANES, int PAIRS, int ACC, int DEPTH>
+void dequantize_vector(fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, DEPTH> (&sums)[UNITS],
                        stream<token_scale>& token_scales, stream<lanes<channel_scale, PAIRS>>& channel_scales,
                        stream<lanes<float, TB>>& results, int d_out, int tokens) {
   static_assert(UNITS * LANES == TB * W, "the lane units together have the lanes of the engine");
@@ -29,9 +30,9 @@ void dequantize_vector(fifo<lanes<ap_int<ACC>, groups_of_unit<W, LANES>()>, DEPT
   constexpr int kBeats = TB / PAIRS;  // cycles of a row
   const int rows = d_out / TB;
   // Both are reached by a variable index in the pipelined loop: as registers, not as memories with two ports.
-  lanes<ap_int<ACC>, TB> sum;
+  lanes<int_t<ACC>, TB> sum = {};
 #pragma HLS array_partition variable=sum.lane complete
-  lanes<float, TB> y;
+  lanes<float, TB> y = {};
 #pragma HLS array_partition variable=y.lane complete
 
 Token:
@@ -41,7 +42,7 @@ Token:
     for (int first_row = 0; first_row < rows; first_row += W) {
     Beat_Pipeline:
       for (int i = 0; i < W * kBeats; ++i) {
-#pragma HLS pipeline II=1
+#pragma HLS pipeline II=1 style=flp
 #pragma HLS loop_flatten
         const int n = i / kBeats;
         const int first_group = i % kBeats * PAIRS;
@@ -65,7 +66,7 @@ Token:
           for (int pair = 0; pair < PAIRS; ++pair) {
 #pragma HLS unroll
             const int group = first_group + pair;
-            y[group] = dequantize<ACC>(sum[group], token_factor, channels[pair]);
+            y[group] = dequantize<S, ACC>(sum[group], token_factor, channels[pair]);
           }
           if (first_group + PAIRS == TB) results.write(y);
         }

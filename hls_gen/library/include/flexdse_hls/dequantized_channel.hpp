@@ -1,6 +1,8 @@
-// Purpose: the dequantization that both dequantizers apply (numerics.md, "dequantize").
+// Purpose: the dequantization that both dequantizers apply (numerics.md, "Dequantize").
 //
-// y = (sum * token scale) * channel scale + token min * row sum, each operation rounded by itself, in this order.
+// Asymmetric: y = (sum * token scale) * channel scale + token min * row sum; symmetric: without the last two operations.
+// Each operation is rounded by itself, in this order; so is the conversion of a sum of more than 25 bits.
+// Template parameters: S symmetry of the activations; ACC bits of a sum.
 #pragma once
 
 #include "flexdse_hls/fp32.hpp"
@@ -9,18 +11,18 @@
 
 namespace flexdse_hls {
 
-// Of one output channel: the weight scale, and scale * (sum of its int4 weights). 8 bytes in memory, in this order.
+// Of one output channel: the weight scale, and scale * (sum of its integer weights). 8 bytes in memory, in this order.
 struct channel_scale {
   float scale;
   float row_sum;
 };
 
-template <int ACC>
-float dequantize(ap_int<ACC> sum, const token_scale& token, const channel_scale& channel) {
+template <symmetry S, int ACC>
+float dequantize(int_t<ACC> sum, const token_scale& token, const channel_scale& channel) {
 #pragma HLS inline
-  static_assert(ACC <= kFp32SignificandBits + 1, "an accumulator of more than 25 bits does not convert to fp32 exactly");
-  const float scaled = fp_mul(fp_mul(static_cast<float>(sum.to_int()), token.scale), channel.scale);
-  return fp_add(scaled, fp_mul(token.min, channel.row_sum));
+  static_assert(ACC <= 32, "the sums of a linear layer have at most 32 bits");
+  const float scaled = fp_mul(fp_mul(static_cast<float>(static_cast<std::int32_t>(sum)), token.scale), channel.scale);
+  return S == symmetry::symmetric ? scaled : fp_add(scaled, fp_mul(token.min, channel.row_sum));
 }
 
 }  // namespace flexdse_hls

@@ -5,9 +5,9 @@
 // flushes explicitly and is compiled with -ffp-contract=off, so that no multiply-add is fused.
 #pragma once
 
-#include <ap_int.h>
-
 #include <cstdint>
+
+#include "flexdse_hls/ints.hpp"
 
 namespace flexdse_hls {
 
@@ -71,33 +71,54 @@ inline float fp_div(float a, float b) {
 
 // An unsigned integer that orders as the floats do: a running minimum is then one integer comparison, II=1, where a
 // floating-point comparator's latency would not fit the recurrence.
-inline ap_uint<32> ordered_key(float value) {
+inline std::uint32_t ordered_key(float value) {
 #pragma HLS inline
   const std::uint32_t bits = bits_of(value);
   return (bits & 0x80000000u) != 0 ? ~bits : (bits | 0x80000000u);
 }
 
-inline float from_ordered_key(ap_uint<32> key) {
+inline float from_ordered_key(std::uint32_t key) {
 #pragma HLS inline
-  const std::uint32_t bits = key.to_uint();
-  return float_of((bits & 0x80000000u) != 0 ? (bits & 0x7fffffffu) : ~bits);
+  return float_of((key & 0x80000000u) != 0 ? (key & 0x7fffffffu) : ~key);
 }
 
-// Nearest integer of a finite 0 <= value, ties to even, at most 15: shifts and one increment instead of an adder.
-inline ap_uint<4> round_to_uint4(float value) {
+// Nearest integer of the magnitude of a finite value, ties to even, at most 2^BITS - 1: shifts and one increment instead
+// of an adder.
+template <int BITS>
+std::uint32_t round_magnitude(float value) {
 #pragma HLS inline
+  static_assert(BITS >= 1 && BITS <= 22, "a rounded magnitude has 1 to 22 bits");
+  constexpr std::uint32_t kLargest = (1u << BITS) - 1u;
   const std::uint32_t bits = bits_of(value);
-  const int exponent = static_cast<int>(bits >> 23) - 127;          // value = significand * 2^(exponent - 23)
+  const int exponent = static_cast<int>(bits >> 23 & 0xffu) - 127;  // magnitude = significand * 2^(exponent - 23)
   const std::uint32_t significand = (bits & 0x7fffffu) | 0x800000u;
-  if (exponent < -1) return 0;                                      // below one half
-  if (exponent > 3) return 15;                                      // 16 and above
-  const int dropped_bits = 23 - exponent;                           // 20..24
+  if (exponent < -1) return 0;  // below one half
+  if (exponent >= BITS) return kLargest;
+  const int dropped_bits = 23 - exponent;  // 2..24
   const std::uint32_t whole = significand >> dropped_bits;
   const std::uint32_t rest = significand & ((1u << dropped_bits) - 1u);
   const std::uint32_t half = 1u << (dropped_bits - 1);
   const bool up = rest > half || (rest == half && (whole & 1u) != 0);
   const std::uint32_t rounded = whole + (up ? 1u : 0u);
-  return rounded > 15u ? 15u : rounded;
+  return rounded > kLargest ? kLargest : rounded;
+}
+
+// Nearest integer of a finite 0 <= value, ties to even, at most 2^BITS - 1.
+template <int BITS>
+uint_t<BITS> round_to_unsigned(float value) {
+#pragma HLS inline
+  return static_cast<uint_t<BITS>>(round_magnitude<BITS>(value));
+}
+
+// Nearest integer of a finite value, ties to even, clipped to two's complement of BITS.
+template <int BITS>
+int_t<BITS> round_to_signed(float value) {
+#pragma HLS inline
+  const int magnitude = static_cast<int>(round_magnitude<BITS>(value));
+  const bool negative = bits_of(value) >> 31 != 0;
+  const int limit = negative ? 1 << (BITS - 1) : (1 << (BITS - 1)) - 1;
+  const int clipped = magnitude > limit ? limit : magnitude;
+  return static_cast<int_t<BITS>>(negative ? -clipped : clipped);
 }
 
 }  // namespace flexdse_hls

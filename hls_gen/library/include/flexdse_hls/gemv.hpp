@@ -1,16 +1,17 @@
 // Purpose: the decode engine: TB groups x W output channels of one token, block-parallel, fed by several weight ports.
 //
-// The output channels are cut into TB blocks of d_out / TB; group g computes block g, W channels a pass. The TB x W lanes,
-// group by group, are shared out evenly to lane units, one process each with a weight stream of its own; a unit may
-// serve several groups, a part of one, or the end of one and the start of the next. Each of the engine's parts has a
-// feeder with a copy of the quantized token for its units.
+// Pass p computes the PASS_CHANNELS output channels from p * PASS_CHANNELS on, W of them in each of TB groups: group g
+// has every TB-th, from channel g of the pass on, so that the results leave TB consecutive channels at a time. The TB x W
+// lanes, group by group, are shared out evenly to lane units, one process each with a weight stream of its own; a unit
+// may serve several groups, a part of one, or the end of one and the start of the next. Each of the engine's parts has
+// a feeder with a copy of the quantized token for its units.
 //
 // Template parameters: TB groups; W channels of a group a pass; PASS_CHANNELS = TB x W; UNITS lane units of a part; LANES
-// of a unit; OFFSET lanes of the unit's first group that lie before it; MAX_D_IN longest dot product;
-// ACC = accumulator_bits(MAX_D_IN).
+// of a unit; OFFSET lanes of the unit's first group that lie before it; MAX_D_IN longest dot product; F mac_format;
+// ACC = F::accumulator_bits(MAX_D_IN); KIND of processing element (pe.hpp).
 // Latency per token: d_in / TB (fill) + ceil(d_out / (TB * W)) * (d_in + loop restart); the results of a pass leave
 // during the next pass, those of the last pass during the next fill (W cycles more at the end).
-// II 1. DSPs: TB * W / 2.
+// II 1. DSPs: TB * W / multiply-accumulates a DSP.
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
@@ -20,28 +21,27 @@
 
 namespace flexdse_hls {
 
-// Streams, per token: in, d_in / TB vectors of TB uint4 (lane g row i: channel g * (d_in / TB) + i); out, to each unit,
-// for each pass the d_in activations in channel order.
-template <int TB, int PASS_CHANNELS, int MAX_D_IN, int UNITS, int IN_DEPTH, int DEPTH>
-void feed_vector(fifo<lanes<uint4, TB>, IN_DEPTH>& quantized, fifo<uint4, DEPTH> (&operands)[UNITS], int d_in,
-                 int d_out, int tokens) {
+// Streams, per token: in, d_in / TB vectors of TB activations in channel order; out, to each unit, for each pass the d_in
+// activations in channel order.
+template <class F, int TB, int PASS_CHANNELS, int MAX_D_IN, int UNITS, int IN_DEPTH, int DEPTH>
+void feed_vector(fifo<lanes<typename F::x_type, TB>, IN_DEPTH>& quantized,
+                 fifo<typename F::x_type, DEPTH> (&operands)[UNITS], int d_in, int d_out, int tokens) {
   static_assert(TB >= 1 && PASS_CHANNELS % TB == 0, "the groups of feed_vector must divide the channels of a pass");
   static_assert(MAX_D_IN >= 1 && MAX_D_IN % TB == 0, "the lanes of feed_vector must divide the longest vector");
   FLEXDSE_REQUIRE(tokens == 0 || (d_in >= 1 && d_in <= MAX_D_IN && d_in % TB == 0),
                   "d_in must be a multiple of the lanes, at most MAX_D_IN");
 
-  uint4 buffer[TB][MAX_D_IN / TB];
+  typename F::x_type buffer[TB][MAX_D_IN / TB];
 #pragma HLS array_partition variable=buffer complete dim=1
-  const int rows = d_in / TB;
   const int passes = ceil_div(d_out, PASS_CHANNELS);
 
 Token:
   for (int token = 0; token < tokens; ++token) {
   Fill_Pipeline:
-    for (int row = 0; row < rows; ++row) {
+    for (int row = 0; row < d_in / TB; ++row) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_D_IN
-      const lanes<uint4, TB> q = quantized.read();
+      const lanes<typename F::x_type, TB> q = quantized.read();
     Bank_Unroll:
       for (int g = 0; g < TB; ++g) {
 #pragma HLS unroll
@@ -56,14 +56,14 @@ Token:
       for (int k = 0; k < d_in; ++k) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_D_IN
-        const uint4 x = buffer[bank][row];
+        const typename F::x_type x = buffer[bank][row];
       Unit_Unroll:
         for (int unit = 0; unit < UNITS; ++unit) {
 #pragma HLS unroll
           operands[unit].write(x);
         }
-        bank = row + 1 == rows ? bank + 1 : bank;  // counters: d_in / TB is no constant, a division would be built
-        row = row + 1 == rows ? 0 : row + 1;
+        row = bank + 1 == TB ? row + 1 : row;  // counters: a division by TB would be built where it is no power of two
+        bank = bank + 1 == TB ? 0 : bank + 1;
       }
     }
   }
@@ -83,13 +83,14 @@ constexpr int groups_of_unit() {
 template <int W, int LANES, int OFFSET, int ACC>
 struct group_drain {
   static constexpr int kGroups = groups_of_unit<W, LANES>();
-  ap_int<ACC> sums[kGroups][W];
+  int_t<ACC> sums[kGroups][W];
 
   group_drain() {
 #pragma HLS array_partition variable=sums complete dim=0
   }
 
-  void load(const pe_row<LANES, ACC>& row) {
+  template <class Row>
+  void load(const Row& row) {
 #pragma HLS inline
   Group_Unroll:
     for (int g = 0; g < kGroups; ++g) {
@@ -98,14 +99,14 @@ struct group_drain {
       for (int n = 0; n < W; ++n) {
 #pragma HLS unroll
         const int lane = g * W + n - OFFSET;
-        sums[g][n] = lane >= 0 && lane < LANES ? row.sum(lane) : ap_int<ACC>(0);
+        sums[g][n] = lane >= 0 && lane < LANES ? row.sum(0, lane) : int_t<ACC>(0);
       }
     }
   }
 
-  lanes<ap_int<ACC>, kGroups> next() {
+  lanes<int_t<ACC>, kGroups> next() {
 #pragma HLS inline
-    lanes<ap_int<ACC>, kGroups> channel;
+    lanes<int_t<ACC>, kGroups> channel;
   Group_Unroll:
     for (int g = 0; g < kGroups; ++g) {
 #pragma HLS unroll
@@ -120,20 +121,21 @@ struct group_drain {
   }
 };
 
-// Streams, per token and pass: in, d_in uint4 and d_in vectors of LANES int4; out, W vectors of the unit's groups.
-template <int W, int LANES, int OFFSET, int PASS_CHANNELS, int MAX_D_IN, int ACC, int X_DEPTH, int W_DEPTH, int OUT_DEPTH>
-void gemv_lane_unit(fifo<uint4, X_DEPTH>& operands, fifo<lanes<int4, LANES>, W_DEPTH>& weights,
-                    fifo<lanes<ap_int<ACC>, groups_of_unit<W, LANES>()>, OUT_DEPTH>& sums, int d_in, int d_out,
+// Streams, per token and pass: in, d_in activations and d_in vectors of LANES weights; out, W vectors of the unit's groups.
+template <class F, pe_kind KIND, int W, int LANES, int OFFSET, int PASS_CHANNELS, int MAX_D_IN, int ACC, int X_DEPTH,
+          int W_DEPTH, int OUT_DEPTH>
+void gemv_lane_unit(fifo<typename F::x_type, X_DEPTH>& operands, fifo<lanes<typename F::w_type, LANES>, W_DEPTH>& weights,
+                    fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, OUT_DEPTH>& sums, int d_in, int d_out,
                     int tokens) {
   static_assert(PASS_CHANNELS % LANES == 0, "lane units share out the channels of a pass evenly");
   static_assert(OFFSET >= 0 && OFFSET < W, "the first lane of a unit lies in its first group");
   static_assert(LANES >= 2 && LANES % 2 == 0, "the weights of a lane unit are packed in pairs: their number must be even");
-  static_assert(ACC == accumulator_bits(MAX_D_IN), "the accumulator of a lane unit is sized for its longest dot product");
+  static_assert(ACC == F::accumulator_bits(MAX_D_IN), "the accumulator of a lane unit is sized for its longest dot product");
   static_assert(OUT_DEPTH >= W, "the FIFO behind a lane unit holds the results of one pass");
   FLEXDSE_REQUIRE(tokens == 0 || (d_in >= W && d_in <= MAX_D_IN),
                   "d_in must be at least W, as many results drain during the next pass, and at most MAX_D_IN");
 
-  pe_row<LANES, ACC> row;
+  pe_array<1, LANES, F, ACC, KIND> row;
   group_drain<W, LANES, OFFSET, ACC> drain;
   const int passes = ceil_div(d_out, PASS_CHANNELS);
 
@@ -146,8 +148,9 @@ Token:
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_D_IN
         if (pass > 0 && k < W) sums.write(drain.next());
-        const uint4 x = operands.read();
-        row.step(pack_weights<LANES, ACC>(weights.read()), x, k == 0);
+        lanes<typename F::x_type, 1> x;
+        x[0] = operands.read();
+        row.step(weights.read(), x, k == 0);
         if (k == d_in - 1) drain.load(row);
       }
     }

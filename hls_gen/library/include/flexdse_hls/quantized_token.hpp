@@ -1,7 +1,11 @@
-// Purpose: the dynamic per-token asymmetric quantization that both quantizers apply (numerics.md, "quantize").
+// Purpose: the dynamic per-token quantization of activations (numerics.md, "Quantize").
 //
-// Of a token's values: min and max, scale = (max - min) / 15, q = nearest((x - min) / scale) as uint4. A token whose
-// scale is zero (all values equal, or so close that the scale is subnormal) has q = 0.
+// Asymmetric: scale = (max - min) / (2^BITS - 1), q = nearest((x - min) / scale), unsigned. Symmetric: scale = max |x| / Q
+// with Q = 2^(BITS - 1) - 1, q = nearest(x / scale), signed. A token whose scale is zero (all values equal, or so close
+// that the scale is subnormal) has q = 0. With quotient::reciprocal one division a token and a product a value replace
+// the division a value: other bits now and then, a fraction of the logic.
+//
+// Template parameters: S symmetry; BITS of a quantized value; Q quotient.
 #pragma once
 
 #include "flexdse_hls/fp32.hpp"
@@ -9,16 +13,46 @@
 
 namespace flexdse_hls {
 
-// x is about q * scale + min.
+enum class quotient { divide, reciprocal };
+
+// x is about q * scale + min; min is 0 where the quantizer is symmetric.
 struct token_scale {
   float scale;
   float min;
 };
 
-// Running minimum and maximum, kept as ordered integers (fp32.hpp).
+template <symmetry S, int BITS>
+constexpr int quantizer_levels() {
+  static_assert(BITS >= 2 && BITS <= 16, "activations are quantized to 2 to 16 bits");
+  return S == symmetry::symmetric ? (1 << (BITS - 1)) - 1 : (1 << BITS) - 1;
+}
+
+// All that the quantizer of a token multiplies, divides and subtracts.
+template <symmetry S, int BITS, quotient Q>
+struct token_quantizer {
+  token_scale token;
+  float factor;  // the reciprocal of the scale, for quotient::reciprocal
+
+  activation<S, BITS> quantize(float canonical_value) const {
+#pragma HLS inline
+    const float offset = S == symmetry::symmetric ? canonical_value : fp_sub(canonical_value, token.min);
+    const float position = token.scale == 0.0f      ? 0.0f
+                           : Q == quotient::divide ? fp_div(offset, token.scale)
+                                                   : fp_mul(offset, factor);
+    if constexpr (S == symmetry::symmetric) {
+      constexpr int kTop = quantizer_levels<S, BITS>();
+      const int q = static_cast<int>(round_to_signed<BITS>(position));
+      return static_cast<activation<S, BITS>>(q < -kTop ? -kTop : q);
+    } else {
+      return round_to_unsigned<BITS>(position);
+    }
+  }
+};
+
+// Running minimum and maximum, kept as integers that order as the floats do (fp32.hpp).
 struct value_range {
-  ap_uint<32> min_key;
-  ap_uint<32> max_key;
+  std::uint32_t min_key;
+  std::uint32_t max_key;
 
   void reset() {
 #pragma HLS inline
@@ -28,7 +62,7 @@ struct value_range {
 
   void include(float canonical_value) {
 #pragma HLS inline
-    const ap_uint<32> key = ordered_key(canonical_value);
+    const std::uint32_t key = ordered_key(canonical_value);
     if (key < min_key) min_key = key;
     if (key > max_key) max_key = key;
   }
@@ -39,18 +73,21 @@ struct value_range {
     if (other.max_key > max_key) max_key = other.max_key;
   }
 
-  token_scale scale() const {
+  template <symmetry S, int BITS, quotient Q>
+  token_quantizer<S, BITS, Q> quantizer() const {
 #pragma HLS inline
+    constexpr float kLevels = static_cast<float>(quantizer_levels<S, BITS>());
     const float min = from_ordered_key(min_key);
-    const float range = fp_sub(from_ordered_key(max_key), min);
-    return {fp_div(range, static_cast<float>(kMaxActivation)), min};
+    const float max = from_ordered_key(max_key);
+    const float below = min < 0.0f ? -min : min;
+    const float above = max < 0.0f ? -max : max;
+    const float magnitude = below > above ? below : above;
+    const float range = S == symmetry::symmetric ? magnitude : fp_sub(max, min);
+    token_quantizer<S, BITS, Q> found;
+    found.token = {fp_div(range, kLevels), S == symmetry::symmetric ? 0.0f : min};
+    found.factor = Q == quotient::reciprocal && found.token.scale != 0.0f ? fp_div(kLevels, range) : 0.0f;
+    return found;
   }
 };
-
-inline uint4 quantize(float canonical_value, const token_scale& token) {
-#pragma HLS inline
-  if (token.scale == 0.0f) return 0;
-  return round_to_uint4(fp_div(fp_sub(canonical_value, token.min), token.scale));
-}
 
 }  // namespace flexdse_hls

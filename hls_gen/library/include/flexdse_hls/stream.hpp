@@ -28,6 +28,10 @@ template <class T, int DEPTH, int COUNT>
 void name_streams(fifo<T, DEPTH> (&array)[COUNT], const char* prefix) {
   for (int i = 0; i < COUNT; ++i) array[i].set_name(std::string(prefix) + "[" + std::to_string(i) + "]");
 }
+template <class T, int DEPTH, int ROWS, int COUNT>
+void name_streams(fifo<T, DEPTH> (&array)[ROWS][COUNT], const char* prefix) {
+  for (int i = 0; i < ROWS; ++i) name_streams(array[i], (std::string(prefix) + "[" + std::to_string(i) + "]").c_str());
+}
 }  // namespace flexdse_hls::host
 
 // Streams of an array have no constructor argument, so they get their names by this statement.

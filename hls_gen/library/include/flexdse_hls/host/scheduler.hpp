@@ -18,6 +18,9 @@
 #include <list>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "flexdse_hls/host/tap.hpp"
 
 namespace flexdse_hls::host {
 
@@ -39,12 +42,15 @@ class process;
 // What the scheduler needs to know of a stream, whatever its element type.
 class stream_base {
  public:
-  stream_base(std::string name, std::size_t depth) : name_(std::move(name)), depth_(depth) {}
+  stream_base(std::string name, std::size_t depth) : name_(std::move(name)), depth_(depth), tap_(tap_of(name_)) {}
   stream_base(const stream_base&) = delete;
   stream_base& operator=(const stream_base&) = delete;
 
   const std::string& name() const { return name_; }
-  void set_name(std::string name) { name_ = std::move(name); }
+  void set_name(std::string name) {
+    name_ = std::move(name);
+    tap_ = tap_of(name_);
+  }
   std::size_t depth() const { return depth_; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -58,6 +64,7 @@ class stream_base {
   std::size_t size_ = 0;
   process* waiting_reader_ = nullptr;
   process* waiting_writer_ = nullptr;
+  tap* tap_ = nullptr;
   friend class scheduler;
 };
 
@@ -68,17 +75,49 @@ struct region_state {
   process* parent = nullptr;
 };
 
+// Stacks of processes, kept for those of the next region: a kernel runs its datapath hundreds of times a token, and to
+// map and touch new pages would take longer than most steps.
+class stack_pool {
+ public:
+  static constexpr std::size_t kStackBytes = std::size_t{32} << 20;  // the on-chip buffers are locals of their process
+
+  ~stack_pool() {
+    for (void* stack : free_) munmap(stack, kStackBytes);
+  }
+
+  // Null: no memory.
+  void* take() {
+    if (!free_.empty()) {
+      void* stack = free_.back();
+      free_.pop_back();
+      return stack;
+    }
+    // Reserved, not used: a page of it exists once it is touched. The lowest page stays a guard.
+    void* stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stack == MAP_FAILED || mprotect(stack, kGuardBytes, PROT_NONE) != 0) return nullptr;
+    return stack;
+  }
+
+  void give_back(void* stack) { free_.push_back(stack); }
+
+ private:
+  static constexpr std::size_t kGuardBytes = 4096;
+  std::vector<void*> free_;
+};
+
+inline stack_pool& stacks() {
+  thread_local stack_pool only;
+  return only;
+}
+
 class process {
  public:
   process(std::string name, std::function<void()> body, region_state& region)
       : name_(std::move(name)), body_(std::move(body)), region_(region) {
-    // Reserved, not used: a page of it exists once it is touched. The lowest page stays a guard.
-    stack_ = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (stack_ == MAP_FAILED || mprotect(stack_, kGuardBytes, PROT_NONE) != 0) {
-      stop_simulation(kProtocolExitCode, "no memory for the stack of process " + name_);
-    }
+    stack_ = stacks().take();
+    if (stack_ == nullptr) stop_simulation(kProtocolExitCode, "no memory for the stack of process " + name_);
   }
-  ~process() { munmap(stack_, kStackBytes); }
+  ~process() { stacks().give_back(stack_); }
   process(const process&) = delete;
   process& operator=(const process&) = delete;
 
@@ -88,9 +127,6 @@ class process {
 
  private:
   friend class scheduler;
-  static constexpr std::size_t kStackBytes = std::size_t{32} << 20;  // the on-chip buffers are locals of their process
-  static constexpr std::size_t kGuardBytes = 4096;
-
   std::string name_;
   std::function<void()> body_;
   region_state& region_;
@@ -120,7 +156,7 @@ class scheduler {
       each.id_ = next_id_++;
       getcontext(&each.context_);
       each.context_.uc_stack.ss_sp = each.stack_;
-      each.context_.uc_stack.ss_size = process::kStackBytes;
+      each.context_.uc_stack.ss_size = stack_pool::kStackBytes;
       each.context_.uc_link = nullptr;
       makecontext(&each.context_, &scheduler::enter_process, 0);
       live_.push_back(&each);
@@ -181,9 +217,12 @@ class scheduler {
 
   void report_deadlock() {
     std::string message = "DEADLOCK: every running process waits for a stream";
-    for (const process* stalled : live_) {
-      if (stalled->waits_for_ == nullptr) continue;  // waits for a region inside it
-      message += "\n  process " + waiting(stalled->name(), *stalled->waits_for_, stalled->waits_to_);
+    // Those that wait for room come last, where a shortened message keeps them: among them is the FIFO that is too shallow.
+    for (side to : {side::reading, side::writing}) {
+      for (const process* stalled : live_) {
+        if (stalled->waits_for_ == nullptr || stalled->waits_to_ != to) continue;  // or waits for a region inside it
+        message += "\n  process " + waiting(stalled->name(), *stalled->waits_for_, to);
+      }
     }
     stop_simulation(kDeadlockExitCode, message);
   }

@@ -32,6 +32,7 @@ class stream : public host::stream_base {
     host::scheduler& scheduler = host::scheduler::of_this_thread();
     claim(writer_, scheduler.running(), "written");
     if (this->full()) scheduler.wait(*this, host::side::writing);
+    if (this->tap_ != nullptr) host::record(*this->tap_, value);
     ring_[write_slot_] = value;
     write_slot_ = write_slot_ + 1 == this->depth_ ? 0 : write_slot_ + 1;
     ++this->size_;

@@ -1,0 +1,1 @@
+"""Calibrations: corrections of the cost models, fitted on measurements."""

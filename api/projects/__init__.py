@@ -1,0 +1,1 @@
+"""Generated HLS projects, the runs of tools on them, their files."""

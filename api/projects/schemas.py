@@ -1,0 +1,118 @@
+"""Projects and runs as the outside sees them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.catalog_names import DesignField, DeviceField, ModelField
+from api.described import Labels, Name, Note
+from api.problems import Problem
+from db.job_state import JobState
+from spec.design_point import DesignPoint
+from spec.strict import StrictModel
+from spec.workload import Workload
+
+
+class ProjectInput(StrictModel):
+    """A project to generate. Design, model and device are names of the catalog (or of uploads) or whole documents."""
+
+    design: DesignField
+    model: ModelField
+    device: DeviceField
+    workload: Workload
+    name: Name = ""
+    labels: Labels = ()
+    note: Note = ""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="of the golden vectors")] = 0
+
+
+class ProjectSummary(StrictModel):
+    """One line of the list of projects."""
+
+    id: str
+    job_id: str
+    name: str
+    state: JobState
+    model: str
+    device: str
+    workload: Workload
+    design_key: str
+    labels: Labels
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Project(ProjectSummary):
+    """One project. `manifest` and `download` are null until its job succeeded."""
+
+    note: Note
+    seed: int
+    design: DesignPoint
+    manifest: Annotated[dict[str, Any] | None, Field(description="manifest.json of the project")]
+    download: Annotated[str | None, Field(description="path of the zip")]
+    download_bytes: int | None
+    cause: str | None
+    error: Problem | None
+
+
+class ProjectPage(StrictModel):
+    """Projects, newest first."""
+
+    items: tuple[ProjectSummary, ...]
+    next_cursor: Annotated[str | None, Field(description="`cursor` of the next page; null on the last")]
+
+
+Step = Literal["csim", "simulate", "synthesize"]
+
+
+class RunOptions(StrictModel):
+    """How to run a tool. There is no path and no command here: the worker knows its tools."""
+
+    priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first")] = 0
+
+
+class SynthesizeOptions(RunOptions):
+    """How to synthesize."""
+
+    backend: Literal["auto", "vitis", "open"] = "auto"
+
+
+class Run(StrictModel):
+    """One run of a tool on a project. `passed` is null until it ended with a report."""
+
+    id: str
+    job_id: str
+    project_id: str
+    step: Step
+    state: JobState
+    passed: bool | None
+    options: dict[str, Any]
+    artifact_id: Annotated[str | None, Field(description="log and reports as a zip, see /artifacts")]
+    cause: str | None
+    error: Problem | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class RunPage(StrictModel):
+    """Runs, newest first."""
+
+    items: tuple[Run, ...]
+    next_cursor: Annotated[str | None, Field(description="`cursor` of the next page; null on the last")]
+
+
+class ProjectFile(StrictModel):
+    """A file of a project."""
+
+    path: str
+    size_bytes: int
+
+
+class ProjectFiles(StrictModel):
+    """The files of a project, by path."""
+
+    items: tuple[ProjectFile, ...]

@@ -1,0 +1,1 @@
+"""What tools reported: of our runs, or brought in by users."""

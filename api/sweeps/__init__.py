@@ -1,0 +1,1 @@
+"""Sweeps: one submission, many explorations."""

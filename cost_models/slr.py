@@ -1,0 +1,167 @@
+"""Super logic regions (SLR): what each can hold, how a stage falls into units, and a fast necessary condition.
+
+A kernel is a graph of processes that pipelined streams connect, so a module may stand in any SLR, but a process does
+not straddle two. What every assignment of units to SLRs must hold can be checked without one, for whole batches:
+
+1. no unit is larger than the largest SLR, in CLBs, DSPs or URAMs (block RAM is spread over many small buffers),
+2. the adapters of the HBM ports fit the SLR that the HBM is attached to.
+
+(That all units together fit all SLRs is the utilization rule of the whole card.) The exact assignment is in
+`dse.floorplan`; it never accepts what these refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from cost_models import coefficients as c
+from cost_models.arrays import FloatArray, IntArray, ResourceArrays
+from cost_models.bands import resource_band
+from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION
+from cost_models.resources import AXI_ADAPTERS, DATAFLOW_CONTROL, FFN_PROJECTIONS, array_owner
+from cost_models.stage_cost import StageCost
+from spec.design_batch import DecodeBatch, MemoryPorts, PrefillBatch
+from spec.device import Device, SuperLogicRegion
+from spec.legality import Rule
+from spec.resources import RESOURCE_NAMES
+from spec.workload import Stage
+
+# Highest used fraction of a card and of each of its SLRs, shell included. DSP, BRAM, URAM 80 % and FF 50 %: the
+# utilization guideline of AMD's UltraFast methodology (UG949). LUT 55 %: as FlexLLM's densest slots (its floorplanner
+# was allowed 50 to 80 % of a slot).
+UTILIZATION_CAPS = {"lut": 0.55, "ff": 0.50, "dsp": 0.80, "bram_18k": 0.80, "uram": 0.80}
+SLL_CAP = 0.70  # builds of the series in clb.py failed at 62 and 69 % of a boundary's wires, with crowded CLBs
+KINDS = (*RESOURCE_NAMES, "clb")  # clb: LUT sites of the CLBs that are taken
+
+
+def slr_capacity(slr: SuperLogicRegion, device: Device, clb_cap: float = CLB_CAP) -> tuple[float, ...]:
+    """What kernels may take of an SLR, by `KINDS`: below the caps with the shell's part, within the usable area."""
+    shell = device.shell_in(slr)
+    bounds = [
+        max(0.0, min(float(getattr(slr.usable, name)), UTILIZATION_CAPS[name] * getattr(slr.total, name)
+                     - getattr(shell, name)))
+        for name in RESOURCE_NAMES
+    ]  # fmt: skip
+    return (*bounds, max(0.0, clb_cap * slr.total.lut - CLB_PER_LUT_FRACTION * shell.lut))
+
+
+# Adapters stand beside the memories; control belongs to every process and is divided among the units.
+NO_UNITS = frozenset({AXI_ADAPTERS, DATAFLOW_CONTROL})
+
+
+def attached_slr(device: Device, memory: str) -> int:
+    """Index of the SLR whose edge the HBM or the DDR is at."""
+    system = device.hbm if memory == "hbm" else device.ddr
+    if system is None:
+        raise ValueError(f"{device.name} has no {memory}")
+    return [slr.name for slr in device.slrs].index(system.attached_slr)
+
+
+def adapter_resources(ports: FloatArray | IntArray | float, bits: FloatArray | IntArray | float) -> ResourceArrays:
+    """Resources of `ports` AXI adapters that are `bits` wide together, elementwise."""
+    number, width = np.asarray(ports, dtype=np.float64), np.asarray(bits, dtype=np.float64)
+    return ResourceArrays(
+        lut=c.AXI_LUT_BASE * number + c.AXI_LUT_PER_BIT * width,
+        ff=c.AXI_FF_BASE * number + c.AXI_FF_PER_BIT * width,
+        dsp=np.zeros_like(number),
+        bram_18k=c.AXI_BRAM18_BASE * number + c.AXI_BRAM18_PER_BIT * width,
+        uram=np.zeros_like(number),
+    )
+
+
+def unit_pieces(stage: Stage, module: str, batch: PrefillBatch | DecodeBatch) -> IntArray | int:
+    """Equal units that a module consists of, each in one SLR; (n_points,) or one number.
+
+    Decode: each engine falls into `engine_splits` parts, and so do the lanes of quantizers and norms, which stand at them;
+    attention falls into QK and AV. Prefill: each FFN array falls into `ffn_weight_blocks` sub-arrays, other arrays are
+    whole; the lanes stand at the arrays. A batch has one set of modules (`batch.modules[0]`).
+    """
+    groups = [group for group in batch.modules[0].linear_groups if array_owner(group, stage) == module]
+    if isinstance(batch, DecodeBatch):
+        if module == "vector_passes":
+            return batch.engine_splits
+        return len(groups) * batch.engine_splits if groups else DECODE_PIECES.get(module, 1)
+    if module == "norm_and_quant":
+        return len(batch.modules[0].linear_groups)
+    if not groups:
+        return 1
+    wide = sum(not FFN_PROJECTIONS.isdisjoint(group) for group in groups)
+    return wide * batch.ffn_weight_blocks + (len(groups) - wide)
+
+
+DECODE_PIECES = {"attention": 2}
+
+
+def slr_rules(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device) -> Iterator[Rule]:
+    """What any assignment of the stage's units to SLRs must hold."""
+    n = len(batch)
+    capacity = np.array([slr_capacity(slr, device) for slr in device.slrs])
+    largest = dict(zip(KINDS, capacity.max(axis=0), strict=True))
+    one = np.broadcast_to(1.0, (n,))
+    pieces = {module: unit_pieces(cost.stage, module, batch) for module in cost.parts if module not in NO_UNITS}
+    for kind, counted in (("clb", "lut"), ("dsp", "dsp"), ("uram", "uram")):
+        scale = (CLB_PER_LUT_FRACTION if kind == "clb" else 1.0) / max(largest[kind], 1e-9)
+        low, high = resource_band(kind, device)
+        yield Rule(
+            constraint=f"slr_largest_unit_{kind}",
+            where=cost.stage,
+            demand=largest_unit(cost, pieces, counted) * scale,
+            bound=one,
+            unit="of the largest SLR",
+            message=f"a part of {cost.stage} that cannot be divided needs more {kind} than any SLR of {device.name} has",
+            levers=LEVERS[cost.stage],
+            relative_low=low,
+            relative_high=high,
+        )
+    if device.hbm is not None:
+        yield from _memory_side_rules(cost.stage, batch, device, capacity[attached_slr(device, "hbm")])
+
+
+def largest_unit(cost: StageCost, pieces: Mapping[str, IntArray | int], kind: str) -> FloatArray:
+    """What the largest unit of the stage needs of a kind, (n_points,). `pieces`: units of each module."""
+    number, worst = 0.0, np.zeros(len(cost.cycles))
+    for module, parts in pieces.items():
+        amount = getattr(cost.parts[module], kind)
+        if not isinstance(parts, int) or parts > 1:
+            amount = amount / parts
+        if isinstance(amount, np.ndarray) and amount.ndim:
+            np.maximum(worst, amount, out=worst)
+        else:
+            number = max(number, float(amount))
+    return np.maximum(worst, number, out=worst) if number > 0 else worst
+
+
+LEVERS: dict[Stage, tuple[str, ...]] = {
+    "prefill": ("raise ffn_weight_blocks", "lower token_parallelism", "lower ffn_weight_parallelism"),
+    "decode": ("raise engine_splits", "lower weight_parallelism", "lower block_parallelism"),
+}
+
+
+def _memory_side_rules(
+    stage: Stage, batch: PrefillBatch | DecodeBatch, device: Device, capacity: FloatArray
+) -> Iterator[Rule]:
+    table, index = batch.placements, batch.placement
+    adapters = hbm_adapters(table.hbm_ports)
+    slr = device.hbm.attached_slr if device.hbm is not None else ""
+    for kind, counted in (("clb", adapters.lut * CLB_PER_LUT_FRACTION), ("ff", adapters.ff),
+                          ("bram_18k", adapters.bram_18k)):  # fmt: skip
+        bound = float(capacity[KINDS.index(kind)])
+        low, high = resource_band(kind, device)
+        yield Rule(
+            constraint=f"slr_memory_side_{kind}",
+            where=stage,
+            demand=counted[index],
+            bound=np.broadcast_to(bound, (len(batch),)),
+            unit="LUT sites" if kind == "clb" else kind,
+            message=f"the adapters of the HBM ports of {stage} do not fit {slr} of {device.name}, where the HBM is",
+            levers=("use fewer or narrower HBM ports", "move scales, norm weights and io to DDR"),
+            relative_low=low,
+            relative_high=high,
+        )
+
+
+def hbm_adapters(ports: MemoryPorts) -> ResourceArrays:
+    """Adapters of all HBM ports of each placement, (n_placements,)."""
+    return adapter_resources(ports.number, ports.total_bits)

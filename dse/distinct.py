@@ -1,0 +1,63 @@
+"""Counts distinct rows of a stream, by 64-bit hashes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from spec.design_batch import FloatArray
+
+HashArray = npt.NDArray[np.uint64]
+
+# Above it rows are no longer remembered: 32 Mi hashes are 256 MiB.
+MAX_REMEMBERED = 1 << 25
+
+# Multipliers and shifts of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+_GOLDEN, _M1, _M2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def row_hashes(columns: list[FloatArray]) -> HashArray:
+    """A hash of each row of float columns, (n_rows,); -0.0 and 0.0 are one value."""
+    state = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        state += (np.ascontiguousarray(column, dtype=np.float64) + 0.0).view(np.uint64) + _GOLDEN
+        state ^= state >> np.uint64(30)
+        state *= _M1
+        state ^= state >> np.uint64(27)
+        state *= _M2
+        state ^= state >> np.uint64(31)
+    return state
+
+
+class DistinctCounter:
+    """Distinct rows seen. Memory is bounded: past `limit` distinct rows `count` is a lower bound and `exact` is False."""
+
+    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
+        self._limit = limit
+        self._known: HashArray = np.zeros(0, dtype=np.uint64)
+        self._fresh: list[HashArray] = []
+        self._waiting = 0
+        self.exact = True
+
+    def add(self, columns: list[FloatArray]) -> None:
+        """Count rows given by their columns, (n_rows,) each."""
+        if not self.exact or not len(columns[0]):
+            return
+        self._fresh.append(row_hashes(columns))
+        self._waiting += len(columns[0])
+        # Merged when as many are waiting as are known: each hash is sorted a bounded number of times.
+        if self._waiting >= max(len(self._known), 1 << 20):
+            self._merge()
+
+    def _merge(self) -> None:
+        self._known = np.unique(np.concatenate([self._known, *self._fresh]))
+        self._fresh, self._waiting = [], 0
+        if len(self._known) > self._limit:
+            self.exact = False
+
+    @property
+    def count(self) -> int:
+        """Distinct rows so far; a lower bound where `exact` is False."""
+        if self._waiting:
+            self._merge()
+        return len(self._known)

@@ -1,0 +1,133 @@
+"""Pairs of two stage fronts: which of them no other pair beats. Boxes of pairs are excluded by their best values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cost_models.evaluate import Context, combine
+from cost_models.stage_summary import StageSummary
+from dse.objectives import Goals, quantity
+from dse.pareto import Archive, dominated_by
+from spec.design_batch import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from dse.exact import StageFront
+
+BLOCK_PAIRS = 500_000
+BOXED_PAIRS = 2_000_000  # fewer than these are priced outright
+LEAF_DESIGNS = 48
+
+
+@dataclass(slots=True)
+class MergeCount:
+    """How the pairs of two stage fronts were narrowed down."""
+
+    priced: int = 0
+    outside_constraints: int = 0
+    dominated_boxes: int = 0
+
+
+def merge_pairs(
+    prefill: StageFront, decode: StageFront, goals: Goals, context: Context, check: Callable[[], None]
+) -> tuple[IntArray, MergeCount]:
+    """Flat pairs `place in prefill x n_decode + place in decode` of the merged front, in increasing order."""
+    count = MergeCount()
+    n_decode = len(decode.index)
+    archive = Archive(len(goals.objectives))
+    pairs = len(prefill.index) * n_decode
+
+    def add(flat: IntArray) -> None:
+        p, d = np.divmod(flat, n_decode)
+        costs = combine(prefill.summary.take(p), decode.summary.take(d), context)
+        fits = goals.feasible(costs)
+        archive.add(goals.minimised(costs)[fits], flat[fits])
+        count.priced += len(flat)
+
+    # A box's best values bound its pairs only where lower is better for every driver.
+    towards_lower = all(d.sign > 0 for stage in (prefill, decode) for d in stage.goal_drivers)
+    rounded = prefill.epsilon > 0 or decode.epsilon > 0
+    if pairs > BOXED_PAIRS and towards_lower and not rounded:
+        _merge_boxes(prefill, decode, goals, context, archive, add, count, check)
+    else:
+        for start in range(0, pairs, BLOCK_PAIRS):
+            check()
+            add(np.arange(start, min(start + BLOCK_PAIRS, pairs)))
+    return np.sort(archive.index), count
+
+
+def _merge_boxes(
+    prefill: StageFront,
+    decode: StageFront,
+    goals: Goals,
+    context: Context,
+    archive: Archive,
+    add: Callable[[IntArray], None],
+    count: MergeCount,
+    check: Callable[[], None],
+) -> None:
+    """Boxes of the most promising best values first; a box that a priced pair beats is left out whole."""
+    left, right = _leaves(prefill.drivers), _leaves(decode.drivers)
+    sizes = np.outer([len(leaf) for leaf in left], [len(leaf) for leaf in right]).ravel()
+    best_left = _best(prefill, left, context)
+    best_right = _best(decode, right, context)
+    a, b = np.divmod(np.arange(len(left) * len(right)), len(right))
+    costs = combine(best_left.take(a), best_right.take(b), context)
+    possible = goals.feasible(costs)
+    count.outside_constraints += int(sizes[~possible].sum())
+    boxes = np.flatnonzero(possible)
+    # Rounding may put a box's best value above a pair's by an ulp or two.
+    bounds = goals.minimised(costs)[boxes]
+    bounds -= 1e-12 * np.abs(bounds)
+    spread = np.ptp(bounds, axis=0) if len(bounds) else np.ones(len(goals.objectives))
+    order = np.argsort((bounds / np.where(spread > 0, spread, 1.0)).sum(axis=1), kind="stable")
+    boxes, bounds = boxes[order], bounds[order]
+    n_decode = len(decode.index)
+    while len(boxes):
+        check()
+        beaten = dominated_by(bounds, archive.values)
+        count.dominated_boxes += int(sizes[boxes[beaten]].sum())
+        boxes, bounds = boxes[~beaten], bounds[~beaten]
+        taken = max(1, int(np.searchsorted(np.cumsum(sizes[boxes]), BLOCK_PAIRS, side="right")))
+        now, boxes, bounds = boxes[:taken], boxes[taken:], bounds[taken:]
+        if len(now):
+            flat = [(left[a[box]][:, np.newaxis] * n_decode + right[b[box]]).ravel() for box in now]
+            add(np.concatenate(flat))
+
+
+def _leaves(drivers: FloatArray) -> list[IntArray]:
+    """The designs in groups of neighbours: halved at the median of the widest driver until small."""
+    low, high = drivers.min(axis=0), drivers.max(axis=0)
+    points = (drivers - low) / np.where(high > low, high - low, 1.0)
+    groups, leaves = [np.arange(len(points))], []
+    while groups:
+        group = groups.pop()
+        if len(group) <= LEAF_DESIGNS:
+            leaves.append(group)
+            continue
+        column = int(np.argmax(np.ptp(points[group], axis=0)))
+        order = group[np.argsort(points[group, column], kind="stable")]
+        groups += [order[len(order) // 2 :], order[: len(order) // 2]]
+    return leaves
+
+
+def _best(front: StageFront, leaves: list[IntArray], context: Context) -> StageSummary:
+    """A summary for each leaf that is in no driver worse than any design of it, (n_leaves,)."""
+    firsts = np.cumsum([0, *(len(leaf) for leaf in leaves[:-1])])
+    order = np.concatenate(leaves)
+    summary = front.summary.take(order)
+
+    def lowest(values: FloatArray) -> FloatArray:
+        return np.asarray(np.minimum.reduceat(values, firsts))
+
+    best = StageSummary(*(lowest(getattr(summary, f.name)) for f in fields(StageSummary)))
+    # Energy is power times time, and the lowest of both belong to different designs: the power that gives the lowest
+    # energy in the lowest time.
+    total = quantity("total_s", best, front.stage, context)
+    safe = np.where(total > 0, total, 1.0)
+    energy = lowest(quantity("energy_j", summary, front.stage, context))
+    dynamic = lowest(quantity("dynamic_energy_j", summary, front.stage, context))
+    return replace(best, power_w=energy / safe, dynamic_w=dynamic / safe)

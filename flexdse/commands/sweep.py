@@ -1,0 +1,131 @@
+"""`flexdse sweep run|validate FILE`: many explorations, overnight, with one report in the morning."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flexdse.console import emit, emit_item, emit_json, note
+from flexdse.options import AsJson
+
+if TYPE_CHECKING:
+    from spec.sweep import SweepPlan
+
+sweep = typer.Typer(no_args_is_help=True, help="Many explorations, overnight, with one report in the morning.")
+File = Annotated[Path, typer.Argument(help="Sweep YAML or JSON (docs/sweeps.md).")]
+
+
+def read_plan(path: Path) -> SweepPlan:
+    """The plan of a file, with every model, device, goal and method checked.
+
+    Raises:
+        InputError: with file and line, or with the case that cannot run.
+    """
+    from spec.catalog import resolve_device, resolve_model
+    from spec.goals import check_goals, parse_constraint
+    from spec.strict import load_document, validate
+    from spec.sweep import SweepPlan
+
+    plan = validate(SweepPlan, load_document(path, "sweep file"))
+    for model in dict.fromkeys(case.model for case in plan.all_cases()):
+        resolve_model(model)
+    for device in dict.fromkeys(case.device for case in plan.all_cases()):
+        resolve_device(device)
+    for case in plan.all_cases():
+        check_goals(case.objectives)
+        for constraint in case.constraints:
+            parse_constraint(constraint)
+    return plan
+
+
+@sweep.command()
+def validate(file: File, as_json: AsJson = False) -> None:
+    """Check a sweep file and list its explorations, without running any."""
+    from dse.windows import next_opening, open_until
+    from spec.documents import envelope
+
+    plan = read_plan(file)
+    now = datetime.now(UTC)
+    window: dict[str, Any] | None = None
+    if plan.window is not None:
+        until = open_until(plan.window, now)
+        window = {"open": until is not None, "next_opening": next_opening(plan.window, now).isoformat(timespec="minutes"),
+                  "open_until": None if until is None else until.isoformat(timespec="minutes")}  # fmt: skip
+    cases = plan.all_cases()
+    if as_json:
+        emit_json({**envelope("sweep-plan/v1"), "name": plan.name, "window": window,
+                   "cases": [{"key": case.key(), "title": case.title} for case in cases]})  # fmt: skip
+        return
+    emit(f"{plan.name}: {len(cases)} explorations, {plan.concurrency} at once")
+    if window is not None:
+        emit(
+            f"window: {'open until ' + str(window['open_until']) if window['open'] else 'opens ' + str(window['next_opening'])}"
+        )
+    for case in cases:
+        emit_item(case.title)
+
+
+@sweep.command()
+def run(
+    file: File,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the sweep: results, failures, reports. Used again each night.")
+    ],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the window, night after night, until all is done.")
+    ] = False,
+    any_time: Annotated[bool, typer.Option("--now", help="Run now, whatever the window says.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run what is not done yet, within the window and the budgets, and write the report.
+
+    Start it again the next night: what is done stays done, what failed is tried again. Exit code 1 if a case failed.
+    """
+    from flexdse.sweep_report import summary_rows, write_report
+    from flexdse.sweep_run import run_night
+    from flexdse.sweep_store import SweepStore
+    from spec.documents import envelope
+
+    plan = read_plan(file)
+    store = SweepStore.start(out, plan)
+    with store.locked():
+        while True:
+            if wait and not any_time:
+                _wait_for(plan)
+            night = run_night(store, plan, note, any_time=any_time)
+            rows = summary_rows(store, plan)
+            report = write_report(store, plan, night)
+            if not (wait and night.left and plan.window is not None):
+                break
+    document = {
+        **envelope("sweep-night/v1"), "name": plan.name, "done": night.done, "failed": night.failed,
+        "done_before": night.skipped, "left": night.left, "stopped": night.stopped, "rows": rows,
+    }  # fmt: skip
+    if as_json:
+        emit_json(document)
+    else:
+        emit(f"{plan.name}: {len(night.done)} done, {len(night.failed)} failed, {len(night.skipped)} done before, "
+             f"{len(night.left)} left")  # fmt: skip
+        if night.stopped:
+            emit(f"stopped: {night.stopped}")
+        for row in rows:
+            if row["change"] != "unchanged":
+                emit_item(f"{row['title']}: {row['change']}")
+    note(f"report: {report}")
+    if night.failed:
+        raise typer.Exit(1)
+
+
+def _wait_for(plan: SweepPlan) -> None:
+    from dse.windows import next_opening
+
+    while plan.window is not None:
+        left = (next_opening(plan.window, datetime.now(UTC)) - datetime.now(UTC)).total_seconds()
+        if left <= 0:
+            return
+        note(f"the window opens in {left / 3600:.1f} h")
+        time.sleep(min(left, 600.0))

@@ -1,0 +1,61 @@
+"""One case of a sweep in a process of its own: `python -m flexdse.sweep_case FOLDER KEY`. Its end, good or bad, is a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flexdse.sweep_store import SweepStore
+from spec.errors import FlexDSEError
+from spec.sweep import SweepCase
+
+
+def run_case(case: SweepCase, budget: int, journal: Path) -> dict[str, Any]:
+    """The exploration of a case: its summary and front as plain data.
+
+    Raises:
+        FlexDSEError: bad input, or nothing fits.
+    """
+    from flexdse.exploration_files import exploration_document, front_document
+    from flexdse.front_door import exploration_request
+
+    request = exploration_request(
+        model=case.model,
+        device=case.device,
+        prompt_tokens=case.workload.prompt_tokens,
+        output_tokens=case.workload.output_tokens,
+        objectives=case.objectives,
+        method=case.method,
+        budget=budget,
+        seed=case.seed,
+        constraints=case.constraints,
+        **({"space": case.space.model_dump(mode="json", by_alias=True)} if case.space is not None else {}),
+    )
+    from dse.explore import explore
+
+    result = explore(request, journal=None if case.method == "exact" else journal)
+    return {**exploration_document(result), "front": front_document(result)}
+
+
+def main() -> int:
+    """Run the case and leave its result or its failure in the folder."""
+    store, key = SweepStore(Path(sys.argv[1])), sys.argv[2]
+    plan = store.plan()
+    case = next(one for one in plan.all_cases() if one.key() == key)
+    started = time.monotonic()
+    try:
+        document = run_case(case, plan.budget.evaluations, store.journal(key))
+    except FlexDSEError as error:
+        store.put_failure(key, case, error.code, str(error), time.monotonic() - started)
+        return 0
+    except MemoryError:
+        store.put_failure(key, case, "out_of_memory", "the case ran out of memory", time.monotonic() - started)
+        return 0
+    store.put_result(key, case, document, time.monotonic() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The folder of a sweep: its plan, a file for each case that ended, the reports of its nights. Each file is whole or absent."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flexdse.exploration_files import write_document
+from spec.errors import FlexDSEError, InputError, echo
+from spec.strict import load_document, validate
+from spec.sweep import SweepCase, SweepPlan
+from spec.timing import DEFAULT_TIMING_TABLE
+from spec.versions import MODEL_VERSION
+
+_VERSIONS = {"model_version": MODEL_VERSION, "timing_table_version": DEFAULT_TIMING_TABLE.version}
+
+
+class SweepStore:
+    """See the module."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().resolve()
+
+    @classmethod
+    def start(cls, folder: Path, plan: SweepPlan) -> SweepStore:
+        """The folder for `plan`, made if it does not exist; one of an older form of the plan goes on with the new one.
+
+        Raises:
+            InputError: a folder of another sweep, or one that is in use for something else.
+        """
+        store = cls(folder)
+        known = store.folder / "plan.json"
+        if known.is_file():
+            name = store.plan().name
+            if name != plan.name:
+                raise InputError(
+                    f"{echo(str(store.folder))} holds the sweep {name}",
+                    field="--out",
+                    value=str(folder),
+                    rule=f"a folder of the sweep {plan.name}, or a new one",
+                    hint="give another --out",
+                )
+        elif store.folder.exists() and any(store.folder.iterdir()):
+            raise InputError(
+                f"{echo(str(store.folder))} is not empty and holds no sweep",
+                field="--out",
+                value=str(folder),
+                rule="a folder of this sweep, or a new one",
+                hint="give another --out",
+            )
+        for name in ("results", "failures", "journals", "reports"):
+            (store.folder / name).mkdir(parents=True, exist_ok=True)
+        write_document(known, plan.model_dump(mode="json", by_alias=True))
+        return store
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While inside, no other process runs this sweep.
+
+        Raises:
+            FlexDSEError: another one does.
+        """
+        with (self.folder / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise FlexDSEError(
+                    f"another process runs the sweep in {echo(str(self.folder))}",
+                    field="--out",
+                    value=str(self.folder),
+                    rule="one process at a time",
+                    hint="wait for it, or give another --out",
+                ) from error
+            yield
+
+    def plan(self) -> SweepPlan:
+        """The plan as it was last started."""
+        return validate(SweepPlan, load_document(self.folder / "plan.json", "plan.json"))
+
+    def journal(self, key: str) -> Path:
+        """The evaluations of a sampled case, for the next night."""
+        return self.folder / "journals" / f"{key}.{MODEL_VERSION}.journal"
+
+    def put_result(self, key: str, case: SweepCase, document: dict[str, Any], seconds: float) -> None:
+        """The case is done."""
+        self._put("results", key, case, {"document": document}, seconds)
+        (self.folder / "failures" / f"{key}.json").unlink(missing_ok=True)
+        self.journal(key).unlink(missing_ok=True)
+
+    def put_failure(self, key: str, case: SweepCase, cause: str, message: str, seconds: float) -> None:
+        """The case failed; it is tried again the next time."""
+        self._put("failures", key, case, {"cause": cause, "message": message}, seconds)
+
+    def _put(self, kind: str, key: str, case: SweepCase, what: dict[str, Any], seconds: float) -> None:
+        document = {
+            **_VERSIONS, "key": key, "case": case.model_dump(mode="json", by_alias=True), "title": case.title,
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds, **what,
+        }  # fmt: skip
+        write_document(self.folder / kind / f"{key}.json", document)
+
+    def result(self, key: str) -> dict[str, Any] | None:
+        """What a case gave by the models as they are now."""
+        found = self._read("results", key)
+        return found if found is not None and all(found.get(n) == v for n, v in _VERSIONS.items()) else None
+
+    def any_result(self, key: str) -> dict[str, Any] | None:
+        """What a case gave, by whatever version of the models."""
+        return self._read("results", key)
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """Why a case failed last."""
+        return self._read("failures", key)
+
+    def _read(self, kind: str, key: str) -> dict[str, Any] | None:
+        path = self.folder / kind / f"{key}.json"
+        if not path.is_file():
+            return None
+        document: dict[str, Any] = json.loads(path.read_text())
+        return document
+
+    def last_summary(self) -> dict[str, dict[str, Any]]:
+        """The rows of the report before the next one, by key; empty before the first."""
+        path = self.folder / "summary.json"
+        if not path.is_file():
+            return {}
+        rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
+        return {row["key"]: row for row in rows}

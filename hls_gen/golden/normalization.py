@@ -1,0 +1,16 @@
+"""RMSNorm of spec/numerics.md, over a token's channels; QK-norm is the same over the channels of a head."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hls_gen.golden import fp32
+from hls_gen.golden.elementary import rsqrt, sum_of_squares
+from hls_gen.golden.fp32 import Fp32
+
+
+def rms_norm(x: Fp32, gamma: Fp32, epsilon: float) -> Fp32:
+    """`x` (..., d) normalised over the last axis and scaled by `gamma` (d,)."""
+    mean = fp32.divide(sum_of_squares(x), np.float32(x.shape[-1]))
+    factor = rsqrt(fp32.add(mean, np.float32(epsilon)))
+    return fp32.multiply(fp32.multiply(x, factor[..., None]), gamma)

@@ -1,0 +1,239 @@
+"""Initiation intervals of the loops of HLS C++, from what the loops do and never from what their pragmas ask for.
+
+The least interval of a loop is the largest of what its recurrences, the ports of its memories and the words of its
+streams allow (Rau, "Iterative modulo scheduling", 1994). Where the code does something that is not understood here,
+the interval is unknown and the reason is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hls_gen.intervals.accesses_per_iteration import port_bound, stream_bound
+from hls_gen.intervals.delays import Delays
+from hls_gen.intervals.dependences import dependences
+from hls_gen.intervals.depth import LATENCIES, pipeline_depth
+from hls_gen.intervals.frontend import Translation
+from hls_gen.intervals.ir import Function, Loop, parse
+from hls_gen.intervals.iterations import CountedLoop, Iterations, counted
+from hls_gen.intervals.memory import accesses
+from hls_gen.intervals.recurrence import Cycle, critical_cycle, whole_interval
+from hls_gen.intervals.source import Partition, Source, SourceLoop, function_lines
+from spec.interval_report import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedLoop:
+    """One innermost loop. `interval`, `depth` None: unknown for `reason`.
+
+    `names`: labels or lines of the flattened nest. `depth`: cycles of one iteration.
+    """
+
+    function: str
+    file: str
+    line: int
+    names: tuple[str, ...]
+    requested: int | None
+    interval: int | None
+    depth: int | None
+    cause: Cause
+    reason: str
+    trip: int | None
+
+
+def derive(translation: Translation, delays: Delays | None = None) -> list[DerivedLoop]:
+    """The intervals of every innermost loop of a translation unit."""
+    delays = delays or Delays()
+    found = []
+    functions = parse(translation.ir)
+    partitions = _partitions(functions, translation.sources)
+    copied = frozenset[str]().union(*(source.copied for source in translation.sources.values()))
+    for function in functions:
+        for loop in function.loops:
+            if loop.children:
+                continue
+            if loop.file not in translation.sources:
+                _locate(loop, function, translation)
+            source = translation.sources.get(loop.file)
+            if source is None:
+                continue
+            if _is_sequence(function, loop, source, names={f.name for f in functions}):
+                continue
+            derived = _derive_loop(
+                function, loop, source, partitions[function.name], copied, delays, translation.unsafe_math
+            )
+            found.append(replace(derived, file=translation.names[loop.file]))
+    return found
+
+
+def _is_sequence(function: Function, loop: Loop, source: Source, names: set[str]) -> bool:
+    """Whether the loop only calls modules one after the other, and nobody asks for it to be pipelined."""
+    written = next((w for w in source.loops if w.line == loop.line), None)
+    if written is not None and written.pipelined:
+        return False
+    inside = (function.instructions[number] for block in loop.blocks for number in function.block_instructions[block])
+    return any(i.opcode == "call" and i.operands and i.operands[-1].name in names for i in inside)
+
+
+def _locate(loop: Loop, function: Function, translation: Translation) -> None:
+    """Gives a loop whose own position was optimized away that of the innermost loop around its first instruction."""
+    for number in function.block_instructions[loop.header]:
+        file, line = function.instructions[number].position
+        source = translation.sources.get(file)
+        around = [w for w in source.loops if w.line <= line <= w.last_line and not w.unroll] if source else []
+        if around:
+            loop.file, loop.line = file, max(around, key=lambda written: written.line).line
+            return
+
+
+def _partitions(functions: Sequence[Function], sources: Mapping[str, Source]) -> dict[str, dict[str, list[Partition]]]:
+    """By function and variable; a function whose own text says nothing inherits from its callers."""
+    found: dict[str, dict[str, list[Partition]]] = {}
+    for function in functions:
+        source = sources.get(function.file)
+        own: dict[str, list[Partition]] = defaultdict(list)
+        if source is not None:
+            first, last = function_lines(source, function.line)
+            for partition in source.partitions:
+                if first <= partition.line <= last:
+                    own[partition.variable].append(partition)
+        found[function.name] = dict(own)
+    for _ in range(4):  # call depth
+        for caller in functions:
+            for call in caller.instructions:
+                if call.opcode != "call" or not call.operands or call.operands[-1].name not in found:
+                    continue
+                callee = next(f for f in functions if f.name == call.operands[-1].name)
+                for argument, operand in zip(callee.arguments, call.operands, strict=False):
+                    name = (
+                        operand.name
+                        if operand.kind == "argument"
+                        else _alloca_name(caller, operand.number, operand.kind)
+                    )
+                    if name in found[caller.name]:
+                        found[callee.name].setdefault(argument, found[caller.name][name])
+    return found
+
+
+def _alloca_name(function: Function, number: int, kind: str) -> str:
+    instruction = function.instructions[number] if kind == "instruction" else None
+    return instruction.name if instruction is not None and instruction.opcode == "alloca" else ""
+
+
+def _nest(
+    function: Function, loop: Loop, source: Source
+) -> tuple[list[CountedLoop], list[CountedLoop], tuple[str, ...], SourceLoop | None]:
+    """The flattened nest, outermost first, the loops around it, its names and the innermost loop as written."""
+    by_line = {written.line: written for written in source.loops}
+    written = by_line.get(loop.line)
+    nest = [counted(function, loop)]
+    names = [written.label or f"line {written.line}" if written else f"line {loop.line}"]
+    outer, current = loop.parent, written
+    while outer is not None and current is not None and current.perfect_in == outer.line and not current.flatten_off:
+        nest.insert(0, counted(function, outer))
+        current = by_line.get(outer.line)
+        names.insert(0, (current.label if current else None) or f"line {outer.line}")
+        outer = outer.parent
+    around: list[CountedLoop] = []
+    while outer is not None:
+        around.insert(0, counted(function, outer))
+        outer = outer.parent
+    return nest, around, tuple(names), written
+
+
+def _derive_loop(
+    function: Function,
+    loop: Loop,
+    source: Source,
+    partitions: Mapping[str, Sequence[Partition]],
+    copied: frozenset[str],
+    delays: Delays,
+    reorders_sums: bool,
+) -> DerivedLoop:
+    nest, around, names, written = _nest(function, loop, source)
+    trip = 1
+    for level in nest:
+        trip = trip * level.trip if level.trip is not None and trip else 0
+    requested = written.requested_ii if written is not None else None
+    if written is not None and written.pipelined and requested is None:
+        requested = 1
+
+    def result(interval: int | None, cause: Cause, reason: str, depth: int | None = None) -> DerivedLoop:
+        return DerivedLoop(
+            function.name, loop.file, loop.line, names, requested, interval, depth, cause, reason, trip or None
+        )
+
+    strange = _not_understood(function, loop)
+    if strange:
+        return result(None, "none", strange)
+    iterations = Iterations(function, nest, around)
+    iterations.follow(loop)
+    found, lost = accesses(function, loop.blocks, iterations, partitions, copied)
+    if lost:
+        return result(None, "none", f"a pointer that is no array element: {function.instructions[lost[0]].opcode}")
+    bounds: list[tuple[int, Cause, str]] = [(1, "none", "")]
+    ports, why_ports = port_bound(found, len(iterations))
+    bounds.append((ports, "memory_ports", why_ports))
+    words, why_words = stream_bound(found)
+    bounds.append((words, "stream_accesses", why_words))
+    counters = {c.phi for level in nest for c in level.counters}
+    edges = dependences(function, loop, found, iterations, counters, written, delays)
+    bounds.append(_recurrence_bound(function, critical_cycle(edges), delays, reorders_sums))
+    best = max(bounds, key=lambda bound: bound[0])
+    latencies = dependences(function, loop, found, iterations, counters, written, LATENCIES)
+    return result(*best, pipeline_depth(function, loop, latencies))
+
+
+def _recurrence_bound(
+    function: Function, cycle: Cycle | None, delays: Delays, reorders_sums: bool
+) -> tuple[int, Cause, str]:
+    if cycle is None:
+        return 1, "recurrence", ""
+    opcodes = [function.instructions[i].opcode for i in cycle.instructions]
+    additions = opcodes.count("fadd")
+    delay = cycle.delay
+    if reorders_sums and additions > 1:
+        # The chain of additions becomes a tree, with the sum so far as one of its leaves.
+        delay -= delays.floating["fadd"] * (additions - math.ceil(math.log2(additions + 1)))
+    operators = ", ".join(f"{opcodes.count(name)} {name}" for name in sorted(set(opcodes) - _WIRES))
+    reason = f"{delay:.1f} cycles from one iteration to the one {cycle.distance} later: {operators or 'memory'}"
+    return whole_interval(delay / cycle.distance), "recurrence", reason
+
+
+_WIRES = {"phi", "select", "br", "load", "store", "bitcast", "zext", "sext", "trunc"}
+
+
+def _not_understood(function: Function, loop: Loop) -> str:
+    for block in loop.blocks:
+        for number in function.block_instructions[block]:
+            instruction = function.instructions[number]
+            if instruction.opcode in ("indirectbr", "invoke", "callbr"):
+                return f"a {instruction.opcode} in the loop"
+            if instruction.opcode == "call" and instruction.operands:
+                callee = instruction.operands[-1].name
+                if callee and not callee.startswith("llvm.") and callee not in _MATH:
+                    return f"a call of {callee}, whose interval is not derived here"
+    return ""
+
+
+_MATH = {
+    "exp",
+    "expf",
+    "sqrt",
+    "sqrtf",
+    "log",
+    "logf",
+    "pow",
+    "powf",
+    "sin",
+    "sinf",
+    "cos",
+    "cosf",
+    "tanh",
+    "tanhf",
+    "fmaxf",
+    "fminf",
+}

@@ -1,0 +1,4 @@
+// Half precision as the compiler has it.
+#pragma once
+
+using half = _Float16;

@@ -1,0 +1,216 @@
+"""Accesses of one pipelined loop to arrays and streams: which word, which bank, in which sampled iterations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hls_gen.intervals.ir import Function, Operand, blocks_in_order
+from hls_gen.intervals.iterations import Iterations, Values
+from hls_gen.intervals.source import Partition
+
+_DIMENSION = re.compile(r"\[(\d+) x ")
+_COORDINATE_BITS = 21
+REGISTER_WORDS = 4  # Vitis HLS keeps arrays of so few words in registers (complete_threshold, UG1399)
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array as a function sees it. `dims`: 0 where the size is not known, as of the first one of an argument."""
+
+    name: str
+    kind: str
+    dims: tuple[int, ...]
+    partitions: tuple[Partition, ...] = ()
+    copied: bool = False  # as often as reading it takes
+
+    @property
+    def auto_partitioned(self) -> bool:
+        """A local array without a word on its partition: Vitis HLS splits it for throughput by itself.
+
+        (`syn.array_partition.throughput_driven=auto`, the default since 2021.1, UG1399)
+        """
+        return self.kind == "local" and not self.partitions
+
+    @property
+    def in_registers(self) -> bool:
+        """Whether each word has a register of its own."""
+        complete = {p.dim for p in self.partitions if p.kind == "complete"}
+        if 0 in complete or (self.dims and all(d + 1 in complete for d in range(len(self.dims)))):
+            return True
+        return self.kind == "local" and 0 not in self.dims and int(np.prod(self.dims)) <= REGISTER_WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A load or store. `address`, `bank`: per sampled iteration, (n_samples,); `address` None where data decides."""
+
+    instruction: int
+    array: Array
+    is_store: bool
+    is_stream: bool
+    address: Values | None
+    bank: Values | None
+    executed: npt.NDArray[np.bool_]
+
+
+def array_of(
+    function: Function, base: str, kind: str, partitions: Mapping[str, Sequence[Partition]], copied: frozenset[str]
+) -> Array:
+    """The array that a pointer starts from."""
+    dims: tuple[int, ...] = ()
+    if kind == "local":
+        for instruction in function.instructions:
+            if instruction.opcode == "alloca" and instruction.name == base:
+                dims = _shape(instruction.element_type)
+    else:
+        shapes = [
+            _shape(i.element_type)
+            for i in function.instructions
+            if i.opcode == "getelementptr" and i.operands[0].name == base and i.operands[0].kind == "argument"
+        ]
+        dims = (0, *max(shapes, key=len, default=()))
+    variable = re.sub(r"\.(i|addr)\d*", "", base)
+    variable = re.sub(r"\d*(\.\d+)+$", "", variable) if variable not in partitions else variable
+    is_copied = variable in copied or (kind == "global" and any(name in base for name in copied))  # mangled names
+    return Array(base, kind, dims, tuple(partitions.get(variable, ())), is_copied)
+
+
+def _shape(element_type: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in _DIMENSION.findall(element_type))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """`field`: path of a member, each of which is an array of its own. `whole`: a structure moved as one word."""
+
+    base: str
+    kind: str
+    coordinates: tuple[Values | None, ...]
+    field: str = ""
+    whole: bool = False
+
+
+def _place(function: Function, operand: Operand, iterations: Iterations) -> _Place | None:
+    """Base and coordinates of a pointer; None where it is not an array that is known here."""
+    zero = np.zeros(len(iterations), dtype=np.int64)
+    if operand.kind == "argument":
+        return _Place(operand.name, "argument", (zero,))
+    if operand.kind == "global":
+        return _Place(operand.name, "global", ())
+    if operand.kind != "instruction":
+        return None
+    instruction = function.instructions[operand.number]
+    if instruction.opcode in ("phi", "select"):  # one of several words of one array
+        ways = instruction.operands if instruction.opcode == "phi" else instruction.operands[1:]
+        places = [_place(function, way, iterations) for way in ways]
+        known = [place for place in places if place is not None]
+        if len(known) < len(places) or len({(place.base, place.kind) for place in known}) > 1:
+            return None
+        depth = len(known[0].coordinates)
+        if instruction.opcode == "select" or any(len(place.coordinates) != depth for place in known):
+            return _Place(known[0].base, known[0].kind, (None,) * depth)
+        columns = zip(*(place.coordinates for place in known), strict=True)
+        return _Place(known[0].base, known[0].kind, tuple(iterations.chosen(instruction, column) for column in columns))
+    if instruction.opcode == "alloca":
+        return _Place(instruction.name or f"#{instruction.number}", "local", ())
+    if instruction.opcode != "getelementptr":
+        return None
+    parent = _place(function, instruction.operands[0], iterations)
+    if parent is None:
+        return None
+    if parent.whole:
+        return parent
+    indices = list(instruction.operands[1:])
+    structured = instruction.element_type.lstrip("[0123456789 x").startswith(("%", "{"))
+    members, whole = [], False
+    if structured:
+        n_elements = 1 + len(_shape(instruction.element_type))
+        members, indices = indices[n_elements:], indices[:n_elements]
+        whole = parent.kind == "argument"  # a structure travels over a port as one word (AGGREGATE, UG1399)
+    first, *others = (iterations.value(index) for index in indices)
+    coordinates = list(parent.coordinates)
+    if coordinates:
+        last = coordinates[-1]
+        coordinates[-1] = last + first if last is not None and first is not None else None
+    elif first is None or np.any(first):
+        coordinates = [first]
+    field = parent.field
+    if members and not whole:
+        field += f".{members[0].number}"
+        others += [iterations.value(index) for index in members[1:]]
+    return replace(parent, coordinates=(*coordinates, *others), field=field, whole=whole)
+
+
+def accesses(
+    function: Function,
+    blocks: frozenset[int],
+    iterations: Iterations,
+    partitions: Mapping[str, Sequence[Partition]],
+    copied: frozenset[str],
+) -> tuple[list[Access], list[int]]:
+    """The loads and stores of `blocks`, and the instructions whose pointer cannot be followed."""
+    found, lost = [], []
+    arrays: dict[tuple[str, str], Array] = {}
+    for block in blocks_in_order(function, blocks):
+        for number in function.block_instructions[block]:
+            instruction = function.instructions[number]
+            if instruction.opcode not in ("load", "store"):
+                continue
+            place = _place(function, instruction.operands[1 if instruction.opcode == "store" else 0], iterations)
+            if place is None:
+                lost.append(number)
+                continue
+            key = (place.kind, place.base + place.field)
+            if key not in arrays:
+                array = array_of(function, place.base, place.kind, partitions, copied)
+                arrays[key] = replace(array, name=place.base + place.field)
+            array = arrays[key]
+            found.append(
+                Access(
+                    number,
+                    array,
+                    instruction.opcode == "store",
+                    instruction.volatile,
+                    _address(place.coordinates),
+                    _bank(array, place.coordinates, len(iterations)),
+                    iterations.executed[block],
+                )
+            )
+    return found, lost
+
+
+def _address(coordinates: Sequence[Values | None]) -> Values | None:
+    address: Values | None = np.int64(0) * np.zeros(1, dtype=np.int64)
+    for coordinate in coordinates:
+        if coordinate is None or address is None:
+            return None
+        address = (address << _COORDINATE_BITS) + coordinate
+    return address
+
+
+def _bank(array: Array, coordinates: Sequence[Values | None], n_samples: int) -> Values | None:
+    """Bank of each sampled iteration; None where it is not known, so that any bank is asked."""
+    bank = np.zeros(n_samples, dtype=np.int64)
+    for partition in array.partitions:
+        for dim, coordinate in enumerate(coordinates, start=1):
+            if partition.dim not in (0, dim):
+                continue
+            if coordinate is None or partition.kind == "unknown":
+                return None
+            size = array.dims[dim - 1] if dim <= len(array.dims) else 0
+            match partition.kind:
+                case "cyclic":
+                    part = coordinate % max(1, partition.factor)
+                case "block":
+                    if size == 0:
+                        return None
+                    part = coordinate // -(-size // max(1, partition.factor))
+                case _:
+                    part = coordinate
+            bank = bank * 4096 + part
+    return bank

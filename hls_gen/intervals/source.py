@@ -1,0 +1,248 @@
+"""What the text of HLS C++ says about its loops and arrays: pragmas, which a C++ compiler skips.
+
+A small scanner pairs brackets and finds loop heads; nothing here understands C++ beyond that, the compiler does the
+rest. Loops that an HLS tool unrolls get the compiler's own request to do so, on the line where they stand, so that
+line numbers, and with them the names of loops, stay what they were.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+HLS[ \t]+(\w+)(.*)$", re.IGNORECASE | re.MULTILINE)
+_OPTION = re.compile(r"(\w+)[ \t]*=[ \t]*([^\s]+)")
+_SKIPPED = re.compile(
+    r"//(?:[^\n\\]|\\.|\\\n)*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|^[ \t]*#(?:[^\n\\]|\\.|\\\n)*",
+    re.DOTALL | re.MULTILINE,
+)
+_MANY_READ_PORTS = ("rom_np", "ram_1wnr")
+_UNROLL = '_Pragma("clang loop unroll(full)") '
+_KEEP = '_Pragma("clang loop unroll(disable)") '
+
+
+@dataclass(frozen=True, slots=True)
+class Pragma:
+    """One `#pragma HLS`: lower-case name, options, flags (words without a value), offset in the text and line."""
+
+    name: str
+    options: dict[str, str]
+    flags: frozenset[str]
+    offset: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLoop:
+    """A loop as written. `line`: of its `for`, `last_line`: of its end. `requested_ii`: of a PIPELINE pragma (1 if it names none), else None.
+
+    `perfect_in`: line of the loop whose body is nothing but this loop, if there is one.
+    """
+
+    line: int
+    last_line: int
+    label: str | None
+    begin: int
+    body_begin: int
+    end: int
+    requested_ii: int | None
+    pipelined: bool
+    flatten_off: bool
+    unroll: bool
+    dataflow: bool
+    independent: frozenset[str]
+    perfect_in: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """ARRAY_PARTITION of one dimension of a variable; `dim` 0 is every dimension, `factor` 0 belongs to `complete`."""
+
+    variable: str
+    dim: int
+    kind: str
+    factor: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file with what its pragmas say. `text`: with the compiler's unroll requests put in.
+
+    `copied`: variables whose memory is bound to a type with as many read ports as it takes (ROM_NP, RAM_1WNR).
+    """
+
+    text: str
+    loops: tuple[SourceLoop, ...]
+    partitions: tuple[Partition, ...]
+    copied: frozenset[str]
+
+
+def blanked(text: str) -> str:
+    """`text` with comments, literals and directives as spaces: same length, same lines."""
+    return _SKIPPED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+
+
+def matching(text: str, opening: int) -> int:
+    """Offset of the bracket that closes the one at `opening` in blanked text; -1 where it is never closed."""
+    pairs = {"(": ")", "{": "}", "[": "]"}
+    open_, close = text[opening], pairs[text[opening]]
+    depth = 0
+    for offset in range(opening, len(text)):
+        if text[offset] == open_:
+            depth += 1
+        elif text[offset] == close:
+            depth -= 1
+            if depth == 0:
+                return offset
+    return -1
+
+
+def function_lines(source: Source, line: int) -> tuple[int, int]:
+    """First and last line of the function whose definition begins at `line`."""
+    plain = blanked(source.text)
+    begin = 0
+    for _ in range(line - 1):
+        begin = plain.find("\n", begin) + 1
+    opening = plain.find("{", begin)
+    end = matching(plain, opening) if opening >= 0 else -1
+    return line, plain.count("\n", 0, end) + 1 if end >= 0 else line
+
+
+def _pragmas(text: str) -> tuple[Pragma, ...]:
+    found = []
+    for match in _PRAGMA.finditer(text):
+        rest = re.sub(r"//.*$|/\*.*?\*/", "", match[2])
+        rest = re.sub(r"[ \t]*=[ \t]*", "=", rest)
+        options = {name.lower(): value for name, value in _OPTION.findall(rest)}
+        flags = frozenset(word.lower() for word in rest.split() if "=" not in word)
+        found.append(Pragma(match[1].lower(), options, flags, match.start(), text.count("\n", 0, match.start()) + 1))
+    return tuple(found)
+
+
+def _statement_end(text: str, begin: int) -> int:
+    """End of the statement at `begin` (after its head): a block, a nested loop or a plain statement."""
+    offset = begin
+    while offset < len(text) and text[offset].isspace():
+        offset += 1
+    if offset < len(text) and text[offset] == "{":
+        return matching(text, offset)
+    head = _WORD.match(text, offset)
+    if head and head[0] in ("for", "while", "if"):
+        opening = text.find("(", offset)
+        return _statement_end(text, matching(text, opening) + 1)
+    return text.find(";", offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    keyword: int
+    body: int
+    end: int
+    label: str | None
+
+
+def _loop_heads(text: str) -> list[_Head]:
+    heads = []
+    for match in re.finditer(r"\b(for|while)\b", text):
+        opening = text.find("(", match.end())
+        closing = matching(text, opening) if opening >= 0 else -1
+        if closing < 0:
+            continue
+        end = _statement_end(text, closing + 1)
+        tail = text[closing + 1 : closing + 40].lstrip()
+        if end < 0 or (match[1] == "while" and tail.startswith(";")):  # the end of a do loop
+            continue
+        before = re.search(r"([A-Za-z_]\w*)\s*:\s*$", text[: match.start()])
+        label = before[1] if before and before[1] not in ("default", "public", "private", "protected") else None
+        heads.append(_Head(match.start(), closing + 1, end, label))
+    return heads
+
+
+def _only_statement(text: str, outer: _Head, inner: _Head) -> bool:
+    before = text[outer.body : inner.keyword].replace("{", " ", 1)
+    if inner.label is not None:
+        before = re.sub(rf"{inner.label}\s*:\s*$", "", before)
+    after = text[inner.end + 1 : outer.end + 1].replace("}", " ", 1)
+    return not before.strip() and not after.strip()
+
+
+def _partitions(pragmas: tuple[Pragma, ...]) -> tuple[Partition, ...]:
+    found = []
+    for pragma in pragmas:
+        if pragma.name != "array_partition" or "variable" not in pragma.options:
+            continue
+        kind = pragma.options.get("type", next((k for k in ("cyclic", "block") if k in pragma.flags), "complete"))
+        factor = pragma.options.get("factor", "0")
+        dim = pragma.options.get("dim", "1")
+        found.append(
+            Partition(
+                pragma.options["variable"],
+                int(dim) if dim.isdigit() else 0,
+                kind.lower() if factor.isdigit() else "unknown",
+                int(factor) if factor.isdigit() else 0,
+                pragma.line,
+            )
+        )
+    return tuple(found)
+
+
+def read_source(text: str) -> Source:
+    """The loops, partitions and pragmas of one file, and its text with unroll requests for the compiler."""
+    plain = blanked(text)
+    pragmas = _pragmas(text)
+    heads = _loop_heads(plain)
+    by_loop: dict[int, list[Pragma]] = {head.keyword: [] for head in heads}
+    for pragma in pragmas:
+        around = [head for head in heads if head.body <= pragma.offset <= head.end]
+        if around:
+            by_loop[max(around, key=lambda head: head.keyword).keyword].append(pragma)
+    loops = [_loop(text, plain, head, heads, by_loop) for head in heads]
+    marked = []
+    for loop in loops:
+        inside = any(outer.pipelined and outer.begin < loop.begin and loop.end <= outer.end for outer in loops)
+        marked.append(replace(loop, unroll=loop.unroll or (inside and not loop.pipelined)))
+    parts, last = [], 0
+    for loop in sorted(marked, key=lambda loop: loop.begin):
+        parts += [text[last : loop.begin], _UNROLL if loop.unroll else _KEEP]
+        last = loop.begin
+    copied = {
+        pragma.options["variable"]
+        for pragma in pragmas
+        if pragma.name == "bind_storage"
+        and pragma.options.get("type", "").lower() in _MANY_READ_PORTS
+        and "variable" in pragma.options
+    }
+    return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), frozenset(copied))
+
+
+def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[int, list[Pragma]]) -> SourceLoop:
+    pragmas = by_loop[head.keyword]
+    pipeline = next((p for p in pragmas if p.name == "pipeline"), None)
+    unroll = next((p for p in pragmas if p.name == "unroll"), None)
+    around = [outer for outer in heads if outer.body <= head.keyword and head.end <= outer.end and outer is not head]
+    parent = max(around, key=lambda outer: outer.keyword, default=None)
+    perfect = parent is not None and _only_statement(plain, parent, head)
+    independent = frozenset(
+        p.options.get("variable", "*")
+        for p in pragmas
+        if p.name == "dependence" and ("false" in p.flags or p.options.get("dependent", "").lower() == "false")
+    )
+    pipelined = pipeline is not None and "off" not in pipeline.flags
+    requested = pipeline.options.get("ii", "1") if pipelined and pipeline is not None else None
+    return SourceLoop(
+        line=text.count("\n", 0, head.keyword) + 1,
+        last_line=text.count("\n", 0, head.end) + 1,
+        label=head.label,
+        begin=head.keyword,
+        body_begin=head.body,
+        end=head.end,
+        requested_ii=int(requested) if requested is not None and requested.isdigit() else None,
+        pipelined=pipelined,
+        flatten_off=any(p.name == "loop_flatten" and "off" in p.flags for p in pragmas),
+        unroll=unroll is not None and "off" not in unroll.flags,
+        dataflow=any(p.name == "dataflow" for p in pragmas),
+        independent=independent,
+        perfect_in=text.count("\n", 0, parent.keyword) + 1 if parent is not None and perfect else None,
+    )

@@ -1,0 +1,158 @@
+// Purpose: the QK half of attention: scores of LANES query rows against the keys of one KV head at a time, scaled to fp32.
+//
+// One unit of work is GROUPS query heads that share a KV head. Each key arrives once, KP channels a word, and meets the
+// GROUPS heads in turn: keys are read once per KV head where GROUPS is the whole group (n_q_heads / n_kv_heads), once per
+// query head where it is 1. Prefill: LANES = the tokens of a block; decode: LANES = 1, an instance for each head lane.
+//
+// Template parameters: F mac_format of query and key; KIND of processing element; LANES; CP channels of a word of queries;
+// KP channels of a word of keys; GROUPS; DH channels of a head. The last word of a key has DH mod KP channels if KP does not divide DH.
+// Streams, per block and unit: in, GROUPS factors (fp32: both scales and 1 / sqrt(DH)), GROUPS * DH / CP words of queries
+// (head, then channel; lane t * CP + c), keys.of(block) * ceil(DH / KP) words of keys; out, for each key, for each of the
+// GROUPS heads, a word of LANES scores.
+// II 1. Latency per unit: GROUPS * (DH / CP + keys * ceil(DH / KP)). Multipliers: LANES * KP; dsp2 pairs the rows of two
+// lanes on one DSP, with a single lane each product has its own.
+#pragma once
+
+#include "flexdse_hls/dataflow.hpp"
+#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/key_range.hpp"
+#include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/pe.hpp"
+#include "flexdse_hls/stream.hpp"
+
+namespace flexdse_hls {
+
+// Products of one key word with the rows of all lanes, summed over the word.
+template <class F, pe_kind KIND, int LANES, int KP, int ACC>
+lanes<int_t<ACC>, LANES> dot_products(const lanes<typename F::x_type, KP> (&rows)[LANES],
+                                      const lanes<typename F::w_type, KP>& key) {
+#pragma HLS inline
+  static_assert(KIND != pe_kind::dsp4, "attention operands of 8 bits do not share a DSP four by four");
+  lanes<int_t<ACC>, LANES> sums;
+Lane_Unroll:
+  for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+    sums[t] = 0;
+  }
+#ifdef FLEXDSE_FAST_CSIM
+  for (int t = 0; t < LANES; ++t) {
+    int sum = 0;
+    for (int c = 0; c < KP; ++c) sum += rows[t][c] * key[c];
+    sums[t] = static_cast<int_t<ACC>>(sum);
+  }
+#else
+  constexpr int kProduct = F::accumulator_bits(1);
+Channel_Unroll:
+  for (int c = 0; c < KP; ++c) {
+#pragma HLS unroll
+    if constexpr (KIND == pe_kind::dsp2 && LANES % 2 == 0) {
+    Pair_Unroll:
+      for (int t = 0; t < LANES; t += 2) {
+#pragma HLS unroll
+        const int_t<kProduct + F::kActivationBits + 1> pair =
+            (int_t<kProduct + F::kActivationBits + 1>(rows[t + 1][c]) << kProduct) + rows[t][c];
+        const int_t<2 * kProduct> product = pair * key[c];
+#pragma HLS bind_op variable=product op=mul impl=dsp
+        const auto products = split_fields<2, kProduct>(product);
+        sums[t] = int_t<ACC>(sums[t] + products[0]);
+        sums[t + 1] = int_t<ACC>(sums[t + 1] + products[1]);
+      }
+    } else {
+    Single_Unroll:
+      for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+        if constexpr (KIND == pe_kind::lut) {
+          const int_t<kProduct> product = rows[t][c] * key[c];
+#pragma HLS bind_op variable=product op=mul impl=fabric
+          sums[t] = int_t<ACC>(sums[t] + product);
+        } else {
+          const int_t<kProduct> product = rows[t][c] * key[c];
+#pragma HLS bind_op variable=product op=mul impl=dsp
+          sums[t] = int_t<ACC>(sums[t] + product);
+        }
+      }
+    }
+  }
+#endif
+  return sums;
+}
+
+template <class F, pe_kind KIND, int LANES, int CP, int KP, int GROUPS, int DH, int FACTOR_DEPTH, int QUERY_DEPTH,
+          int KEY_DEPTH, int SCORE_DEPTH>
+void attention_scores(fifo<lanes<float, 1>, FACTOR_DEPTH>& factors,
+                      fifo<lanes<typename F::x_type, LANES * CP>, QUERY_DEPTH>& queries,
+                      fifo<lanes<typename F::w_type, KP>, KEY_DEPTH>& keys, fifo<lanes<float, LANES>, SCORE_DEPTH>& scores,
+                      key_range range, int units, int blocks) {
+  static_assert(LANES >= 1 && KP >= 1 && GROUPS >= 1, "attention needs a query row, a key channel and a head");
+  static_assert(DH % CP == 0, "the words of a query divide its head");
+  constexpr int kChunks = ceil_div(DH, KP);
+  constexpr int kAcc = F::accumulator_bits(DH);
+  static_assert(kAcc <= 32, "the sum of a score has at most 32 bits");
+
+  lanes<typename F::x_type, KP> rows[GROUPS * kChunks][LANES];
+#pragma HLS array_partition variable=rows complete dim=2
+  float factor[GROUPS];
+  lanes<int_t<kAcc>, LANES> sums[GROUPS];
+#pragma HLS array_partition variable=sums complete
+
+  // Channels that pad the last word of a key meet zeros.
+Clear:
+  for (int i = 0; i < GROUPS * kChunks; ++i) {
+  Clear_Unroll:
+    for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+      for (int c = 0; c < KP; ++c) rows[i][t][c] = 0;
+    }
+  }
+
+Block:
+  for (int block = 0; block < blocks; ++block) {
+  Unit:
+    for (int unit = 0; unit < units; ++unit) {
+    Factor_Pipeline:
+      for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+        factor[g] = factors.read()[0];
+      }
+    Query_Pipeline:
+      for (int i = 0; i < GROUPS * (DH / CP); ++i) {
+#pragma HLS pipeline II=1
+        const lanes<typename F::x_type, LANES * CP> word = queries.read();
+        const int g = i / (DH / CP);
+      Channel_Unroll:
+        for (int c = 0; c < CP; ++c) {
+#pragma HLS unroll
+          const int channel = i % (DH / CP) * CP + c;
+        Lane_Unroll:
+          for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+            rows[g * kChunks + channel / KP][t][channel % KP] = word[t * CP + c];
+          }
+        }
+      }
+    Key:
+      for (int key = 0; key < range.of(block); ++key) {
+        lanes<typename F::w_type, KP> word = {};
+      Step_Pipeline:
+        for (int i = 0; i < kChunks * GROUPS; ++i) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+          const int chunk = i / GROUPS;
+          const int g = i % GROUPS;
+          if (g == 0) word = keys.read();
+          const auto part = dot_products<F, KIND, LANES, KP, kAcc>(rows[g * kChunks + chunk], word);
+          lanes<float, LANES> score;
+        Sum_Unroll:
+          for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+            sums[g][t] = chunk == 0 ? part[t] : int_t<kAcc>(sums[g][t] + part[t]);
+            score[t] = fp_mul(static_cast<float>(static_cast<int>(sums[g][t])), factor[g]);
+          }
+          if (chunk == kChunks - 1) scores.write(score);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace flexdse_hls

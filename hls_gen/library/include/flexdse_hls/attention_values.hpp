@@ -1,0 +1,134 @@
+// Purpose: the AV half of attention: the weighted sum of the values of one KV head for LANES query rows, made fp32.
+//
+// A unit of work is GROUPS query heads of one KV head, as in attention_scores.hpp: a word of values meets the heads of the
+// unit in turn. out = fp32(sum of weight * value) * (value scale / fp32(sum of the weights)), numerics.md.
+//
+// Template parameters: F mac_format of softmax weight (unsigned) and value; KIND of processing element; LANES query rows;
+// VP channels of a word of values; GROUPS; DH channels of a head; MAX_KEYS.
+// Streams, per block and unit: in, the value scale; for each key, for each head, a word of LANES weights; afterwards GROUPS
+// words of LANES sums of weights in fp32; keys.of(block) * ceil(DH / VP) words of values; out, GROUPS * DH words of LANES
+// results (head, then channel).
+// II 1. Latency per unit: GROUPS * (keys * ceil(DH / VP) + 1 + DH). Multipliers: LANES * VP; dsp2: half of that.
+#pragma once
+
+#include "flexdse_hls/dataflow.hpp"
+#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/key_range.hpp"
+#include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/pe.hpp"
+#include "flexdse_hls/stream.hpp"
+
+namespace flexdse_hls {
+
+// Adds the products of a value word with one weight of each lane.
+template <class F, pe_kind KIND, int LANES, int VP, int ACC>
+void accumulate(lanes<int_t<ACC>, VP> (&sums)[LANES], const lanes<typename F::x_type, LANES>& weight,
+                const lanes<typename F::w_type, VP>& values, bool first) {
+#pragma HLS inline
+  static_assert(KIND != pe_kind::dsp4, "attention operands of 8 bits do not share a DSP four by four");
+#ifdef FLEXDSE_FAST_CSIM
+  for (int t = 0; t < LANES; ++t) {
+    const int x = weight[t];
+    for (int c = 0; c < VP; ++c) sums[t][c] = static_cast<int_t<ACC>>((first ? 0 : sums[t][c]) + x * values[c]);
+  }
+#else
+  constexpr int kProduct = F::accumulator_bits(1);
+Lane_Unroll:
+  for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+    if constexpr (KIND == pe_kind::dsp2 && VP % 2 == 0) {
+    Pair_Unroll:
+      for (int c = 0; c < VP; c += 2) {
+#pragma HLS unroll
+        const auto pair = weight_pair<F, kProduct>::pack(values[c], values[c + 1]);
+        const int_t<2 * kProduct> product = pair * weight[t];
+#pragma HLS bind_op variable=product op=mul impl=dsp
+        const auto products = split_fields<2, kProduct>(product);
+        sums[t][c] = first ? int_t<ACC>(products[0]) : int_t<ACC>(sums[t][c] + products[0]);
+        sums[t][c + 1] = first ? int_t<ACC>(products[1]) : int_t<ACC>(sums[t][c + 1] + products[1]);
+      }
+    } else {
+    Channel_Unroll:
+      for (int c = 0; c < VP; ++c) {
+#pragma HLS unroll
+        if constexpr (KIND == pe_kind::lut) {
+          const int_t<kProduct> product = weight[t] * values[c];
+#pragma HLS bind_op variable=product op=mul impl=fabric
+          sums[t][c] = first ? int_t<ACC>(product) : int_t<ACC>(sums[t][c] + product);
+        } else {
+          const int_t<kProduct> product = weight[t] * values[c];
+#pragma HLS bind_op variable=product op=mul impl=dsp
+          sums[t][c] = first ? int_t<ACC>(product) : int_t<ACC>(sums[t][c] + product);
+        }
+      }
+    }
+  }
+#endif
+}
+
+template <class F, pe_kind KIND, int LANES, int VP, int GROUPS, int DH, int MAX_KEYS, int SCALE_DEPTH, int WEIGHT_DEPTH,
+          int SUM_DEPTH, int VALUE_DEPTH, int OUT_DEPTH>
+void attention_values(fifo<lanes<float, 1>, SCALE_DEPTH>& value_scales,
+                      fifo<lanes<typename F::x_type, LANES>, WEIGHT_DEPTH>& weights,
+                      fifo<lanes<float, LANES>, SUM_DEPTH>& weight_sums,
+                      fifo<lanes<typename F::w_type, VP>, VALUE_DEPTH>& values, fifo<lanes<float, LANES>, OUT_DEPTH>& out,
+                      key_range range, int units, int blocks) {
+  static_assert(LANES >= 1 && VP >= 1 && GROUPS >= 1, "attention needs a query row, a value channel and a head");
+  constexpr int kChunks = ceil_div(DH, VP);
+  constexpr int kAcc = F::accumulator_bits(MAX_KEYS);
+  static_assert(kAcc <= 32, "the weighted sum of values has at most 32 bits: fewer keys or narrower operands");
+
+  lanes<int_t<kAcc>, VP> sums[GROUPS * kChunks][LANES];
+#pragma HLS array_partition variable=sums complete dim=2
+  lanes<typename F::x_type, LANES> weight[GROUPS];
+  lanes<float, LANES> factor[GROUPS];
+
+Block:
+  for (int block = 0; block < blocks; ++block) {
+    FLEXDSE_REQUIRE(range.of(block) <= MAX_KEYS, "the accumulators hold the sums of at most MAX_KEYS keys");
+  Unit:
+    for (int unit = 0; unit < units; ++unit) {
+      const float value_scale = value_scales.read()[0];
+    Key:
+      for (int key = 0; key < range.of(block); ++key) {
+        lanes<typename F::w_type, VP> word = {};
+      Step_Pipeline:
+        for (int i = 0; i < kChunks * GROUPS; ++i) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+          const int chunk = i / GROUPS;
+          const int g = i % GROUPS;
+          if (g == 0) word = values.read();
+          if (chunk == 0) weight[g] = weights.read();
+          accumulate<F, KIND, LANES, VP, kAcc>(sums[g * kChunks + chunk], weight[g], word, key == 0);
+        }
+      }
+    Factor_Pipeline:
+      for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+        const lanes<float, LANES> total = weight_sums.read();
+      Factor_Unroll:
+        for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+          factor[g][t] = fp_div(value_scale, total[t]);
+        }
+      }
+    Out_Pipeline:
+      for (int i = 0; i < GROUPS * DH; ++i) {
+#pragma HLS pipeline II=1
+        const int g = i / DH;
+        const int channel = i % DH;
+        lanes<float, LANES> y;
+      Out_Unroll:
+        for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+          const int sum = static_cast<int>(sums[g * kChunks + channel / VP][t][channel % VP]);
+          y[t] = fp_mul(static_cast<float>(sum), factor[g][t]);
+        }
+        out.write(y);
+      }
+    }
+  }
+}
+
+}  // namespace flexdse_hls

@@ -1,0 +1,300 @@
+// Purpose: orthonormal Hadamard transform of vectors, serial over a buffer or streaming (numerics.md, "Hadamard").
+//
+// N = base * 2^k. Channel b * 2^k + j meets row b of the base (hadamard_signs.hpp) and row j of Sylvester's matrix:
+// butterflies (u + v, u - v) of stride 1, 2, 4 ... within each 2^k channels, then the rows of the base summed left to
+// right, then the factor fp32(1 / sqrt(N)). Which operations there are, and in which order a value meets them, is the same
+// in every form, so all forms give the same bits. A block-wise transform of d channels is d / N vectors of N.
+// Template parameters: N order; TP tokens side by side, CP channels of each a word; ADDERS rows of the base at a time.
+// Streams: in, `vectors` vectors of N / CP words of TP x CP fp32 (lane t * CP + c, channels in order); out, the same.
+// hadamard_serial: one buffer, one butterfly of a word. Latency per vector, with W = N / CP words and 2^k channels of a
+// base row: W * (2 + k - log2 CP + base / ADDERS), the last term only where base > 1; II 1 (butterflies: two words in two
+// cycles). Buffers: W x TP x CP fp32 and ADDERS x W / base x TP x CP. Adders: TP * CP * (log2 CP + 2 + ADDERS).
+// hadamard_streaming: a word every cycle. Latency of the first word 2^k / CP, plus W where base > 1. Buffers:
+// about 2 x 2^k / CP words; base > 1: 2 W more. Adders: TP * CP * (k + base).
+// The sums over base rows need 2^k / CP at least as large as the adder's latency for II 1.
+#pragma once
+
+#include "flexdse_hls/dataflow.hpp"
+#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/hadamard_signs.hpp"
+#include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/stream.hpp"
+
+namespace flexdse_hls {
+
+// fp32(1 / sqrt(n)), by Newton's method in double precision at compile time.
+constexpr float inverse_root(int n) {
+  double root = n;
+  for (int i = 0; i < 64; ++i) root = 0.5 * (root + n / root);
+  return static_cast<float>(1.0 / root);
+}
+
+template <int N, int TP, int CP>
+struct hadamard_shape {
+  static constexpr int kBase = hadamard_base(N);
+  static_assert(kBase > 0, "the order of a Hadamard transform is a base of Paley times a power of two");
+  static constexpr int kPower = kBase > 0 ? N / (kBase > 0 ? kBase : 1) : 1;
+  static_assert(TP >= 1 && CP >= 1, "a Hadamard transform needs at least one token and one channel a word");
+  static_assert((CP & (CP - 1)) == 0 && kPower % CP == 0,
+                "the channels of a word must be a power of two that divides the power of two in the order");
+  static constexpr int kRowWords = kPower / CP;  // words of one row of the base
+  static constexpr int kWords = N / CP;
+  static constexpr int kLanes = TP * CP;
+  using word = lanes<float, TP * CP>;
+};
+
+// The butterflies whose channels lie in one word: strides 1 to CP / 2.
+template <int TP, int CP>
+lanes<float, TP * CP> butterflies_in_word(lanes<float, TP * CP> x) {
+#pragma HLS inline
+Stride_Unroll:
+  for (int stride = 1; stride < CP; stride *= 2) {
+#pragma HLS unroll
+  Pair_Unroll:
+    for (int i = 0; i < TP * CP; ++i) {
+#pragma HLS unroll
+      if (i % CP / stride % 2 == 0) {
+        const float u = x[i];
+        const float v = x[i + stride];
+        x[i] = fp_add(u, v);
+        x[i + stride] = fp_sub(u, v);
+      }
+    }
+  }
+  return x;
+}
+
+template <int LANES>
+lanes<float, LANES> scaled_word(const lanes<float, LANES>& x, float factor) {
+#pragma HLS inline
+  lanes<float, LANES> y;
+Lane_Unroll:
+  for (int i = 0; i < LANES; ++i) {
+#pragma HLS unroll
+    y[i] = fp_mul(x[i], factor);
+  }
+  return y;
+}
+
+// sum + x or sum - x; `first` starts a sum with x or -x.
+inline float signed_sum(float sum, float x, bool negative, bool first) {
+#pragma HLS inline
+  const float term = negative ? -x : x;
+  return first ? term : fp_add(sum, term);
+}
+
+template <int N, int TP, int CP, int ADDERS = 1>
+void hadamard_serial(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+  using shape = hadamard_shape<N, TP, CP>;
+  static_assert(ADDERS >= 1 && shape::kBase % ADDERS == 0, "the adders of a Hadamard transform must divide the base");
+  constexpr int kWords = shape::kWords;
+  constexpr int kRowWords = shape::kRowWords;
+  constexpr float kFactor = inverse_root(N);
+  constexpr hadamard_signs<shape::kBase> kSigns;
+
+  typename shape::word buffer[kWords];
+#pragma HLS aggregate variable=buffer
+#pragma HLS bind_storage variable=buffer type=ram_t2p impl=bram
+
+Vector:
+  for (int vector = 0; vector < vectors; ++vector) {
+  Load_Pipeline:
+    for (int w = 0; w < kWords; ++w) {
+#pragma HLS pipeline II=1
+      buffer[w] = butterflies_in_word<TP, CP>(x.read());
+    }
+  Level:
+    for (int level = 0; 1 << level < kRowWords; ++level) {
+    Butterfly_Pipeline:
+      for (int pair = 0; pair < kWords / 2; ++pair) {
+#pragma HLS pipeline II=2
+#pragma HLS dependence variable=buffer type=inter false
+        // The pairs of a stride are disjoint. Shifts, as a division by the stride would be built.
+        const int stride = 1 << level;
+        const int low = (pair >> level << (level + 1)) + (pair & (stride - 1));
+        const typename shape::word u = buffer[low];
+        const typename shape::word v = buffer[low + stride];
+        typename shape::word sum;
+        typename shape::word difference;
+      Lane_Unroll:
+        for (int i = 0; i < shape::kLanes; ++i) {
+#pragma HLS unroll
+          sum[i] = fp_add(u[i], v[i]);
+          difference[i] = fp_sub(u[i], v[i]);
+        }
+        buffer[low] = sum;
+        buffer[low + stride] = difference;
+      }
+    }
+    if constexpr (shape::kBase == 1) {
+    Scale_Pipeline:
+      for (int w = 0; w < kWords; ++w) {
+#pragma HLS pipeline II=1
+        y.write(scaled_word(buffer[w], kFactor));
+      }
+    } else {
+      typename shape::word sums[ADDERS][kRowWords];
+#pragma HLS aggregate variable=sums
+#pragma HLS array_partition variable=sums complete dim=1
+    Row:
+      for (int first_row = 0; first_row < shape::kBase; first_row += ADDERS) {
+      Column:
+        for (int column = 0; column < shape::kBase; ++column) {
+        Sum_Pipeline:
+          for (int j = 0; j < kRowWords; ++j) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+            const typename shape::word term = buffer[column * kRowWords + j];
+          Adder_Unroll:
+            for (int a = 0; a < ADDERS; ++a) {
+#pragma HLS unroll
+            Sum_Unroll:
+              for (int i = 0; i < shape::kLanes; ++i) {
+#pragma HLS unroll
+                sums[a][j][i] =
+                    signed_sum(sums[a][j][i], term[i], kSigns.negative[first_row + a][column], column == 0);
+              }
+            }
+          }
+        }
+      Result:
+        for (int a = 0; a < ADDERS; ++a) {
+        Result_Pipeline:
+          for (int j = 0; j < kRowWords; ++j) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+            y.write(scaled_word(sums[a][j], kFactor));
+          }
+        }
+      }
+    }
+  }
+}
+
+// A butterfly of STRIDE words on a stream: sums leave while the second half arrives, differences during the next first
+// half. Only inputs are stored, so no addition lies on a path from one cycle to the next.
+template <int LANES, int STRIDE>
+struct delayed_butterfly {
+  lanes<float, LANES> firsts[STRIDE];
+  lanes<float, LANES> seconds[STRIDE];
+
+  // `time` counts this stage's words; its results are STRIDE words late, those before mean nothing.
+  lanes<float, LANES> step(const lanes<float, LANES>& x, unsigned time) {
+#pragma HLS inline
+    const unsigned i = time % STRIDE;
+    const bool second_half = time / STRIDE % 2 != 0;
+    const lanes<float, LANES> first = firsts[i];
+    const lanes<float, LANES> second = second_half ? x : seconds[i];
+    lanes<float, LANES> result;
+  Lane_Unroll:
+    for (int lane = 0; lane < LANES; ++lane) {
+#pragma HLS unroll
+      result[lane] = fp_add(first[lane], second_half ? second[lane] : -second[lane]);
+    }
+    if (second_half) {
+      seconds[i] = x;
+    } else {
+      firsts[i] = x;
+    }
+    return result;
+  }
+};
+
+// Stages of stride STRIDE, 2 STRIDE, ... below END words.
+template <int LANES, int STRIDE, int END>
+struct butterfly_chain {
+  delayed_butterfly<LANES, STRIDE> stage;
+  butterfly_chain<LANES, 2 * STRIDE, END> later_stages;
+
+  lanes<float, LANES> step(const lanes<float, LANES>& x, unsigned time) {
+#pragma HLS inline
+    return later_stages.step(stage.step(x, time), time - STRIDE);
+  }
+};
+
+template <int LANES, int END>
+struct butterfly_chain<LANES, END, END> {
+  lanes<float, LANES> step(const lanes<float, LANES>& x, unsigned) {
+#pragma HLS inline
+    return x;
+  }
+};
+
+// The butterflies alone, of each row of the base.
+template <int N, int TP, int CP>
+void hadamard_butterflies(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+  using shape = hadamard_shape<N, TP, CP>;
+  constexpr int kDelay = shape::kRowWords - 1;
+  const int words = vectors * shape::kWords;
+
+  butterfly_chain<shape::kLanes, 1, shape::kRowWords> chain;
+  typename shape::word word = {};
+Word_Pipeline:
+  for (int time = 0; time < (vectors > 0 ? words + kDelay : 0); ++time) {
+#pragma HLS pipeline II=1
+    if (time < words) word = butterflies_in_word<TP, CP>(x.read());
+    const typename shape::word result = chain.step(word, static_cast<unsigned>(time));
+    if (time >= kDelay) y.write(result);
+  }
+}
+
+// The rows of the base, of which the results of a vector leave during the next one, and the factor.
+template <int N, int TP, int CP>
+void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+  using shape = hadamard_shape<N, TP, CP>;
+  constexpr float kFactor = inverse_root(N);
+  if constexpr (shape::kBase == 1) {
+  Scale_Pipeline:
+    for (int w = 0; w < vectors * shape::kWords; ++w) {
+#pragma HLS pipeline II=1
+      y.write(scaled_word(x.read(), kFactor));
+    }
+  } else {
+    constexpr hadamard_signs<shape::kBase> kSigns;
+    typename shape::word sums[shape::kBase][shape::kRowWords];
+#pragma HLS aggregate variable=sums
+#pragma HLS array_partition variable=sums complete dim=1
+    typename shape::word finished[shape::kBase][shape::kRowWords];
+#pragma HLS aggregate variable=finished
+#pragma HLS array_partition variable=finished complete dim=1
+
+  Vector:
+    for (int vector = 0; vector <= (vectors > 0 ? vectors : -1); ++vector) {
+    Column:
+      for (int column = 0; column < shape::kBase; ++column) {
+      Word_Pipeline:
+        for (int j = 0; j < shape::kRowWords; ++j) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+          if (vector > 0) y.write(scaled_word(finished[column][j], kFactor));
+          if (vector < vectors) {
+            const typename shape::word term = x.read();
+          Row_Unroll:
+            for (int row = 0; row < shape::kBase; ++row) {
+#pragma HLS unroll
+            Sum_Unroll:
+              for (int i = 0; i < shape::kLanes; ++i) {
+#pragma HLS unroll
+                sums[row][j][i] = signed_sum(sums[row][j][i], term[i], kSigns.negative[row][column], column == 0);
+              }
+              if (column == shape::kBase - 1) finished[row][j] = sums[row][j];
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Both, as processes of a region of their own.
+template <int N, int TP, int CP>
+void hadamard_streaming(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+#pragma HLS dataflow
+  fifo<lanes<float, TP * CP>, 2> rows("hadamard.rows");
+  FLEXDSE_DATAFLOW_BEGIN;
+  FLEXDSE_PROCESS(hadamard_butterflies<N, TP, CP>(x, rows, vectors));
+  FLEXDSE_PROCESS(hadamard_rows<N, TP, CP>(rows, y, vectors));
+  FLEXDSE_DATAFLOW_END;
+}
+
+}  // namespace flexdse_hls

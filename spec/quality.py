@@ -1,0 +1,306 @@
+"""Documents of model quality: what was measured, by which protocol, and the fitted sensitivity of each tensor group.
+
+Two kinds of number are never mixed: `measured` ones, which we measured on the model named, and `published` ones, copied
+from a paper with its protocol. `quality` of a design (spec/metrics.py) is the increase of perplexity over the unquantized
+model as a fraction: 0.10 is 10 % more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from spec.errors import InputError
+from spec.quant_scheme import Bits, Name, QuantScheme
+from spec.strict import StrictModel
+
+TensorGroup = Literal[
+    "weight.attention",
+    "weight.gate_up",
+    "weight.down",
+    "weight.lm_head",
+    "activation.attention",
+    "activation.gate_up",
+    "activation.down",
+    "activation.lm_head",
+    "key",
+    "value",
+    "attention",
+]
+TENSOR_GROUPS: tuple[TensorGroup, ...] = get_args(TensorGroup)
+
+# A third of the layers, first to last; a group without layers (lm_head) has the depth "all".
+Depth = Literal["all", "first", "middle", "last"]
+DEPTHS: tuple[Depth, ...] = ("first", "middle", "last")
+DEPTHLESS: frozenset[TensorGroup] = frozenset({"weight.lm_head", "activation.lm_head"})
+
+QualitySource = Literal["measured", "published"]
+Rounding = Literal["rtn", "gptq"]
+FoldedRotations = Literal["none", "r1_r2"]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def depth_layers(depth: Depth, n_layers: int) -> range:
+    """The layers of a depth; thirds differ by at most one layer."""
+    if depth == "all":
+        return range(n_layers)
+    third = DEPTHS.index(depth)
+    return range(third * n_layers // 3, (third + 1) * n_layers // 3)
+
+
+class WidthOverride(StrictModel):
+    """Another width for one tensor group in some of the layers: mixed precision."""
+
+    group: TensorGroup
+    depth: Depth = "all"
+    bits: Bits
+
+    @model_validator(mode="after")
+    def _head_has_no_depth(self) -> WidthOverride:
+        if self.group in DEPTHLESS and self.depth != "all":
+            raise InputError(
+                "lm_head comes after all layers and has no depth",
+                field="depth",
+                value=self.depth,
+                rule="all, for a group of lm_head",
+                hint="leave depth out",
+            )
+        return self
+
+    def covers(self, layer: int, n_layers: int) -> bool:
+        """Whether it holds in that layer."""
+        return layer in depth_layers(self.depth, n_layers) or self.group in DEPTHLESS
+
+
+class PrecisionPlan(StrictModel):
+    """Mixed precision: a scheme and what differs from it; the last override that covers a tensor wins."""
+
+    schema_name: Annotated[Literal["flexdse/precision-plan/v1"], Field(alias="schema")] = "flexdse/precision-plan/v1"
+    scheme: QuantScheme
+    overrides: tuple[WidthOverride, ...] = ()
+
+
+class QuantMode(StrictModel):
+    """Everything about a scheme but its widths. Sensitivities hold within one mode and are not transferred to another."""
+
+    weight_rounding: Rounding
+    folded_rotations: FoldedRotations
+    online_hadamard: Literal["down_proj", "qk", "qk_and_down_proj", "none"]
+    activation_scale: Literal["dynamic_per_token", "static_per_tensor"]
+    activation_symmetry: Literal["asymmetric", "symmetric"]
+    weight_scale: Literal["per_channel", "per_group", "per_tensor"]
+    weight_symmetry: Literal["symmetric", "asymmetric"]
+    weight_group_size: int | None = None
+    attention_scale: Literal["static_per_head", "dynamic_per_token"]
+    hadamard_block: int | None = None
+
+
+def mode_of(scheme: QuantScheme, rounding: Rounding, folded: FoldedRotations = "r1_r2") -> QuantMode:
+    """The mode of a scheme whose weights are rounded so."""
+    fields = {name: getattr(scheme, name) for name in QuantMode.model_fields if name in QuantScheme.model_fields}
+    return QuantMode(weight_rounding=rounding, folded_rotations=folded, **fields)
+
+
+class Protocol(StrictModel):
+    """How perplexity was measured: text, windows, and how far a window starts after the one before."""
+
+    text: Text
+    text_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    window_tokens: Annotated[int, Field(ge=2)] | None  # None: the publication does not say
+    stride_tokens: Annotated[int, Field(ge=1)] | None
+    predicted_tokens: Annotated[int, Field(ge=1)] | None
+
+
+class Measurement(StrictModel):
+    """Quality of one assignment of widths, against the unquantized model on the same tokens."""
+
+    perplexity: Annotated[float, Field(gt=0)]
+    nll: float  # mean negative log likelihood of a token, nats
+    kl_divergence: Annotated[float, Field(ge=0)] | None = None  # mean over tokens, nats, reference to quantized
+    top1_agreement: Annotated[float, Field(ge=0, le=1)] | None = None  # fraction of tokens with the same best token
+
+
+class Sensitivity(StrictModel):
+    """Increase of nll over the base when one group at one depth gets another width, alone."""
+
+    group: TensorGroup
+    depth: Depth
+    bits: Bits
+    delta_nll: float
+
+
+class MeasuredCombination(StrictModel):
+    """A measured mixture of widths, for fitting or for checking the prediction."""
+
+    overrides: tuple[WidthOverride, ...]
+    nll: float
+    used_in_fit: bool
+
+
+class SensitivityTable(StrictModel):
+    """Predicts nll of any assignment of widths in one mode: base + d + curvature d^2, d the sum of the sensitivities.
+
+    `band_relative`: 90 % of the combinations that no fit has seen, and that stay below twice the reference's perplexity,
+    were predicted within this fraction of their measured perplexity. Beyond that limit a prediction only ranks.
+    """
+
+    schema_name: Annotated[Literal["flexdse/sensitivity-table/v1"], Field(alias="schema")] = (
+        "flexdse/sensitivity-table/v1"
+    )
+    source: Literal["measured"] = "measured"
+    model: Name
+    checkpoint: Text
+    checkpoint_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    mode: QuantMode
+    protocol: Protocol
+    reference: Measurement  # the unquantized model
+    base_bits: Bits  # of every group; the sensitivities are relative to it
+    base: Measurement
+    sensitivities: tuple[Sensitivity, ...]
+    curvature: Annotated[float, Field(ge=0)] = 0.0
+    band_relative: Annotated[float, Field(ge=0)] = 0.0
+    combinations: tuple[MeasuredCombination, ...] = ()
+
+
+class MeasuredResult(StrictModel):
+    """One scheme measured as a whole."""
+
+    name: Text
+    scheme: QuantScheme
+    mode: QuantMode
+    measurement: Measurement
+
+
+class MeasuredTable(StrictModel):
+    """Schemes measured as a whole by one protocol, for comparison and for the record."""
+
+    schema_name: Annotated[Literal["flexdse/measured-quality/v1"], Field(alias="schema")] = (
+        "flexdse/measured-quality/v1"
+    )
+    source: Literal["measured"] = "measured"
+    model: Name
+    checkpoint: Text
+    checkpoint_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    protocol: Protocol
+    reference: Measurement
+    results: tuple[MeasuredResult, ...]
+
+
+class PublishedResult(StrictModel):
+    """A perplexity from a publication."""
+
+    name: Text
+    scheme: QuantScheme | None = None  # None: not a scheme of ours, kept for the order only
+    perplexity: Annotated[float, Field(gt=0)]
+    is_lower_bound: bool = False  # the publication says only that it is above
+    note: Text | None = None
+
+
+class PublishedTable(StrictModel):
+    """Perplexities of one model from one publication: looked up, never interpolated."""
+
+    schema_name: Annotated[Literal["flexdse/published-quality/v1"], Field(alias="schema")] = (
+        "flexdse/published-quality/v1"
+    )
+    source: Literal["published"] = "published"
+    model: Name
+    publication: Text
+    protocol: Protocol
+    reference: PublishedResult
+    results: tuple[PublishedResult, ...]
+
+
+def delta_nll(table: SensitivityTable, group: TensorGroup, depth: Depth, bits: int) -> float | None:
+    """The increase of nll of one group at one depth and width; None where nothing was measured that tells it.
+
+    A width at or above the base adds nothing. Between two measured widths the logarithm is interpolated: the error of a
+    grid falls by a constant factor with each bit. Above the widest measured one it falls by 4 a bit, as squared error does.
+    """
+    if bits >= table.base_bits:
+        return 0.0
+    known = _known_widths(table, group, depth)
+    if not known or bits < min(known):
+        return None
+    if bits in known:
+        return known[bits]
+    below = max(width for width in known if width < bits)
+    above = min((width for width in known if width > bits), default=None)
+    floor = 1e-6  # a measured decrease has no logarithm; it is noise, and next to nothing
+    low = max(known[below], floor)
+    if above is None:
+        return low * 4.0 ** (below - bits)
+    share = (bits - below) / (above - below)
+    return float(low ** (1 - share) * max(known[above], floor) ** share)
+
+
+def _known_widths(table: SensitivityTable, group: TensorGroup, depth: Depth) -> dict[int, float]:
+    """Width -> delta of a group at a depth. Thirds add up to the whole; without its own entry a third is a third of it."""
+    entries = {(s.depth, s.bits): s.delta_nll for s in table.sensitivities if s.group == group}
+    widths = {bits for _, bits in entries}
+    known = {}
+    for bits in widths:
+        whole, thirds = entries.get(("all", bits)), [entries.get((d, bits)) for d in DEPTHS]
+        measured = [third for third in thirds if third is not None]
+        if depth == "all":
+            value = whole if whole is not None else (sum(measured) if len(measured) == len(DEPTHS) else None)
+        else:
+            value = entries.get((depth, bits))
+            if value is None and whole is not None:
+                value = whole / len(DEPTHS)
+        if value is not None:
+            known[bits] = value
+    return known
+
+
+def sum_of_sensitivities(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float | None:
+    """The sum over all groups and depths of a mixture on top of the base; None where a width was never measured."""
+    total = 0.0
+    for group in TENSOR_GROUPS:
+        last: dict[Depth, int] = {}
+        for override in overrides:
+            if override.group == group:
+                last.update(
+                    dict.fromkeys(DEPTHS, override.bits) if override.depth == "all" else {override.depth: override.bits}
+                )
+        widths = set(last.values())
+        parts: list[tuple[Depth, int]] = list(last.items())
+        if len(widths) == 1 and len(last) == len(DEPTHS):
+            parts = [("all", widths.pop())]
+        for depth, bits in parts:
+            delta = delta_nll(table, group, depth, bits)
+            if delta is None:
+                return None
+            total += delta
+    return total
+
+
+def predicted_nll(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float:
+    """nll of a mixture; NaN where a width of it was never measured."""
+    total = sum_of_sensitivities(table, overrides)
+    if total is None:
+        return math.nan
+    return table.base.nll + with_curvature(total, table.curvature)
+
+
+def with_curvature(total: float, curvature: float) -> float:
+    """d + c d^2; a mixture that happens to help (d < 0) is taken as it is."""
+    return total + curvature * max(total, 0.0) ** 2
+
+
+def plan_overrides(scheme: QuantScheme, overrides: Sequence[WidthOverride] = ()) -> tuple[WidthOverride, ...]:
+    """A scheme's widths as overrides of any base, followed by `overrides`."""
+    uniform = [WidthOverride(group=group, bits=scheme_bits(scheme, group)) for group in TENSOR_GROUPS]
+    return (*uniform, *overrides)
+
+
+def scheme_bits(scheme: QuantScheme, group: TensorGroup) -> int:
+    """The width that a uniform scheme gives a tensor group."""
+    kind, _, part = group.partition(".")
+    if kind == "weight":
+        return scheme.lm_head_weight_bits if part == "lm_head" else scheme.weight_bits
+    if kind == "activation":
+        return scheme.activation_bits
+    return scheme.kv_bits if kind in ("key", "value") else scheme.attention_bits

@@ -1,0 +1,62 @@
+"""Bodies of jobs for the tests of the interface: quick, and with every kind of file that a real one leaves."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spec.errors import InputError
+from tests.workers import bodies
+
+EVALUATIONS = 1000
+PROJECT_FILES = {"README.md": "# A project\n", "src/top.cpp": "int main() { return 0; }\n", "manifest.json": "{}\n"}
+
+Report = Callable[[Any], None]
+
+
+def evaluation_columns() -> dict[str, list[Any]]:
+    """What the search of these tests priced."""
+    rows = range(EVALUATIONS)
+    return {
+        "prefill.token_parallelism": [1 + row % 64 for row in rows],
+        "ttft_s": [1.0 + row / EVALUATIONS for row in rows],
+        "tpot_s": [0.01 - row / 1e6 for row in rows],
+        "feasible": [row % 3 > 0 for row in rows],
+    }
+
+
+def explore(job_input: dict[str, Any], report: Report) -> dict[str, Any]:
+    """As `tests.workers.bodies:timed`, with the file of evaluations."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sys.stdout.write("exploring\n")
+    result = bodies.timed(job_input, report)
+    parquet.write_table(pa.table(evaluation_columns()), Path(job_input["folder"]) / "evaluations.parquet")
+    return {**result, "files": [{"path": "evaluations.parquet", "media_type": "application/vnd.apache.parquet"}]}
+
+
+def generate(job_input: dict[str, Any], report: Report) -> dict[str, Any]:
+    """A project of three files; it fails where its seed says so."""
+    sys.stdout.write("generating\n")
+    if job_input["seed"] == 13:
+        raise InputError("this one cannot be built", field="seed", value=13, rule="any other")
+    report({"phase": "generate"})
+    with zipfile.ZipFile(Path(job_input["folder"]) / "project.zip", "w") as archive:
+        for name, text in PROJECT_FILES.items():
+            archive.writestr(name, text)
+    return {
+        "manifest": {"schema": "flexdse/manifest/v1"},
+        "files": [{"path": "project.zip", "media_type": "application/zip"}],
+    }
+
+
+def csim(job_input: dict[str, Any], report: Report) -> dict[str, Any]:
+    """A simulation that is content."""
+    for line in ("compiling", "csim: PASS (bit-exact, 7 values)"):
+        sys.stdout.write(f"{line}\n")
+    report({"phase": "run"})
+    return {"passed": True, "reports": [{"step": "csim", "document": {"passed": True, "values": 7}}]}

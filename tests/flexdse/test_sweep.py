@@ -1,0 +1,150 @@
+"""Sweeps: each case once, failures apart, the next night goes on, and the report says what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from flexdse import sweep_report, sweep_run, sweep_store
+from flexdse.commands.sweep import read_plan
+from flexdse.sweep_case import run_case
+from flexdse.sweep_run import Night, run_night
+from flexdse.sweep_store import SweepStore
+from spec.errors import FlexDSEError, InputError
+
+Run = Callable[..., Any]
+
+FEW = {"restrict": {"prefill.token_parallelism": [4], "prefill.ffn_weight_parallelism": [32],
+                    "decode.block_parallelism": [8], "decode.weight_parallelism": [16]}}  # fmt: skip
+
+
+@pytest.fixture
+def plan_file(tiny_model: Path, tmp_path: Path) -> Path:
+    document = {
+        "name": "a night",
+        "grid": {
+            "models": [str(tiny_model)],
+            "devices": ["u280"],
+            "workloads": [{"prompt_tokens": 64, "output_tokens": 64}],
+            "methods": ["exact", "random"],
+            "space": FEW,
+        },
+        "cases": [
+            {"model": str(tiny_model), "device": "u280", "workload": {"prompt_tokens": 64, "output_tokens": 64},
+             "constraints": ["tpot_s <= 1e-9"], "space": FEW},
+        ],
+        "concurrency": 2,
+        "budget": {"evaluations": 60},
+    }  # fmt: skip
+    path = tmp_path / "sweep.yaml"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_sweep_runs_once_isolates_failures_and_reports_changes(flexdse: Run, plan_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = flexdse("sweep", "run", plan_file, "--out", out, "--json")
+    assert first.code == 1, first.err  # one case has no design
+    night = first.document
+    assert (len(night["done"]), len(night["failed"]), len(night["left"])) == (2, 1, 0)
+    rows = {row["key"]: row for row in night["rows"]}
+    assert {row["change"] for row in rows.values()} == {"new"}
+    failed = rows[night["failed"][0]]
+    assert failed["cause"] == "infeasible"
+    assert "tpot_s" in failed["message"]
+    frame = pd.read_parquet(out / "report.parquet")
+    assert len(frame) == 3
+    page = (out / "report.html").read_text()
+    assert page.count("<tr>") == 4
+    assert page.index("infeasible") < page.index("random, seed 0")  # what failed stands first
+    # The next night: nothing is run again but what failed; a change is named.
+    again = flexdse("sweep", "run", plan_file, "--out", out, "--json").document
+    assert (again["done"], len(again["done_before"]), len(again["failed"])) == ([], 2, 1)
+    assert {row["change"] for row in again["rows"]} == {"unchanged"}
+    result = out / "results" / f"{night['done'][0]}.json"
+    document = json.loads(result.read_text())
+    document["document"]["front_size"] += 5
+    result.write_text(json.dumps(document))
+    third = flexdse("sweep", "run", plan_file, "--out", out, "--json").document
+    changed = next(row for row in third["rows"] if row["key"] == night["done"][0])
+    assert changed["change"] == f"front {changed['front_size'] - 5} -> {changed['front_size']} designs"
+
+
+def test_closed_window_runs_nothing(plan_file: Path, tmp_path: Path) -> None:
+    document = json.loads(plan_file.read_text()) | {"window": {"start": "22:00", "end": "23:00"}}
+    plan_file.write_text(json.dumps(document))
+    plan = read_plan(plan_file)
+    store = SweepStore.start(tmp_path / "out", plan)
+    night = run_night(store, plan, lambda _: None, now=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
+    assert len(night.left) == 3
+    assert "2026-11-22T22:00" in str(night.stopped)
+
+
+def test_results_of_another_model_version_are_not_mixed(
+    plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(plan_file)
+    store = SweepStore.start(tmp_path / "out", plan)
+    case = plan.all_cases()[1]
+    store.put_result(case.key(), case, run_case(case, 30, store.journal(case.key())), 1.0)
+    assert store.result(case.key()) is not None
+    sweep_report.write_report(store, plan, Night())
+    monkeypatch.setitem(sweep_store._VERSIONS, "model_version", "next")
+    assert store.result(case.key()) is None
+    row = next(row for row in sweep_report.summary_rows(store, plan) if row["key"] == case.key())
+    assert row["change"] == "done -> waiting"
+
+
+def test_one_process_at_a_time_and_one_sweep_a_folder(plan_file: Path, tmp_path: Path) -> None:
+    plan = read_plan(plan_file)
+    store = SweepStore.start(tmp_path / "out", plan)
+    with store.locked(), pytest.raises(FlexDSEError, match="another process"), SweepStore(store.folder).locked():
+        pass
+    other = plan.model_copy(update={"name": "another"})
+    with pytest.raises(InputError, match="holds the sweep a night"):
+        SweepStore.start(tmp_path / "out", other)
+    with pytest.raises(InputError, match="holds no sweep"):
+        SweepStore.start(plan_file.parent, plan)
+
+
+def test_process_that_dies_is_a_failure_of_its_case_alone(
+    plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(plan_file)
+    store = SweepStore.start(tmp_path / "out", plan)
+    monkeypatch.setattr(sweep_run.sys, "executable", "/bin/false")
+    night = run_night(store, plan, lambda _: None)
+    assert len(night.failed) == 3
+    assert {(store.failure(key) or {})["cause"] for key in night.failed} == {"lost"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"window": {"start": "06:00", "end": "06:00"}}, ["never opens", "window"]),
+        ({"window": {"start": "06:00", "end": "07:00", "days": []}}, ["never opens"]),
+        ({"grid": None, "cases": []}, ["sweep of nothing"]),
+        ({"cases": [{"model": "no-such", "device": "u280", "workload": {"prompt_tokens": 1, "output_tokens": 1}}]},
+         ["no-such"]),
+        ({"budget": {"evaluation": 3}}, ["evaluations"]),
+    ],
+)  # fmt: skip
+def test_bad_sweep_files(flexdse: Run, plan_file: Path, change: dict[str, object], words: list[str]) -> None:
+    document = json.loads(plan_file.read_text()) | change
+    plan_file.write_text(json.dumps(document))
+    shown = flexdse("sweep", "validate", plan_file)
+    assert shown.code == 2
+    for word in words:
+        assert word in shown.err
+
+
+def test_validate_lists_the_cases(flexdse: Run, plan_file: Path) -> None:
+    document = flexdse("sweep", "validate", plan_file, "--json").document
+    assert len(document["cases"]) == 3
+    assert len({case["key"] for case in document["cases"]}) == 3

@@ -1,0 +1,248 @@
+"""Intervals of small loops whose answer follows from theory, written out beside each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hls_gen.errors import CompileError
+from hls_gen.intervals.report import interval_report
+from spec.errors import InputError
+from spec.interval_report import LoopInterval
+
+pytestmark = pytest.mark.needs_program("clang++-16")
+
+HEADER = "#include <hls_stream.h>\n#include <ap_int.h>\n#include <hls_math.h>\n"
+
+
+def loops_of(tmp_path: Path, code: str, unsafe_math: bool = False) -> dict[str, LoopInterval]:
+    file = tmp_path / "unit.cpp"
+    file.write_text(HEADER + code)
+    report = interval_report(file, unsafe_math=unsafe_math)
+    return {loop.loop[-1]: loop for loop in report.loops}
+
+
+# One file, many functions: clang starts once.
+CASES = """
+void sum_in_order(const float x[64], float& total) {
+  float sum = 0;
+Sum:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    sum += x[i];
+  }
+  total = sum;
+}
+void sum_of_integers(const int x[64], int& total) {
+  int sum = 0;
+IntegerSum:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    sum += x[i];
+  }
+  total = sum;
+}
+void every_fourth(float y[256], float a) {
+  float history[256];
+#pragma HLS array_partition variable=history complete
+Fourth:
+  for (int i = 4; i < 256; i++) {
+#pragma HLS pipeline II=1
+    history[i] = history[i - 4] * a + y[i];
+    y[i] = history[i];
+  }
+}
+void four_words(const float x[256], float y[64]) {
+Four:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = (x[4 * i] + x[4 * i + 1]) + (x[4 * i + 2] + x[4 * i + 3]);
+  }
+}
+void four_banks(const float x[256], float y[64]) {
+#pragma HLS array_partition variable=x cyclic factor=2
+Banks:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = (x[4 * i] + x[4 * i + 1]) + (x[4 * i + 2] + x[4 * i + 3]);
+  }
+}
+void unrolled_words(const float x[64][8], float y[64]) {
+Rows:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    float sum = 0;
+    for (int j = 0; j < 8; j++) sum += x[i][j];
+    y[i] = sum;
+  }
+}
+void two_reads(hls::stream<int>& in, hls::stream<int>& out) {
+Pair:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    int a = in.read();
+    out.write(a + in.read());
+  }
+}
+void reads_by_turns(hls::stream<int>& left, hls::stream<int>& right, hls::stream<int>& out) {
+Turns:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    if (i % 2 == 0) out.write(left.read());
+    else out.write(right.read());
+  }
+}
+void histogram(const unsigned char x[256], int counts[256]) {
+Histogram:
+  for (int i = 0; i < 256; i++) {
+#pragma HLS pipeline II=1
+    counts[x[i]] += 1;
+  }
+}
+void histogram_of_distinct(const unsigned char x[256], int counts[256]) {
+Distinct:
+  for (int i = 0; i < 256; i++) {
+#pragma HLS pipeline II=1
+#pragma HLS dependence variable=counts inter false
+    counts[x[i]] += 1;
+  }
+}
+const float kSquares[8] = {0, 1, 4, 9, 16, 25, 36, 49};
+const float kCubes[8] = {0, 1, 8, 27, 64, 125, 216, 343};
+void tables(const unsigned char x[64][4], float y[64]) {
+#pragma HLS array_partition variable=x complete dim=2
+#pragma HLS bind_storage variable=kCubes type=rom_np impl=lutram
+TwoPorts:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = (kSquares[x[i][0]] + kSquares[x[i][1]]) + (kSquares[x[i][2]] + kSquares[x[i][3]]);
+  }
+ManyPorts:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = (kCubes[x[i][0]] + kCubes[x[i][1]]) + (kCubes[x[i][2]] + kCubes[x[i][3]]);
+  }
+}
+void columns(const float a[32][16], float sums[16]) {
+  float local[16];
+Row:
+  for (int i = 0; i < 32; i++) {
+  Column:
+    for (int j = 0; j < 16; j++) {
+#pragma HLS pipeline II=1
+      float before = i == 0 ? 0.0f : local[j];
+      local[j] = before + a[i][j];
+      if (i == 31) sums[j] = local[j];
+    }
+  }
+}
+void wide(hls::stream<ap_int<40>>& in, hls::stream<ap_int<80>>& out) {
+  ap_int<80> sum = 0;
+Wide:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    const ap_int<40> x = in.read();
+    sum += x * x;
+    out.write(sum);
+  }
+}
+"""
+
+EXPECTED = {
+    "Sum": (4, "recurrence"),  # one addition of 4 cycles, in each iteration
+    "IntegerSum": (1, "none"),  # an integer adder fits a cycle
+    "Fourth": (2, "recurrence"),  # multiplication 3 + addition 4 cycles, four iterations later: ceil(7 / 4)
+    "Four": (2, "memory_ports"),  # 4 words of one memory with 2 ports
+    "Banks": (1, "none"),  # 2 words in each of 2 banks
+    "Rows": (4, "memory_ports"),  # 8 words of one memory
+    "Pair": (2, "stream_accesses"),  # a stream gives a word a cycle
+    "Turns": (1, "none"),  # one word of one of two streams
+    "Histogram": (4, "recurrence"),  # read 2 + add + write 2, if the same word comes next
+    "Distinct": (1, "none"),  # the pragma says that it does not
+    "Column": (1, "none"),  # the same column comes back 16 iterations later
+    "Wide": (1, "none"),
+    "TwoPorts": (2, "memory_ports"),  # 4 words of a table with 2 ports
+    "ManyPorts": (1, "none"),  # of one that is copied as often as it takes
+}
+
+
+@pytest.fixture(scope="module")
+def derived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LoopInterval]:
+    return loops_of(tmp_path_factory.mktemp("cases"), CASES)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_interval_of_a_known_loop(derived: dict[str, LoopInterval], name: str) -> None:
+    loop = derived[name]
+    assert (loop.derived, loop.cause) == EXPECTED[name], loop.reason
+    assert loop.missed == (EXPECTED[name][0] > 1)
+
+
+def test_what_the_pragma_asks_for_changes_nothing(tmp_path: Path, derived: dict[str, LoopInterval]) -> None:
+    other = loops_of(tmp_path, CASES.replace("II=1", "II=3"))
+    assert {name: loop.derived for name, loop in other.items()} == {
+        name: loop.derived for name, loop in derived.items()
+    }
+    assert {loop.requested for loop in other.values()} == {3}
+
+
+def test_reordered_sums_shorten_a_chain_of_additions(tmp_path: Path) -> None:
+    code = """
+    void blocks(hls::stream<float>& in, float& total) {
+      float sum = 0;
+    Chain:
+      for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+        float x = in.read();
+        for (int k = 1; k <= 7; k++) sum = sum + (x * k) * x;
+      }
+      total = sum;
+    }
+    """
+    in_order = loops_of(tmp_path, code)["Chain"].derived
+    reordered = loops_of(tmp_path, code, unsafe_math=True)["Chain"].derived
+    assert in_order == 28  # seven additions of 4 cycles
+    # The compiler itself adds the seven terms first where it may; at worst a tree of eight leaves is left: 3 levels.
+    assert reordered is not None
+    assert 4 <= reordered <= 12
+
+
+def test_code_that_cannot_be_judged_is_unknown_and_says_why(tmp_path: Path) -> None:
+    code = """
+    int somewhere_else(int);
+    void calls(const int x[64], int y[64]) {
+    Call:
+      for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+        y[i] = somewhere_else(x[i]);
+      }
+    }
+    struct node { node* next; int value; };
+    void list(const node* first, int& total) {
+      int sum = 0;
+    List:
+      while (first) {
+    #pragma HLS pipeline II=1
+        sum += first->value;
+        first = first->next;
+      }
+      total = sum;
+    }
+    """
+    found = loops_of(tmp_path, code)
+    assert found["Call"].derived is None
+    assert "somewhere_else" in found["Call"].reason
+    assert (found["Call"].file.rsplit("/", 1)[1], found["Call"].line) == ("unit.cpp", 8)
+    assert found["List"].derived is None
+    assert "pointer" in found["List"].reason
+    assert not found["Call"].missed
+
+
+def test_bad_input_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no HLS C\+\+"):
+        interval_report(tmp_path)
+    broken = tmp_path / "broken.cpp"
+    broken.write_text("#include <no_such_vendor_header.h>\nvoid f() {}\n")
+    with pytest.raises(CompileError, match=r"no_such_vendor_header\.h"):
+        interval_report(broken)

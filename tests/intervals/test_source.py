@@ -1,0 +1,56 @@
+"""What the scanner reads from the text: loops, labels, pragmas; and that it moves no line."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hls_gen.intervals.source import blanked, read_source
+
+CODE = """
+void f(int a[4][8]) {
+#pragma HLS ARRAY_PARTITION variable=a type=cyclic factor=2 dim=2
+  // for (;;) { #pragma HLS pipeline }
+  const char* text = "for (int i = 0;;) {";
+Outer:
+  for (int i = 0; i < 4; ++i) {
+  Inner:
+    for (int j = 0; j < 8; ++j) {
+#pragma hls pipeline II = 2  /* as asked */
+      Deep: for (int k = 0; k < 2; ++k) a[i][j] += k;
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+#pragma HLS unroll
+    a[i][0] = 0;
+  }
+  do { a[0][0]--; } while (a[0][0] > 0);
+}
+"""
+
+
+def test_loops_and_pragmas_of_a_function() -> None:
+    source = read_source(CODE)
+    by_label = {loop.label or loop.line: loop for loop in source.loops}
+    assert list(by_label) == ["Outer", "Inner", "Deep", 14]
+    assert (by_label["Inner"].pipelined, by_label["Inner"].requested_ii) == (True, 2)
+    assert by_label["Inner"].perfect_in == by_label["Outer"].line == 7
+    assert by_label["Deep"].unroll, "a loop inside a pipelined one is unrolled"
+    assert by_label[14].unroll
+    assert not by_label["Outer"].unroll
+    (partition,) = source.partitions
+    assert (partition.variable, partition.kind, partition.factor, partition.dim) == ("a", "cyclic", 2, 2)
+
+
+def test_unroll_requests_move_no_line_and_nothing_else_changes() -> None:
+    marked = read_source(CODE).text
+    assert marked.count("\n") == CODE.count("\n")
+    for request in ("full", "disable"):
+        marked = marked.replace(f'_Pragma("clang loop unroll({request})") ', "")
+    assert marked == CODE
+
+
+@given(st.text(alphabet="for(){}[];/*\"'\\\n# ax=+:wile", max_size=120))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    assert len(blanked(text)) == len(text)
+    assert read_source(text).text.count("\n") == text.count("\n")

@@ -1,0 +1,98 @@
+"""Grids, clips and GPTQ against definitions and brute force."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantize.gptq import gptq
+from quantize.rounding import CLIP_FRACTIONS, grid_scale, round_to_nearest
+from spec.errors import InputError
+from spec.scheme_names import scheme_named
+
+SCHEME = scheme_named("w4a8kv8")
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**31), bits=st.integers(2, 8))
+def test_weights_are_within_half_a_step_where_nothing_is_clipped(seed: int, bits: int) -> None:
+    weight = np.random.default_rng(seed).standard_normal((6, 32)).astype(np.float32)
+    rounded = round_to_nearest(weight, bits, SCHEME)
+    assert rounded.integers.min() >= -(2 ** (bits - 1))
+    assert rounded.integers.max() <= 2 ** (bits - 1) - 1
+    top = rounded.scale * (2 ** (bits - 1) - 1)
+    inside = np.abs(weight) <= top
+    assert np.all(np.abs(rounded.values() - weight)[inside] <= (rounded.scale * 0.50001 * np.ones_like(weight))[inside])
+
+
+def test_the_clip_is_the_best_of_those_tried() -> None:
+    weight = np.random.default_rng(0).standard_t(3, (8, 64)).astype(np.float32)
+    chosen = grid_scale(weight, 4, clip=True)
+    for row, scale in zip(weight, chosen[:, 0], strict=True):
+        candidates = np.abs(row).max() / 7 * np.array(CLIP_FRACTIONS)
+        errors = [np.square(np.clip(np.rint(row / s), -8, 7) * s - row).sum() for s in candidates]
+        assert scale == pytest.approx(candidates[int(np.argmin(errors))], rel=1e-5)
+
+
+def test_finer_scales_fit_better() -> None:
+    weight = np.random.default_rng(1).standard_t(3, (16, 64)).astype(np.float32)
+
+    def error(**changes: object) -> float:
+        return float(np.square(round_to_nearest(weight, 4, SCHEME.model_copy(update=changes)).values() - weight).mean())
+
+    group = {"weight_scale": "per_group", "weight_group_size": 8}
+    assert error(**group) < error() < error(weight_scale="per_tensor")
+    assert error(**group, weight_symmetry="asymmetric") < error(**group)
+
+
+def test_a_group_that_does_not_divide_is_refused() -> None:
+    scheme = SCHEME.model_copy(update={"weight_scale": "per_group", "weight_group_size": 24})
+    with pytest.raises(InputError, match="24 channels do not divide 64"):
+        round_to_nearest(np.ones((2, 64), dtype=np.float32), 4, scheme)
+
+
+def test_gptq_on_white_inputs_is_rounding_to_nearest() -> None:
+    weight = np.random.default_rng(2).standard_normal((8, 40)).astype(np.float32)
+    rounded = gptq(weight, np.eye(40), 4)
+    assert np.array_equal(rounded.integers, np.clip(np.rint(weight / rounded.scale), -8, 7))
+
+
+def test_gptq_lies_between_the_optimum_and_rounding_to_nearest() -> None:
+    """For layers so small that every rounding can be tried."""
+    generator = np.random.default_rng(3)
+    sums = np.zeros(3)
+    for _ in range(30):
+        inputs = generator.standard_normal((64, 4)) @ generator.standard_normal((4, 4))
+        hessian = inputs.T @ inputs / 64
+        weight = generator.standard_normal((1, 4)).astype(np.float32)
+        rounded = gptq(weight, hessian, 3)
+        scale = float(rounded.scale[0, 0])
+
+        def loss(integers: np.ndarray, w: np.ndarray = weight, s: float = scale, h: np.ndarray = hessian) -> float:
+            difference = integers * s - w[0]
+            return float(difference @ h @ difference)
+
+        best = min(loss(np.array(q)) for q in itertools.product(range(-4, 4), repeat=4))
+        nearest = loss(np.clip(np.rint(weight[0] / scale), -4, 3))
+        ours = loss(rounded.integers[0].astype(float))
+        assert ours >= best - 1e-9
+        sums += [best, ours, nearest]
+    assert sums[0] <= sums[1] < 0.9 * sums[2]
+
+
+def test_gptq_across_blocks_equals_gptq_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(4)
+    inputs = generator.standard_normal((300, 70)) @ generator.standard_normal((70, 70))
+    hessian, weight = inputs.T @ inputs / 300, generator.standard_normal((9, 70)).astype(np.float32)
+    whole = gptq(weight, hessian, 4)
+    monkeypatch.setattr("quantize.gptq.BLOCK_CHANNELS", 16)
+    assert np.mean(gptq(weight, hessian, 4).integers != whole.integers) < 0.02  # the order of fp32 sums differs
+
+
+def test_gptq_survives_channels_that_never_fire() -> None:
+    hessian = np.diag([1.0, 0.0, 2.0])
+    assert np.isfinite(gptq(np.ones((2, 3), dtype=np.float32), hessian, 4).values()).all()

@@ -1,0 +1,263 @@
+"""The sensitivity model on a real evaluator of a small model, and its algebra against brute force."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cost_models.quality import WidthLookup, scheme_qualities, scheme_quality
+from quantize.decoder import Decoder
+from quantize.evaluation import Evaluator, cut_windows
+from quantize.precision import Precision
+from quantize.sensitivity import (
+    THIRDS_WIDTHS,
+    WHOLE_DEPTH_WIDTHS,
+    measure_combination,
+    measure_table,
+    random_combination,
+    refit,
+    single_changes,
+)
+from quantize.weight_bank import unquantized
+from spec.catalog import load_model
+from spec.errors import InputError
+from spec.quality import (
+    DEPTHLESS,
+    DEPTHS,
+    TENSOR_GROUPS,
+    MeasuredCombination,
+    Measurement,
+    Protocol,
+    PublishedTable,
+    Sensitivity,
+    SensitivityTable,
+    WidthOverride,
+    mode_of,
+    plan_overrides,
+    predicted_nll,
+    sum_of_sensitivities,
+)
+from spec.quality_catalog import quality_tables
+from spec.quant_scheme import W4A4KV8
+from spec.scheme_names import scheme_named
+from tests.quantize.tiny import tiny_bank
+
+
+@cache
+def words_of_the_model() -> np.ndarray:
+    """Text drawn from the model itself, (16 windows x 48 tokens): no other model predicts it better, as none should."""
+    bank, generator = tiny_bank(), np.random.default_rng(11)
+    decoder, precision = Decoder(bank.xp, bank), Precision(unquantized(bank.scheme), 3)
+    ids = generator.integers(0, 64, (16, 1))
+    for _ in range(47):
+        last = np.asarray(decoder.logits(decoder.forward(ids, precision)[:, -1], precision), dtype=float)
+        chosen = (last + generator.gumbel(size=last.shape)).argmax(axis=1)  # draws from the softmax
+        ids = np.concatenate([ids, chosen[:, None]], axis=1)
+    return ids.reshape(-1)
+
+
+def tiny_evaluator(cache: Path | None = None) -> Evaluator:
+    text = cut_windows("drawn", "text", words_of_the_model(), 48, 48, None, 64)
+    return Evaluator(tiny_bank(), text, cache, compare=False)
+
+
+def made_up_table(seed: int = 0, curvature: float = 0.1) -> SensitivityTable:
+    """A complete table of random sensitivities that grow as widths fall."""
+    generator = np.random.default_rng(seed)
+    entries = []
+    for group in TENSOR_GROUPS:
+        size = generator.uniform(0.01, 0.05)
+        for bits in (*WHOLE_DEPTH_WIDTHS.get(group, ()),):
+            entries.append(Sensitivity(group=group, depth="all", bits=bits, delta_nll=size * 4.0 ** (6 - bits)))
+        for bits in THIRDS_WIDTHS.get(group, ()):
+            for depth in DEPTHS:
+                delta = generator.uniform(0.5, 1.5) * size * 4.0 ** (6 - bits) / 3
+                entries.append(Sensitivity(group=group, depth=depth, bits=bits, delta_nll=delta))
+    measurement = Measurement(perplexity=math.exp(3.0), nll=3.0)
+    return SensitivityTable(
+        model="smollm2-135m",
+        checkpoint="made up",
+        checkpoint_sha256="0" * 64,
+        mode=mode_of(W4A4KV8, "gptq"),
+        protocol=Protocol(text="made up", window_tokens=512, stride_tokens=512, predicted_tokens=2044),
+        reference=measurement,
+        base_bits=8,
+        base=Measurement(perplexity=math.exp(3.01), nll=3.01),
+        sensitivities=tuple(entries),
+        curvature=curvature,
+        band_relative=0.04,
+    )
+
+
+def test_measured_sensitivities_predict_mixtures_of_a_real_model() -> None:
+    evaluator = tiny_evaluator()
+    changes = [
+        WidthOverride(group=group, bits=bits)
+        for group in ("weight.attention", "weight.down", "activation.gate_up", "key", "weight.lm_head")
+        for bits in (6, 5)
+    ]
+    table = measure_table(evaluator, changes)  # type: ignore[arg-type]
+    assert [(s.group, s.bits) for s in table.sensitivities] == [(c.group, c.bits) for c in changes]
+    assert all(s.delta_nll > 0 for s in table.sensitivities if s.bits == 5)
+    mixtures = [(changes[0], changes[4]), (changes[2], changes[6], changes[8]), (changes[1], changes[3]),
+                tuple(changes[::2])]  # fmt: skip
+    measured = [measure_combination(evaluator, mixture, used_in_fit=i in (1, 3)) for i, mixture in enumerate(mixtures)]
+    fitted = refit(table, measured)
+    predicted = [predicted_nll(fitted, mixture) for mixture in mixtures]
+    actual = [combination.nll for combination in measured]
+    assert np.argsort(predicted).tolist() == np.argsort(actual).tolist()
+    above = np.array(actual) - table.base.nll
+    assert np.abs(np.array(predicted) - actual).max() < 0.35 * above.max()
+
+
+def test_an_interrupted_table_is_not_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = [WidthOverride(group="key", bits=4), WidthOverride(group="value", bits=4)]
+    whole = measure_table(tiny_evaluator(), changes)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(line: str) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        measure_table(tiny_evaluator(tmp_path), changes, progress=stop)
+    calls = 0
+    forward = Decoder.forward
+
+    def counted(self: Decoder, *arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        return forward(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Decoder, "forward", counted)
+    assert measure_table(tiny_evaluator(tmp_path), changes) == whole
+    assert calls <= 16 + 1  # the windows of the second change, and calibration
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_the_vectorised_lookup_equals_the_prediction_of_one_mixture(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    table = made_up_table(seed % 5)
+    lookup = WidthLookup.of(table)
+    n = 7
+    widths, mixtures = {}, [[] for _ in range(n)]
+    for group in TENSOR_GROUPS:
+        by_depth = group not in DEPTHLESS and generator.random() < 0.5
+        bits = generator.integers(4, 17, (n, 3) if by_depth else n)
+        widths[group] = bits
+        for i in range(n):
+            if by_depth:
+                mixtures[i] += [
+                    WidthOverride(group=group, depth=d, bits=int(b)) for d, b in zip(DEPTHS, bits[i], strict=True)
+                ]
+            else:
+                mixtures[i].append(WidthOverride(group=group, bits=int(bits[i])))
+    found = lookup.quality(widths)
+    expected = [math.exp(predicted_nll(table, mixture) - table.reference.nll) - 1 for mixture in mixtures]
+    assert np.allclose(found, expected, rtol=1e-9, equal_nan=True)
+
+
+def test_the_last_override_wins_and_thirds_add_up() -> None:
+    table = made_up_table()
+    whole = sum_of_sensitivities(table, [WidthOverride(group="key", bits=4)])
+    thirds = [WidthOverride(group="key", depth=depth, bits=4) for depth in DEPTHS]
+    assert sum_of_sensitivities(table, thirds) == pytest.approx(whole)
+    assert sum_of_sensitivities(table, [*thirds, WidthOverride(group="key", bits=8)]) == 0
+    late = [WidthOverride(group="key", bits=8), thirds[1]]
+    assert sum_of_sensitivities(table, late) == sum_of_sensitivities(table, thirds[1:2])
+
+
+def test_widths_between_measured_ones_are_between_and_narrower_ones_are_unknown() -> None:
+    table = made_up_table()
+
+    def delta(bits: int) -> float | None:
+        return sum_of_sensitivities(table, [WidthOverride(group="weight.down", bits=bits)])
+
+    known = [delta(bits) for bits in (8, 7, 6, 5, 4, 3)]
+    assert None not in known
+    assert known == sorted(known)  # type: ignore[type-var]
+    assert delta(16) == 0
+    assert delta(2) is None
+    assert math.isnan(predicted_nll(table, [WidthOverride(group="weight.down", bits=2)]))
+
+
+def test_refit_finds_the_curvature_that_made_the_data_and_its_band() -> None:
+    truth, generator = made_up_table(curvature=0.23), np.random.default_rng(3)
+    table = truth.model_copy(update={"curvature": 0.0, "band_relative": 0.0})
+    combinations = [
+        MeasuredCombination(overrides=mixture, nll=predicted_nll(truth, mixture) + generator.normal(0, noise), used_in_fit=i % 2 == 0)
+        for i, (mixture, noise) in enumerate((random_combination(generator), 0.01) for _ in range(60))
+    ]  # fmt: skip
+    fitted = refit(table, combinations)
+    assert fitted.curvature == pytest.approx(0.23, abs=0.05)
+    assert 0.005 < fitted.band_relative < 0.04  # 90 % of |normal(0, 0.01)| is 0.016
+    again = refit(fitted, combinations[:10])
+    assert len(again.combinations) == 60
+
+
+def test_refit_refuses_widths_without_a_sensitivity() -> None:
+    mixture = (WidthOverride(group="weight.down", bits=2),)
+    with pytest.raises(InputError, match="never measured alone"):
+        refit(made_up_table(), [MeasuredCombination(overrides=mixture, nll=4.0, used_in_fit=True)])
+
+
+def test_random_combinations_use_only_widths_that_are_measured() -> None:
+    generator = np.random.default_rng(0)
+    measured = {(c.group, c.bits) for c in single_changes()}
+    for _ in range(50):
+        assert {(o.group, o.bits) for o in random_combination(generator)} <= measured
+
+
+# --- the lookup of the search -----------------------------------------------------------------------------------------
+
+
+def test_the_published_order_of_schemes_is_reproduced() -> None:
+    """FlexLLM's ablation: dynamic before static INT8 attention, before INT4 lm_head, before SpinQuant; INT4 alone is out."""
+    model = load_model("llama-3.2-1b")
+    [table] = [t for t in quality_tables(model.name) if isinstance(t, PublishedTable)]
+    schemes = {r.name[:2]: r.scheme for r in table.results if r.scheme is not None}
+    found = {name: scheme_quality(model, scheme) for name, scheme in schemes.items()}
+    assert sorted(found, key=lambda name: found[name].value or 0) == ["Q1", "Q2", "Q3", "Q0"]
+    assert all(estimate.kind == "published" for estimate in found.values())
+    assert found["Q3"].value == pytest.approx(12.68 / 8.94 - 1)
+    assert scheme_quality(model, W4A4KV8).value == found["Q3"].value  # the hardware's scheme is Q3
+    worst = max(r.perplexity for r in table.results if r.scheme is not None)
+    assert all(r.perplexity > worst for r in table.results if r.is_lower_bound)
+
+
+def test_an_unknown_scheme_or_model_says_why_it_has_no_quality() -> None:
+    other = scheme_quality(load_model("llama-3.2-1b"), scheme_named("w8a8kv8"))
+    assert other.value is None
+    assert "no perplexity of the scheme w8a8kv8" in str(other.missing)
+    nothing = scheme_quality(load_model("llama-3.1-8b"), W4A4KV8)
+    assert "no measured or published quality of llama-3.1-8b" in str(nothing.missing)
+
+
+def test_a_predicted_quality_has_a_band_and_its_source() -> None:
+    table, model = made_up_table(), load_model("smollm2-135m")
+    estimate = scheme_quality(model, W4A4KV8, tables=[table])
+    ratio = math.exp(predicted_nll(table, plan_overrides(W4A4KV8)) - 3.0)
+    assert estimate.value == pytest.approx(ratio - 1)
+    assert (estimate.low, estimate.high) == (pytest.approx(ratio * 0.96 - 1), pytest.approx(ratio * 1.04 - 1))
+    assert estimate.kind == "predicted from measured sensitivities"
+    assert "only ranks" in estimate.detail
+    symmetric = W4A4KV8.model_copy(update={"activation_symmetry": "symmetric"})
+    assert "another kind of scheme" in str(scheme_quality(model, symmetric, tables=[table]).missing)
+
+
+def test_schemes_of_a_search_are_looked_up_by_index() -> None:
+    model = load_model("smollm2-135m")
+    schemes = [scheme_named(name) for name in ("w8a8kv8", "w4a8kv8", "w4a4kv4", "w2a8kv8")]
+    found = scheme_qualities(model, schemes, [made_up_table()])
+    assert np.all(np.diff(found.value[:3]) > 0)
+    assert np.all((found.low < found.value)[:3] & (found.value < found.high)[:3])
+    assert np.isnan(found.value[3])
+    assert "narrower" in str(found.estimates[3].missing)

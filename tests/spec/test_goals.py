@@ -1,0 +1,126 @@
+"""Expressions over metrics: values against plain arithmetic, units, directions against finite differences, bad input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from spec.errors import InputError, UnknownNameError
+from spec.expressions import parse_expression
+from spec.goals import check_goals, parse_constraint, parse_objective
+from spec.metrics import METRICS
+
+ALLOWED = [
+    ("ttft_s + 200 * tpot_s", lambda m: m["ttft_s"] + 200 * m["tpot_s"]),
+    ("-(ttft_s - 3 * tpot_s) / energy_j", lambda m: -(m["ttft_s"] - 3 * m["tpot_s"]) / m["energy_j"]),
+    ("max(prefill_dsp, 2 * decode_dsp) ** 2", lambda m: max(m["prefill_dsp"], 2 * m["decode_dsp"]) ** 2),
+    ("sqrt(power_w) * log(ttft_s)", lambda m: math.sqrt(m["power_w"]) * math.log(m["ttft_s"])),
+    ("min(ttft_s, tpot_s, e2e_latency_s) / +2", lambda m: min(m["ttft_s"], m["tpot_s"], m["e2e_latency_s"]) / 2),
+    ("1 / (1 + max_utilization)", lambda m: 1 / (1 + m["max_utilization"])),
+    ("decode_tokens_per_s ** -1 + tpot_s * 0 / tpot_s * tpot_s", None),
+]  # fmt: skip
+
+
+def sample(rng: np.random.Generator) -> dict[str, float]:
+    return {name: float(np.exp(rng.uniform(-2, 2))) for name in METRICS}
+
+
+@pytest.mark.parametrize(("text", "plain"), [pair for pair in ALLOWED if pair[1] is not None])
+def test_value_is_that_of_plain_arithmetic(text: str, plain: object) -> None:
+    rng = np.random.default_rng(0)
+    expression = parse_expression(text)
+    for _ in range(50):
+        metrics = sample(rng)
+        assert expression.of(metrics) == pytest.approx(plain(metrics), rel=1e-12)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("text", [pair[0] for pair in ALLOWED if pair[1] is not None])
+def test_directions_are_right(text: str) -> None:
+    """Where an expression says that it rises or falls with a metric, it does; the exact search drops designs on it."""
+    rng = np.random.default_rng(1)
+    expression = parse_expression(text)
+    for _ in range(200):
+        metrics = sample(rng)
+        value = expression.of(metrics)
+        assert value is not None
+        if expression.sign:
+            assert value * expression.sign >= 0
+        for name, direction in expression.directions.items():
+            higher = expression.of({**metrics, name: metrics[name] * 1.3})
+            assert higher is not None
+            if direction:
+                assert (higher - value) * direction >= -1e-12 * abs(value)
+
+
+def test_units() -> None:
+    assert parse_expression("ttft_s + 200 * tpot_s").unit == "s"
+    assert parse_expression("power_w * e2e_latency_s / energy_j").unit == "1"
+    assert parse_expression("decode_tokens_per_s / power_w").unit == "tokens/J"
+    assert parse_objective("min: energy_j * ttft_s").unit == "J*s"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("ttft_s + energy_j", "adds or compares"),
+        ("max(ttft_s, power_w)", "adds or compares"),
+        ("ttft_s + 1", "adds or compares"),
+        ("__import__('os').system('x')", "expression"),
+        ("ttft_s.real", "expression"),
+        ("[ttft_s]", "expression"),
+        ("ttft_s if tpot_s else 1", "expression"),
+        ("lambda: ttft_s", "expression"),
+        ("ttft_s ** tpot_s", "operators"),
+        ("ttft_s ** 1e9", "operators"),
+        ("1e400 * ttft_s", "finite"),
+        ("3", "at least one metric"),
+        ("(" * 400 + "ttft_s", "expression"),
+        ("+".join(["ttft_s"] * 60), "operands"),
+        ("ttft_s" * 200, "characters"),
+        ("True * ttft_s", "decimals"),
+        ("", "expression"),
+    ],
+)
+def test_refused_expressions(text: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        parse_expression(text)
+
+
+def test_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="ttft_s"):
+        parse_objective("min: ttft + tpot_s")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("tpot_s <= nan", "finite"),
+        ("tpot_s <= inf", "finite"),
+        ("tpot_s < 1", "no constraint"),
+        ("tpot_s", "no constraint"),
+        ("1 <= tpot_s <= 2", "no constraint"),
+        ("tpot_s <= ttft_s", "finite"),
+        ("tpot_s + energy_j <= 1", "adds"),
+    ],
+)
+def test_refused_constraints(text: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        parse_constraint(text)
+
+
+def test_constraints_and_objectives_are_kept_in_one_form() -> None:
+    assert parse_constraint(" tpot_s<=0.010 ").text == "tpot_s <= 0.01"
+    assert parse_constraint("max_utilization >= 0.5").sign == -1
+    assert check_goals(("ttft_s", "max:  decode_tokens_per_s / power_w")) == (
+        "ttft_s",
+        "max: decode_tokens_per_s / power_w",
+    )
+    with pytest.raises(InputError, match="twice"):
+        check_goals(("min: ttft_s * 2", "min: ttft_s * 2"))
+    with pytest.raises(InputError, match="which way"):
+        check_goals(("ttft_s * 2",))
+    with pytest.raises(InputError, match="unknown sense"):
+        check_goals(("fast: ttft_s",))
+    assert parse_objective("min: ttft_s * 2").expression.of({"ttft_s": None}) is None

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import logging
+from workers.logs import log_to_stderr, logging_about
+log_to_stderr()
+with logging_about(job_id="0123", attempt=2):
+    logging.getLogger("flexdse.worker").info("said %s", "ä\\n")
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("flexdse.worker").exception("broken")
+logging.getLogger("flexdse.worker").warning("about nothing")
+logging.getLogger("celery").info("chatter")
+"""
+
+
+def logged(log_format: str) -> list[str]:
+    environment = {**os.environ, "FLEXDSE_LOG": log_format}
+    command = [sys.executable, "-c", SCRIPT]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stderr.splitlines()
+
+
+def test_json_lines_say_which_job_they_are_about() -> None:
+    lines = [json.loads(line) for line in logged("json")]
+    assert [line["message"] for line in lines] == ["said ä\n", "broken", "about nothing"]
+    assert [(line.get("job_id"), line.get("attempt")) for line in lines] == [("0123", 2), ("0123", 2), (None, None)]
+    assert [line["level"] for line in lines] == ["info", "error", "warning"]
+    assert "ZeroDivisionError" in lines[1]["traceback"]
+    assert lines[0]["time"].endswith("+00:00")
+
+
+def test_lines_to_read() -> None:
+    lines = logged("")
+    assert "INFO flexdse.worker: said ä" in lines[0]
+    assert any("ZeroDivisionError" in line for line in lines)

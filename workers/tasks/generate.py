@@ -1,0 +1,39 @@
+"""One project: from a design to the zip file of its sources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hls_gen.project import generate_project
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.model_config import ModelConfig
+from spec.workload import Workload
+from workers.tasks.project_files import pack
+
+
+def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """The manifest of the project; its files are `project.zip` in the folder of the job.
+
+    Raises:
+        FlexDSEError: the design cannot be built; the job then fails with that as its cause.
+    """
+    folder = Path(job_input["folder"])
+    report({"phase": "generate"})
+    project = generate_project(
+        DesignPoint.model_validate(job_input["design"]),
+        ModelConfig.model_validate(job_input["model"]),
+        Device.model_validate(job_input["device"]),
+        Workload.model_validate(job_input["workload"]),
+        folder / "project",
+        seed=job_input["seed"],
+    )
+    report({"phase": "pack"})
+    pack(project, folder / "project.zip")
+    return {
+        "manifest": json.loads((project / "manifest.json").read_text()),
+        "files": [{"path": "project.zip", "media_type": "application/zip"}],
+    }
