@@ -99,6 +99,8 @@ def main(arguments: list[str]) -> int:
     limits = JobLimits(**json.loads(arguments[3]))
     limits.apply_here()  # before anything large is imported: libraries start their threads by it
     log_to_stderr()
+    # To a pipe Python writes in blocks: what a body prints would come late, or, once the end was told, not at all.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with logging_about(**json.loads(arguments[4])):
         _run(_Pipe(descriptor), body_name, limits)
     return 0
@@ -107,7 +109,9 @@ def main(arguments: list[str]) -> int:
 def _run(pipe: _Pipe, body_name: str, limits: JobLimits) -> None:
     job_input = json.load(sys.stdin)
     try:
-        pipe.result(load_body(body_name)(job_input, pipe.progress))
+        result = load_body(body_name)(job_input, pipe.progress)
+        sys.stdout.flush()  # a last line without its end
+        pipe.result(result)
     except MemoryError:
         problem = memory_problem(limits)
         logger.error("%s", problem["detail"])

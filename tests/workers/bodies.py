@@ -5,6 +5,7 @@ The name of the exploration tells them what to do: `seconds|journal file`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -172,3 +173,11 @@ def csim(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, 
 
 
 synthesize = csim
+
+
+def talkative(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """Prints, and takes its time to go once it is done."""
+    atexit.register(time.sleep, 60)
+    sys.stdout.write("a line\n")
+    sys.stdout.write("no end")
+    return {}
