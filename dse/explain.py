@@ -17,7 +17,7 @@ from dse.arms import Arm
 from dse.axes import MODULE_SET
 from dse.objectives import Goals, metric_drivers
 from dse.space import DesignSpace, design_space
-from spec.design_batch import FloatArray, IntArray
+from spec.design_batch import IntArray
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.errors import InputError
@@ -406,9 +406,3 @@ def _knobs(design: DesignPoint) -> dict[str, Any]:
     result["nonlinear_format"] = design.nonlinear_format
     result["quant_scheme"] = design.quant_scheme.name
     return result
-
-
-def tornado(entry: dict[str, Any], metric: str) -> tuple[float, float]:
-    """Lowest and highest change (fraction) of a metric over the steps of one knob of `sensitivity`."""
-    changes: FloatArray = np.array([step["change"].get(metric) or 0.0 for step in entry["steps"]] or [0.0])
-    return float(changes.min()), float(changes.max())

@@ -18,7 +18,7 @@ from dse.infeasible import no_feasible_design
 from dse.objectives import Goals
 from dse.pareto import cover, hypervolume, ideal_and_nadir, knees
 from dse.progress import OnProgress, Reporter, ShouldStop
-from dse.space import DesignSpace, design_space
+from dse.space import design_space
 from spec.design_batch import FloatArray, IntArray
 from spec.design_point import DesignPoint, SystemChoices
 from spec.exploration import ExplorationRequest
@@ -332,8 +332,3 @@ def _entries(
     for entry_number, (key, _) in enumerate(found):
         place[key[2]] = entry_number
     return tuple(entry for _, entry in found), place
-
-
-def space_of_request(request: ExplorationRequest) -> DesignSpace:
-    """The first space of a request, for a look at its size before a search."""
-    return search_arms(request)[0].space

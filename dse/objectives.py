@@ -15,7 +15,6 @@ from spec.design_point import SystemChoices
 from spec.errors import InputError
 from spec.exploration import ExplorationRequest
 from spec.goals import Constraint, Objective, parse_constraint, parse_objective
-from spec.metrics import METRICS
 from spec.workload import STAGES, Stage
 
 Quantity = Literal[
@@ -232,8 +231,3 @@ def front_values(metrics: Sequence[dict[str, float | None]], goals: Goals) -> Fl
     return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64).reshape(
         len(rows), len(goals.objectives)
     )
-
-
-def metric_title(name: str) -> str:
-    """What to call an objective in a table: the metric's title, or the expression as written."""
-    return METRICS[name].title if name in METRICS else name

@@ -108,10 +108,6 @@ class SweepStore:
         found = self._read("results", key)
         return found if found is not None and all(found.get(n) == v for n, v in _VERSIONS.items()) else None
 
-    def any_result(self, key: str) -> dict[str, Any] | None:
-        """What a case gave, by whatever version of the models."""
-        return self._read("results", key)
-
     def failure(self, key: str) -> dict[str, Any] | None:
         """Why a case failed last."""
         return self._read("failures", key)

@@ -15,7 +15,7 @@ from db.job_state import JobState
 from db.models.exploration import Exploration, FrontEntryRow
 from db.models.job import Job
 from db.paging import Position, newest_first
-from db.repositories.described import changes, has_label
+from db.repositories.described import changes, filters
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import FrontEntry, SearchRecord
 
@@ -118,16 +118,9 @@ class Explorations:
     ) -> list[tuple[Exploration, Job]]:
         """At most `limit` explorations of `owner`, newest first, with their jobs."""
         statement = select(Exploration, Job).join(Job, Job.id == Exploration.job_id).where(Exploration.owner == owner)
-        if state is not None:
-            statement = statement.where(Job.state == state)
-        if model is not None:
-            statement = statement.where(Exploration.model_name == model)
-        if device is not None:
-            statement = statement.where(Exploration.device_name == device)
-        if name_contains is not None:
-            statement = statement.where(Exploration.name.icontains(name_contains, autoescape=True))
-        if label is not None:
-            statement = statement.where(has_label(Exploration.labels, label))
+        statement = statement.where(
+            *filters(Exploration, state=state, model=model, device=device, name_contains=name_contains, label=label)
+        )
         if sweep_id is not None:
             statement = statement.where(Exploration.sweep_id == sweep_id)
         rows = self._session.execute(newest_first(statement, Exploration.created_at, Exploration.id, after, limit))

@@ -13,7 +13,7 @@ from db.job_state import FINAL_STATES, JobState
 from db.models.job import Job
 from db.models.project import Project, Report, Run
 from db.paging import Position, newest_first
-from db.repositories.described import changes, has_label
+from db.repositories.described import changes, filters
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.model_config import ModelConfig
@@ -95,16 +95,9 @@ class Projects:
     ) -> list[tuple[Project, Job]]:
         """At most `limit` projects of `owner`, newest first, with the jobs that generate them."""
         statement = select(Project, Job).join(Job, Job.id == Project.job_id).where(Project.owner == owner)
-        if state is not None:
-            statement = statement.where(Job.state == state)
-        if model is not None:
-            statement = statement.where(Project.model_name == model)
-        if device is not None:
-            statement = statement.where(Project.device_name == device)
-        if name_contains is not None:
-            statement = statement.where(Project.name.icontains(name_contains, autoescape=True))
-        if label is not None:
-            statement = statement.where(has_label(Project.labels, label))
+        statement = statement.where(
+            *filters(Project, state=state, model=model, device=device, name_contains=name_contains, label=label)
+        )
         rows = self._session.execute(newest_first(statement, Project.created_at, Project.id, after, limit))
         return [(row[0], row[1]) for row in rows]
 

@@ -101,12 +101,13 @@ def _partitions(functions: Sequence[Function], sources: Mapping[str, Source]) ->
                 if first <= partition.line <= last:
                     own[partition.variable].append(partition)
         found[function.name] = dict(own)
+    by_name = {function.name: function for function in functions}
     for _ in range(4):  # call depth
         for caller in functions:
             for call in caller.instructions:
                 if call.opcode != "call" or not call.operands or call.operands[-1].name not in found:
                     continue
-                callee = next(f for f in functions if f.name == call.operands[-1].name)
+                callee = by_name[call.operands[-1].name]
                 for argument, operand in zip(callee.arguments, call.operands, strict=False):
                     name = (
                         operand.name

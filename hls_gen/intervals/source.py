@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+HLS[ \t]+(\w+)(.*)$", re.IGNORECASE | re.MULTILINE)
@@ -44,13 +45,11 @@ class SourceLoop:
     last_line: int
     label: str | None
     begin: int
-    body_begin: int
     end: int
     requested_ii: int | None
     pipelined: bool
     flatten_off: bool
     unroll: bool
-    dataflow: bool
     independent: frozenset[str]
     perfect_in: int | None
 
@@ -79,6 +78,7 @@ class Source:
     copied: frozenset[str]
 
 
+@lru_cache(maxsize=256)  # each function of a file asks for it
 def blanked(text: str) -> str:
     """`text` with comments, literals and directives as spaces: same length, same lines."""
     return _SKIPPED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
@@ -236,13 +236,11 @@ def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[
         last_line=text.count("\n", 0, head.end) + 1,
         label=head.label,
         begin=head.keyword,
-        body_begin=head.body,
         end=head.end,
         requested_ii=int(requested) if requested is not None and requested.isdigit() else None,
         pipelined=pipelined,
         flatten_off=any(p.name == "loop_flatten" and "off" in p.flags for p in pragmas),
         unroll=unroll is not None and "off" not in unroll.flags,
-        dataflow=any(p.name == "dataflow" for p in pragmas),
         independent=independent,
         perfect_in=text.count("\n", 0, parent.keyword) + 1 if parent is not None and perfect else None,
     )

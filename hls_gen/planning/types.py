@@ -204,11 +204,6 @@ class DecodePlan:
         """All ports, in the order of the kernel's arguments."""
         return self.kernel.ports
 
-    @property
-    def token_bundle(self) -> str:
-        """The bundle that the chosen tokens leave through."""
-        return self.io_port.bundle
-
     def section(self, name: str) -> Section:
         """A section of a layer's parameters."""
         return next(section for section in self.sections if section.name == name)
