@@ -1,12 +1,13 @@
 # The service and the workers in one image: `docker run IMAGE` serves, `docker run IMAGE worker` works.
-FROM node:20-bookworm-slim AS dashboard
+# Base images are pinned by digest; `docker buildx imagetools inspect NAME:TAG` prints that of a newer one.
+FROM node:20-bookworm-slim@sha256:2cf067cfed83d5ea958367df9f966191a942351a2df77d6f0193e162b5febfc0 AS dashboard
 WORKDIR /src/dashboard
 COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY dashboard ./
 RUN npm run build
 
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84 AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml ./
 # The lock holds the tools of development too; its pins constrain what the product alone needs.
@@ -19,7 +20,7 @@ COPY --from=dashboard /src/dashboard/dist dashboard/dist
 RUN uv build --wheel --out-dir dist \
  && uv pip install --no-cache --no-deps --python /opt/flexdse/bin/python dist/*.whl
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 # g++ compiles the C simulation of a generated project.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends g++ git make \

@@ -3,7 +3,7 @@
 .ONESHELL:
 .NOTPARALLEL:
 .SHELLFLAGS := -euc
-.PHONY: help setup demo chaos screenshots test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text lint style types imports dashboard clean lock FORCE
+.PHONY: help setup demo audit chaos screenshots quality-figure test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text lint style types imports dashboard clean lock FORCE
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2# processes of the test run
@@ -83,8 +83,8 @@ test-quality: setup ## the tests that need PyTorch, an extra that the lock leave
 # Where the quantized checkpoints go: far too large for git, and made again in minutes.
 QUANTIZED ?= build/quantized
 
-quantized-smollm2: setup ## SmolLM2-135M as W4A8KV8 and W8A8KV8 checkpoints for generated designs, in build/quantized
-	@for scheme in w4a8kv8 w8a8kv8; do
+quantized-smollm2: setup ## SmolLM2-135M as W4A8KV8, W8A8KV8 and W4A4KV8 checkpoints for generated designs, in build/quantized
+	@for scheme in w4a8kv8 w8a8kv8 w4a4kv8; do
 	    out="$(QUANTIZED)/smollm2-135m-$$scheme"
 	    [ -f "$$out/quantized.safetensors" ] || $(PYTHON) -m flexdse.cli quantize --model smollm2-135m --scheme $$scheme \
 	        --cache build/quality --out "$$out"
@@ -105,6 +105,9 @@ types: setup
 imports: setup
 	@exec $(PYTHON) -c 'from importlinter.cli import lint_imports_command as main; main()' --no-logo
 
+audit: setup ## the locked packages against the advisories of osv.dev; says so where it cannot be reached
+	@exec $(PYTHON) .ci/audit.py
+
 csim-sweep: setup ## 50 random designs through generation, lint and C simulation, written to build/bench/csim_sweep.json
 	@exec $(PYTHON) -m benchmarks.csim_sweep
 
@@ -116,6 +119,9 @@ bench-%: setup FORCE
 	@mkdir -p build/bench
 	rm -f "build/bench/$*.json"
 	exec $(PYTHON) -m benchmarks.$(subst -,_,$*)
+
+quality-figure: setup ## the plot of docs/quality.md, from the recorded measurements
+	@exec $(PYTHON) -m benchmarks.quality --figure docs/images/quality.svg
 
 fuzz-api: bench-fuzz_api ## schemathesis over a running service, 2,000 cases, written to build/bench/fuzz_api.json
 
@@ -150,7 +156,7 @@ lock: setup ## resolve pyproject.toml into the lock files again (UPGRADE=--upgra
 screenshots: setup dashboard ## the pictures of README and docs, from the browser tests
 	@$(PYTHON) -m pytest -q tests/dashboard/test_browser.py
 	mkdir -p docs/images
-	cp build/screenshots/exploration-light.png docs/images/dashboard.png
+	cp build/screenshots/lasso-light.png docs/images/dashboard.png
 	cp build/screenshots/design-light.png docs/images/design.png
 
 clean: ## everything that a build, a test or a benchmark left, but not .venv

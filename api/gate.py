@@ -24,11 +24,12 @@ from api.problems import (
     ForbiddenError,
     InsufficientScopeError,
     MediaTypeError,
+    NotFoundError,
     TooLargeError,
     TooManyRequestsError,
 )
 from api.settings import ApiSettings
-from spec.errors import FlexDSEError
+from spec.errors import FlexDSEError, InputError
 
 UPLOAD_PATHS = ("/api/v1/devices", "/api/v1/models", "/api/v1/calibrations", "/api/v1/reports")
 
@@ -83,7 +84,8 @@ class Gate:
 
         try:
             headers = Headers(scope=scope)
-            self._check_sender(headers)
+            self._check_sender(scope, headers)
+            _check_address(scope)
             scope["flexdse.authenticator"] = self._authenticator
             scope[PRINCIPAL] = await self._admitted(scope, headers)
             if _has_body(headers):
@@ -93,9 +95,11 @@ class Gate:
             return
         await self._app(scope, receive, send_with_headers)
 
-    def _check_sender(self, headers: Headers) -> None:
+    def _check_sender(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        if host_name(host) not in self._settings.allowed_hosts:
+        # The address that the request came to is no name that somebody could rebind; Prometheus scrapes replicas by it.
+        own_address = (scope.get("server") or ("",))[0]
+        if host_name(host) not in self._settings.allowed_hosts | {own_address}:
             raise ForbiddenError(
                 "this server does not answer under that name",
                 field="Host",
@@ -164,6 +168,16 @@ class Gate:
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
         return await _buffered(receive, limit)
+
+
+def _check_address(scope: Scope) -> None:
+    # No name or id holds one, and PostgreSQL takes it for an error of ours.
+    if "\0" in scope["path"]:
+        rule = "must be a path of the API"
+        raise NotFoundError("there is nothing at this path", field="path", value=scope["path"], rule=rule)
+    if b"%00" in scope["query_string"]:
+        rule = "must be text without the character NUL"
+        raise InputError("the query holds the character NUL", field="query", rule=rule, hint="leave it out")
 
 
 def _has_body(headers: Headers) -> bool:

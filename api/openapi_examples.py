@@ -25,6 +25,27 @@ BODIES: dict[str, dict[str, Any]] = {
         "columns": {"prefill.token_parallelism": [4, 8, 16]},
         "metrics": ["ttft_s", "tpot_s"],
     },
+    "explain_design": {
+        "design": "flexllm-u280",
+        "model": "llama-3.2-1b",
+        "device": "u280",
+        "workload": _WORKLOAD,
+        "metrics": ["ttft_s", "tpot_s"],
+    },
+    "compare_designs": {
+        "first": "flexllm-u280",
+        "second": "flexllm-u280-wide",
+        "model": "llama-3.2-1b",
+        "device": "u280",
+        "workload": _WORKLOAD,
+    },
+    "compare_with_reference": {
+        "design": "flexllm-u280",
+        "model": "llama-3.2-1b",
+        "device": "u280",
+        "workload": _WORKLOAD,
+        "reference": "a100-bf16",
+    },
     "create_project": {
         "design": "flexllm-u280",
         "model": "llama-3.2-1b",

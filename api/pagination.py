@@ -34,7 +34,7 @@ def parse_cursor(cursor: str) -> Position:
         padded = cursor + "=" * (-len(cursor) % 4)
         created_at, _, row_id = base64.urlsafe_b64decode(padded).decode("ascii").partition("|")
         moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None or not row_id:
+        if moment.tzinfo is None or not row_id.isalnum():
             raise ValueError("incomplete")
         return Position(moment.astimezone(UTC), row_id)
     except (ValueError, OverflowError, binascii.Error) as error:

@@ -14,7 +14,7 @@ from api.media import ARROW_STREAM
 from api.problems import MalformedError
 from api.uploads import uploads_of
 from spec.errors import FlexDSEError, InputError
-from spec.strict import Document, parse_json, validate
+from spec.strict import Document, dotted, parse_json, validate
 
 # Above this a body is parsed in a thread, so that others are served meanwhile.
 _LARGE_BODY_BYTES = 256 * 1024
@@ -38,7 +38,26 @@ def _parse(body: bytes, model: type[BaseModel] | None) -> Any:
             error.message,
             **{name: getattr(error, name) for name in ("field", "rule", "hint", "line")},
         ) from error
+    if b"\\u0000" in body:
+        _refuse_nul(document.data)
     return validate(model, Document(document.data)) if model is not None else document.data
+
+
+def _refuse_nul(data: Any) -> None:
+    """No text of PostgreSQL holds that character, so none of SQLite shall."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [((*path, key), value) for key, value in node.items()]
+            texts = [*node]
+        else:
+            waiting += [((*path, index), value) for index, value in enumerate(node)] if isinstance(node, list) else []
+            texts = [node] if isinstance(node, str) else []
+        if any("\0" in text for text in texts):
+            place = dotted(path) or "document"
+            rule = "text without the character NUL"
+            raise MalformedError(f"{place}: the character NUL", field=place, rule=rule, hint="leave it out")
 
 
 ARROW_BODY = "flexdse.arrow"  # where the body lies in the scope of a request that brings an Arrow stream

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response, StreamingResponse
@@ -41,16 +41,24 @@ def table_response(
 ) -> Response:
     """`table` in that media type; as JSON its columns stand beside the fields of `head`."""
     headers = {"Vary": "Accept", **(headers or {})}
-    if media_type == ARROW_STREAM:
-        return StreamingResponse(_arrow_chunks(table), media_type=media_type, headers=headers)
+    if media_type in (ARROW_STREAM, CSV):
+        return stream_response(table.schema, table.to_batches(max_chunksize=BATCH_ROWS), media_type, headers)
     if media_type == PARQUET:
         return Response(_parquet(table), media_type=media_type, headers=headers)
-    if media_type == CSV:
-        return StreamingResponse(
-            _csv_chunks(table), media_type="text/csv; charset=utf-8; header=present", headers=headers
-        )
     assert media_type == JSON
     return Response(columns_json(table, head), media_type=JSON, headers=headers)
+
+
+def stream_response(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """Rows in one of the media types that can be sent while they are made: an Arrow stream, or CSV."""
+    if media_type == ARROW_STREAM:
+        return StreamingResponse(_arrow_chunks(schema, batches), media_type=media_type, headers=headers)
+    assert media_type == CSV
+    return StreamingResponse(
+        _csv_chunks(schema, batches), media_type="text/csv; charset=utf-8; header=present", headers=headers
+    )
 
 
 def columns_json(table: pa.Table, head: Mapping[str, Any]) -> bytes:
@@ -78,25 +86,26 @@ class _Sink(io.RawIOBase):
         return taken
 
 
-def _arrow_chunks(table: pa.Table) -> Iterator[bytes]:
+def _arrow_chunks(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     import pyarrow as pa
 
     sink = _Sink()
-    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), table.schema) as writer:
-        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema) as writer:
+        for batch in batches:
             writer.write_batch(batch)
             yield sink.take()
     yield sink.take()
 
 
-def _csv_chunks(table: pa.Table) -> Iterator[bytes]:
+def _csv_chunks(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     import pyarrow as pa
     from pyarrow import csv
 
+    plain = pa.schema([pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in schema])
     sink = _Sink()
-    with csv.CSVWriter(pa.PythonFile(sink, mode="w"), table.schema) as writer:
-        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-            writer.write_batch(batch)
+    with csv.CSVWriter(pa.PythonFile(sink, mode="w"), plain) as writer:
+        for batch in batches:
+            writer.write_batch(batch.cast(plain))
             yield sink.take()
     yield sink.take()
 

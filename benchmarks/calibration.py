@@ -86,6 +86,17 @@ One pair of bitstreams cannot say beforehand which, so nothing is lent.
 The table is of the kernel alone, less the known shell. The uncalibrated bands were checked against utilization with the
 shell in it, which dilutes errors. Beyond their band here: {beyond}.
 
+## The loop
+
+    flexdse simulate DIR                          cycles of both stages, fidelity timed_sim
+    flexdse report import csynth.xml --project DIR    attaches a report made elsewhere; another part or clock is refused
+    flexdse calibrate DIR1 DIR2 ... --save measured.json --out table.json
+    flexdse evaluate ... --calibration table.json
+
+Each measurement carries its lineage: model version, design, hash of the project's manifest, run (tool and version), hash of
+the report. A project that has changed since disowns what was attached to it. Predictions are made anew with the models of
+now, so that a table never rests on those of another version. Open synthesis maps leaves and places nothing: no factor is fitted on it.
+
 ## Left out
 
 - Power: its two plateaus chose the model's coefficient, so they cannot check it.
@@ -152,7 +163,7 @@ def value_of(document: dict[str, Any], stage: Stage, metric: str) -> float:
 def rows() -> list[dict[str, Any]]:
     """One row a fitted stage and metric: errors of both stages before and after."""
     published, device = load_published_design(DESIGN), load_device("u280")
-    pairs = {(one.stage, one.metric): one for one in measurements()}
+    pairs: dict[tuple[Stage, str], Measurement] = {(one.stage, one.metric): one for one in measurements()}
 
     def evaluate(table: CalibrationTable | None) -> dict[str, Any]:
         return evaluate_document(published.design, load_model(published.model), device, WORKLOAD, calibration=table)

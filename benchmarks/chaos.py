@@ -47,6 +47,8 @@ HOSTS = 2
 WORKERS_OF_A_HOST = 2
 MAX_ATTEMPTS = 50  # of a job that is no poison: more than it can be killed
 POISON = -1
+KINDS = ("child", "worker", "broker", "stop")
+LEAST_KILLS = 5
 
 _HOST = f"""
 import sys
@@ -182,8 +184,8 @@ class Chaos:
     # The torment
 
     def _torment(self, database: Database) -> None:
-        deck = ["child", "worker", "broker", "stop"] * self._kills + ["host", "host"]
-        deck += ["postgresql"] * 2 if self._postgres is not None else []
+        kinds = [*KINDS, "postgresql"] if self._postgres is not None else KINDS
+        deck = [*kinds] * self._kills + ["host", "host"]
         self._chance.shuffle(deck)
         end_s = time.monotonic() + WAIT_S
         next_kill_s = time.monotonic() + 2.0
@@ -273,7 +275,7 @@ class Chaos:
             "done": sum(1 for number in range(self._jobs) if published[number]),
             "finished_twice": sum(1 for count in published.values() if count > 1),
             "lost": sum(1 for number in range(self._jobs) if not published[number]),
-            "kills": {kind: self._done[kind] for kind in ("child", "worker", "broker", "stop")},
+            "kills": {kind: self._done[kind] for kind in KINDS},
             "other_kills": {kind: self._done[kind] for kind in ("host", "postgresql") if self._done[kind]},
             "started": sum(count for number, count in starts.items() if number != POISON),
             "ended": len(ended),
@@ -304,7 +306,8 @@ def passed(result: Mapping[str, Any]) -> bool:
         and result["finished_twice"] == result["lost"] == 0
         and result["table_agrees"]
         and result["poison"]["gave_up"]
-        and all(count >= 5 for count in result["kills"].values())
+        and all(count >= LEAST_KILLS for count in result["kills"].values())
+        and result["other_kills"].get("postgresql", LEAST_KILLS) >= LEAST_KILLS
     )
 
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from hls_gen.project import generate_project
 from hls_gen.random_designs import random_project, sweep_models
 from hls_gen.toolchain.csim import run_csim
 from spec.catalog import load_device
+from spec.errors import FlexDSEError
 from spec.workload import Workload
 
 
@@ -31,26 +33,31 @@ def main() -> None:
     device = load_device("u280")
     models = sweep_models()
     folder = Path("build/csim-sweep")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number in range(arguments.designs):
         model = models[number % len(models)]
         drawn = random_project(np.random.default_rng([arguments.seed, number]), model, device, number)
         project = folder / str(number)
         workload = Workload(prompt_tokens=16, output_tokens=4)
         generate_project(drawn.design, model, device, workload, project, force=True, seed=number)
-        findings = lint_project(project)
-        report = run_csim(project)
-        rows.append({
+        row: dict[str, Any] = {
             "design": drawn.design.canonical_key(),
             "model": model.name,
             "scheme": drawn.design.quant_scheme.model_dump(mode="json"),
-            "lint": [str(finding) for finding in findings],
-            "passed": report.passed,
-            "compared_values": report.compared_values,
-            "seconds": report.seconds,
-        })  # fmt: skip
-        print(number, model.name, report.summary_line(), f"lint: {len(findings)} finding(s)", flush=True)
-        shutil.rmtree(project)
+            "lint": [str(finding) for finding in lint_project(project)],
+        }
+        try:
+            report = run_csim(project)
+        except FlexDSEError as error:  # a failure of this design: the others still run, and the sweep fails at its end
+            row |= {"passed": False, "error": str(error), "compared_values": None, "seconds": None}
+            line = f"csim: FAIL ({error.args[0]})"
+        else:
+            row |= {"passed": report.passed, "compared_values": report.compared_values, "seconds": report.seconds}
+            line = report.summary_line()
+        rows.append(row)
+        print(number, model.name, line, f"lint: {len(row['lint'])} finding(s)", flush=True)
+        if row["passed"]:
+            shutil.rmtree(project)  # a failed one stays to be looked at
     good = sum(row["passed"] and not row["lint"] for row in rows)
     document = {**record, "designs": rows, "reference": len(rows), "ratio": good / len(rows)}
     target = Path("build/bench/csim_sweep.json")

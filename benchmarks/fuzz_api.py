@@ -36,7 +36,7 @@ CHECKS = (
     "response_headers_conformance",
 )
 NOT_TRIED = "^watch_"
-BODIES = dict.fromkeys(("explore", "generate", "csim", "synthesize"), "benchmarks.fuzz_api:nothing")
+BODIES = dict.fromkeys(("explore", "generate", "csim", "simulate", "synthesize"), "benchmarks.fuzz_api:nothing")
 
 
 def nothing(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:

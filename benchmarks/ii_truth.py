@@ -82,7 +82,7 @@ def compare(job: tuple[str, Path, Path, Path]) -> list[Compared]:
     design, source, report, headers = job
     truth = [loop for loop in parse_report(report).loops if loop.pipelined and loop.ii_achieved_cycles]
     try:
-        derived = interval_report(source, include=[headers], unsafe_math=_reorders(source)).loops
+        derived = interval_report(source, include=[headers], unsafe_math=reorders_sums(source)).loops
     except FlexDSEError as error:
         return [
             Compared(design, loop.name, int(loop.ii_achieved_cycles or 0), None, str(error)[:200]) for loop in truth
@@ -96,7 +96,7 @@ def compare(job: tuple[str, Path, Path, Path]) -> list[Compared]:
     return found
 
 
-def _reorders(source: Path) -> bool:
+def reorders_sums(source: Path) -> bool:
     """Whether the design's script lets the tool reorder sums."""
     scripts = [*source.parent.glob("*.tcl"), *source.parent.parent.glob("*.tcl")]
     return any(

@@ -20,7 +20,7 @@ from cost_models.reference import (
 from cost_models.report import evaluate_point
 from cost_models.resources import module_arrays
 from cost_models.stage_cost import StageCost
-from flexdse.references import baseline, design_times
+from dse.references import baseline, design_times
 from spec.catalog import load_design, load_device, load_model, load_published_design, load_reference
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint

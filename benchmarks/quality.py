@@ -1,12 +1,15 @@
 """How well sensitivities predict the perplexity of mixtures that no fit has seen: `make bench-quality`.
 
-From recorded measurements of SmolLM2-135M: the table shipped in spec/catalog/quality, in the arithmetic of the hardware, and
-two larger studies of other modes (benchmarks/quality_studies: GPTQ and rounding to nearest), each with its protocol. Written
-to build/bench/quality.json with a plot beside it. `REMEASURE=n` measures n of the shipped table's mixtures again.
+The figures are those of the table shipped in spec/catalog/quality, in the arithmetic of the hardware; beside it two larger
+studies of other modes (benchmarks/quality_studies: GPTQ and rounding to nearest), and all together. All are recorded
+measurements of SmolLM2-135M, each with its protocol. Written to build/bench/quality.json with a plot beside it; `make
+quality-figure` draws the plot of docs/quality.md. `REMEASURE=n` measures n of the shipped mixtures again. Where `make
+quantized-smollm2` has left checkpoints, the evaluator's logits are compared with those of the golden reference.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -17,32 +20,47 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib import pyplot
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from scipy import stats
 
+from benchmarks.hardware_decoder import compare
 from benchmarks.record import bench_record
 from cost_models.arrays import FloatArray
-from cost_models.quality import WidthLookup, scheme_quality
+from cost_models.quality import WidthLookup, scheme_qualities, scheme_quality
+from quantize.packaged import packaged_text
 from spec.catalog import load_model
 from spec.quality import (
     TENSOR_GROUPS,
     MeasuredCombination,
     MeasuredTable,
+    PrecisionPlan,
     PublishedTable,
     SensitivityTable,
+    measured_alone,
     predicted_nll,
 )
-from spec.quality_catalog import load_quality_table, measured_schemes, quality_tables
+from spec.quality_catalog import QUALITY_DIR, load_quality_table, measured_schemes, quality_tables
+from spec.quantized_checkpoint import TOKENIZER_FILE, WEIGHTS_FILE, load_checkpoint
+from spec.scheme_names import scheme_named
 
 MODEL = "smollm2-135m"
 OUT = Path("build/bench/quality.json")
 STUDIES = Path(__file__).parent / "quality_studies"
+PLOT_RATIO = 4.0  # the plot ends here: beyond, predictions only rank
 NEAR_RATIO = 2.0  # below twice the reference's perplexity values count, beyond it only the order
 LOOKUP_DESIGNS = 1_000_000
+SPEARMAN_BAR = 0.95
+SEARCH_SCHEMES = ("w8a8kv8", "w4a8kv8", "w4a8kv4", "w4a6kv8", "w4a4kv8", "w4a4kv8h8")
+CHECKPOINTS = Path(os.environ.get("QUANTIZED", "build/quantized"))
+EQUALITY_SCHEMES = ("w8a8kv8", "w4a8kv8", "w4a4kv8")
+EQUALITY_TOKENS = 256
+GOLDEN_TOKENS = 16  # the reference takes about a second for each
 
 
 def the_table() -> SensitivityTable:
-    """The measured table of the packaged model."""
-    (table,) = [table for table in quality_tables(MODEL) if isinstance(table, SensitivityTable)]
+    """The measured table of the packaged model that the catalog ships."""
+    table = load_quality_table(QUALITY_DIR / f"{MODEL}.json")
+    assert isinstance(table, SensitivityTable)
     return table
 
 
@@ -56,9 +74,14 @@ def the_studies() -> dict[str, SensitivityTable]:
     return found
 
 
+def unseen_mixtures(table: SensitivityTable) -> list[MeasuredCombination]:
+    """What no fit has seen, without the base and single changes, which the table itself consists of."""
+    return [c for c in table.combinations if not c.used_in_fit and not measured_alone(table, c.overrides)]
+
+
 def unseen_ratios(table: SensitivityTable) -> tuple[FloatArray, FloatArray]:
-    """(measured, predicted) perplexity over the reference's, of each combination that no fit has seen."""
-    unseen = [combination for combination in table.combinations if not combination.used_in_fit]
+    """(measured, predicted) perplexity over the reference's, of each mixture that no fit has seen."""
+    unseen = unseen_mixtures(table)
     measured = np.exp([combination.nll - table.reference.nll for combination in unseen])
     predicted = np.exp([predicted_nll(table, c.overrides) - table.reference.nll for c in unseen])
     return measured, predicted
@@ -79,24 +102,46 @@ def prediction_errors(measured: FloatArray, predicted: FloatArray) -> dict[str, 
     }
 
 
-def lookup_seconds(table: SensitivityTable) -> float:
-    """Seconds a design of a vectorised lookup with widths of its own in every group."""
+def lookup_seconds(table: SensitivityTable, *, by_third: bool = False) -> float:
+    """Seconds a design of a vectorised lookup with widths of its own in every group, or in every third of every group."""
     lookup, generator = WidthLookup.of(table), np.random.default_rng(0)
-    widths = {group: generator.integers(4, 9, LOOKUP_DESIGNS) for group in TENSOR_GROUPS}
+    shape = (LOOKUP_DESIGNS, 3) if by_third else (LOOKUP_DESIGNS,)
+    widths = {group: generator.integers(4, 9, shape) for group in TENSOR_GROUPS}
     lookup.quality(widths)
     started = time.perf_counter()
     lookup.quality(widths)
     return (time.perf_counter() - started) / LOOKUP_DESIGNS
 
 
+def scheme_lookup_seconds() -> float:
+    """Seconds a design of a search over whole schemes: each scheme looked up once, designs gather by its index."""
+    model, schemes = load_model(MODEL), [scheme_named(name) for name in SEARCH_SCHEMES]
+    index = np.random.default_rng(0).integers(0, len(schemes), LOOKUP_DESIGNS)
+    scheme_qualities(model, schemes)
+    started = time.perf_counter()
+    found = scheme_qualities(model, schemes).value[index]
+    seconds = time.perf_counter() - started
+    assert np.isfinite(found).all()
+    return seconds / LOOKUP_DESIGNS
+
+
 def published_order() -> dict[str, Any]:
-    """FlexLLM's schemes from best to worst, as the shipped table gives them."""
+    """FlexLLM's schemes from best to worst, as the shipped table gives them; the methods it leaves out, of another model."""
     model = load_model("llama-3.2-1b")
     (table,) = [t for t in quality_tables(model.name) if isinstance(t, PublishedTable)]
     found = {r.name: scheme_quality(model, r.scheme).value for r in table.results if r.scheme is not None}
     beyond = [r.name for r in table.results if r.is_lower_bound]
     ranked = sorted(found, key=lambda name: found[name] or math.inf)
-    return {"order": [*ranked, *beyond], "quality": found, "source": "published", "publication": table.publication}
+    (others,) = [t for t in quality_tables("llama-3-8b") if isinstance(t, PublishedTable)]
+    return {
+        "order": [*ranked, *beyond],
+        "quality": found,
+        "source": "published",
+        "publication": table.publication,
+        "methods_of": others.model,
+        "methods": {r.name: r.perplexity for r in sorted(others.results, key=lambda result: result.perplexity)},
+        "methods_publication": others.publication,
+    }
 
 
 def scheme_perplexities(table: MeasuredTable) -> dict[str, Any]:
@@ -110,76 +155,105 @@ def remeasure(table: SensitivityTable, count: int) -> list[dict[str, float]]:
     if count == 0:
         return []
     from quantize.arrays import open_arrays
-    from quantize.assess import Setting, WindowChoice
-    from quantize.evaluation import Evaluator
+    from quantize.assess import Setting, evaluator_of_table
     from quantize.sensitivity import measure_combination
     from quantize.sources import open_model, open_text
-    from spec.quality import PrecisionPlan
-    from spec.scheme_names import scheme_named
 
     setting = Setting(open_model(MODEL), open_arrays("numpy"), Path("build/quality"), print)
-    windows = table.protocol.window_tokens or 512
-    predicted = table.protocol.predicted_tokens or windows
-    choice = WindowChoice("fast", window_tokens=windows, max_windows=round(predicted / (windows - 1)))
-    text = choice.cut(setting.named, open_text(None, "evaluation"))
     plan = PrecisionPlan(scheme=scheme_named("w8a8kv8"))
-    bank = setting.bank(plan, table.mode.weight_rounding, table.mode.folded_rotations, setting.calibration(None, 16), 0)
-    evaluator = Evaluator(bank, text, setting.cache, print, compare=False)
+    evaluator = evaluator_of_table(setting, table, plan, open_text(None, "evaluation"), None)
     results = []
-    unseen: list[MeasuredCombination] = [c for c in table.combinations if not c.used_in_fit]
-    for combination in unseen[:count]:
+    for combination in unseen_mixtures(table)[:count]:
         now = measure_combination(evaluator, combination.overrides, used_in_fit=False)
         results.append({"shipped_nll": combination.nll, "measured_nll": now.nll})
         print(f"shipped {combination.nll:.4f}, measured now {now.nll:.4f}")
     return results
 
 
+def arithmetic() -> dict[str, Any]:
+    """The evaluator against the golden reference of a generated project, on the same text, scheme by scheme."""
+    found: dict[str, Any] = {}
+    for scheme in EQUALITY_SCHEMES:
+        folder = CHECKPOINTS / f"{MODEL}-{scheme}"
+        if not (folder / WEIGHTS_FILE).is_file():
+            found[scheme] = {"missing": f"no checkpoint in {folder}: make quantized-smollm2 writes it"}
+            continue
+        from tokenizers import Tokenizer
+
+        ids = Tokenizer.from_file(str(folder / TOKENIZER_FILE)).encode(packaged_text("evaluation")[:10_000]).ids
+        found[scheme] = compare(load_checkpoint(folder), np.array(ids[:EQUALITY_TOKENS]), GOLDEN_TOKENS)._asdict()
+        print(scheme, found[scheme])
+    return found
+
+
 def plot(ratios: dict[str, tuple[FloatArray, FloatArray]], path: Path) -> None:
-    """Predicted against measured, both logarithmic and relative to the unquantized model."""
+    """Predicted against measured, both logarithmic and relative to the unquantized model; the same data, the same file."""
     matplotlib.use("svg")
-    figure, axes = pyplot.subplots(figsize=(5.2, 5))
-    for name, (measured, predicted) in ratios.items():
-        axes.scatter(measured, predicted, s=16, zorder=3, label=f"{name}: {len(measured)} unseen mixtures")
-    largest = max(float(max(m.max(), p.max())) for m, p in ratios.values()) * 1.1
-    ends = np.array([0.95, largest])
+    matplotlib.rcParams.update({"svg.hashsalt": "flexdse", "svg.fonttype": "none"})
+    figure, axes = pyplot.subplots(figsize=(5.6, 5.2))
+    ends = np.array([0.97, PLOT_RATIO])
     axes.plot(ends, ends, color="0.5", linewidth=1)
-    axes.fill_between(ends, ends * 0.95, ends * 1.05, color="0.9", label="within 5 %")
-    axes.axvline(NEAR_RATIO, color="0.6", linestyle=":", label="twice the reference")
+    axes.fill_between(ends, ends * 0.95, ends * 1.05, color="0.88", label="within 5 %")
+    axes.axvline(NEAR_RATIO, color="0.6", linestyle=":", label="twice the unquantized perplexity")
+    for (name, (measured, predicted)), marker in zip(ratios.items(), "o^s", strict=False):
+        beyond = int(np.count_nonzero(np.maximum(measured, predicted) > PLOT_RATIO))
+        rest = f", {beyond} beyond the plot" if beyond else ""
+        label = f"{name}: {len(measured)} unseen mixtures{rest}"
+        axes.scatter(measured, predicted, s=18, zorder=3, marker=marker, label=label)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    ticks = [1, 1.2, 1.5, 2, 3, 4]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
+        axis.set_minor_locator(NullLocator())
     axes.set(xlabel="measured perplexity / unquantized", ylabel="predicted perplexity / unquantized")
     axes.legend(loc="upper left", fontsize=8)
     figure.tight_layout()
-    figure.savefig(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
 
 
 def main() -> None:
-    """Write the figures and the plot."""
+    """Write the figures and the plot; with --figure FILE only that plot."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--figure", type=Path, help="draw the plot into this file and do nothing else")
+    figure = parser.parse_args().figure
     tables = the_studies()
     ratios = {name: unseen_ratios(table) for name, table in tables.items()}
-    together = prediction_errors(*(np.concatenate([r[side] for r in ratios.values()]) for side in (0, 1)))
+    if figure is not None:
+        plot(ratios, figure)
+        return
+    own = prediction_errors(*ratios["shipped"])
     record = {
         **bench_record(seed=0),
-        **together,
+        **own,
         "source": "measured",
+        "pooled": prediction_errors(*(np.concatenate([r[side] for r in ratios.values()]) for side in (0, 1))),
         "tables": {
             name: {
                 **prediction_errors(*ratios[name]),
                 "curvature": table.curvature,
                 "band_relative": table.band_relative,
+                "fitted": sum(c.used_in_fit for c in table.combinations),
                 "mode": table.mode.model_dump(mode="json"),
                 "protocol": table.protocol.model_dump(mode="json"),
             }
             for name, table in tables.items()
         },
         "lookup_s_per_design": lookup_seconds(tables["shipped"]),
+        "thirds_lookup_s_per_design": lookup_seconds(tables["shipped"], by_third=True),
+        "scheme_lookup_s_per_design": scheme_lookup_seconds(),
         "measured_schemes": [scheme_perplexities(one) for one in measured_schemes(MODEL)],
         "published_order": published_order(),
+        "arithmetic": arithmetic(),
         "remeasured": remeasure(tables["shipped"], int(os.environ.get("REMEASURE", "0"))),
     }
+    record |= {"reference": SPEARMAN_BAR, "ratio": own["spearman"] / SPEARMAN_BAR}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     plot(ratios, OUT.with_suffix(".svg"))
     OUT.write_text(json.dumps(record, indent=1) + "\n")
-    for name in (*together, "lookup_s_per_design"):
+    for name in (*own, "pooled", "lookup_s_per_design", "thirds_lookup_s_per_design", "scheme_lookup_s_per_design"):
         print(f"{name}: {record[name]}")
     for one in record["measured_schemes"]:
         print({name: value for name, value in one.items() if name != "protocol"})

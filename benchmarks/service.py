@@ -32,6 +32,7 @@ from db.job_state import JobState
 from db.migrations import upgrade
 from db.repositories.explorations import ResultVersions, StoredFrontEntry
 from db.session import Database
+from dse.progress import MAX_FRONT_POINTS
 from dse.space import design_space
 from flexdse.client import connect
 from flexdse.serve import Address, start_background
@@ -109,11 +110,26 @@ def fill(database: Database) -> str:
             row, job = enqueue_exploration(work, request_of(f"number {number}"), owner="local")
             held = work.jobs.claim(kinds=[job.kind], queues=[job.queue], holder="bench", lease=LEASE)
             assert held is not None
+            assert work.jobs.save_progress(held.id, held.attempt, progress_of(1, 1), LEASE)
             front = front_entries(FRONT_DESIGNS) if number == EXPLORATIONS - 1 else []
             work.explorations.publish(row.id, front, record, versions)
             work.jobs.finish(held.id, held.attempt, JobState.SUCCEEDED)
             last = row.id
     return last
+
+
+def progress_of(number: int, total: int) -> dict[str, Any]:
+    """A word of a search about its progress, as long as the longest real one."""
+    return {
+        "phase": "search",
+        "evaluations": number,
+        "total": total,
+        "designs_per_s": 1.0,
+        "eta_s": None,
+        "feasible_fraction": None,
+        "front": [[1.0 / 3.0, 0.007 / 3.0, 0.1 / 3.0]] * MAX_FRONT_POINTS,
+        "hypervolume": None,
+    }
 
 
 def seconds_of(calls: Sequence[Callable[[], Any]], times: int) -> list[list[float]]:
@@ -252,22 +268,11 @@ def bench_events(address: Address, client: httpx.Client, database: Database) -> 
     process = context.Process(target=listeners, args=(url, address.headers, count, ready, results))
     process.start()
     ready.wait(60)
-    front = [[1.0, 0.007, 0.1, 0.5]] * 50
     taken: list[float] = []
     began = time.perf_counter()
     for number in range(1, count + 1):
-        progress = {
-            "phase": "search",
-            "evaluations": number,
-            "total": count,
-            "designs_per_s": 1.0,
-            "eta_s": None,
-            "feasible_fraction": None,
-            "front": front,
-            "hypervolume": None,
-        }
         with database.write() as work:
-            assert work.jobs.save_progress(held.id, held.attempt, progress, LEASE)
+            assert work.jobs.save_progress(held.id, held.attempt, progress_of(number, count), LEASE)
         while time.perf_counter() - began < number / EVENTS_PER_S:
             asked = time.perf_counter()
             client.get("/api/v1/explorations?limit=20").raise_for_status()
@@ -303,8 +308,8 @@ def main() -> None:
                 start_background(home=home, port=0, log=Path(folder) / "log") as service,
                 httpx.Client(base_url=service.url, headers=service.address.headers, timeout=120) as client,
             ):
-                lists = bench_lists(client)
                 front = bench_front(client, f"/api/v1/explorations/{exploration_id}")
+                lists = bench_lists(client)  # not first: workers and broker start when the server answers
                 events = bench_events(service.address, client, database)
                 batch = bench_batch(service.address)
         finally:

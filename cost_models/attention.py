@@ -77,7 +77,8 @@ def decode_attention_cycles(
     context S, with w = softmax_width, `a + 2S/w + v + (ceil(H/HP) - 1) max(a, 3S/w, S/w + v)` with
     `a = ceil(S/KP) (max(dh, KP) + restart)` and `v = (dh/VP) (S + restart) + (dh/VP - 1) access` (FlexLLM dec_MHA_qxk,
     dec_MHA_Softmax, dec_MHA_axv): each pass over the values but the first opens a new burst with nothing to hide its
-    latency. A pipelined softmax has S/w in place of 3S/w in the maximum, two AV buffers max(S/w, v) for S/w + v. H are
+    latency. With `process_granularity: array` the softmax reads beside QK and writes beside AV: `a + max(S/w, v)` and
+    `max(a, S/w, v)`. A pipelined softmax has S/w in place of 3S/w in the maximum, two AV buffers max(S/w, v) for S/w + v. H are
     the query heads, each of which reads its own copy of the keys and values; or the KV heads, where the query heads of
     a group share a read. The mean is exact over every context, and costs the same for any number of them.
     """
@@ -89,7 +90,11 @@ def decode_attention_cycles(
     load = 1 / modules.softmax_width
     exposed = (SOFTMAX_PASSES - 1) * load
     softmax = softmax_interval(modules.softmax, modules.softmax_width)
-    if modules.input_buffers == "double":
+    if modules.process_granularity == "array":
+        # Our units: the maximum is found while QK makes the scores, weights leave for AV as they are made.
+        exposed, softmax = 0.0, load
+        v_slope, av_slope = np.maximum(v_slope, load), np.maximum(v_slope, load)
+    elif modules.input_buffers == "double":
         # max(load S, v) and 3S/w or S/w: the softmax is never faster than the load, so v stands alone.
         av_slope = v_slope
     else:

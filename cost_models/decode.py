@@ -133,7 +133,11 @@ class _Chain:
         model, timing, modules = setup.model, setup.timing, batch.modules[0]
         group: dict[str, int] = {name: i for i, names in enumerate(modules.linear_groups) for name in names}
         engine = _Engine.of(batch, setup)
-        insert = batch.weight_parallelism * timing.sampler_insert_cycles
+        lanes = batch.block_parallelism * batch.weight_parallelism
+        # Ours: one list, a logit a cycle beside the stream of lm_head; FlexLLM: a list a group, merged in the end.
+        one_list = modules.process_granularity == "array"
+        insert = lanes if one_list else batch.weight_parallelism * timing.sampler_insert_cycles
+        merge = 0 if one_list else timing.top_k * batch.block_parallelism * timing.sampler_merge_cycles + insert
 
         def pair(one: str, other: str, fused: int | None) -> list[_Call]:
             if group[one] != group[other]:
@@ -152,8 +156,7 @@ class _Chain:
         up = sum((call.compute for call in calls["gate_up_proj"]), np.zeros(len(batch)))
         d = model.hidden_dim
         sampler = (
-            timing.top_k * batch.block_parallelism * timing.sampler_merge_cycles
-            + insert
+            merge
             + timing.sampler_tail_cycles
             + 2 * (d / batch.vector_parallelism + d / batch.block_parallelism)  # final norm and its quantizer
             + d / _port_lanes(batch, "embedding")  # row of the new token
@@ -194,10 +197,14 @@ class _Chain:
         def steps(name: str) -> list[Step]:
             return [Step(call.module, call.compute, call.stream) for call in self.calls[name]]
 
+        # Where a port carries both, our run-ahead reads its keys and values in their turn, as a part of the stream.
+        cached = None
+        if self.batch.modules[0].process_granularity == "array" and not free.all():
+            cached = np.where(free > 0, 0.0, _cache_beats(self.batch, self.setup))
         half = self.vector / 2  # norm and quantizer before K, V; the same before gate, up; residuals after each
         layer = [
             Step("vector_passes", half), *steps("kv_proj"), *steps("q_proj"),
-            Step(_ATTENTION, self.exposed(attention), free=free), *steps("o_proj"),
+            Step(_ATTENTION, self.exposed(attention), cached, free=free), *steps("o_proj"),
             Step("vector_passes", half), *steps("gate_up_proj"), Step("hadamard", self.hadamard), *steps("down_proj"),
         ]  # fmt: skip
         head = [*steps("lm_head"), Step("sampler", self.sampler)]
@@ -207,7 +214,7 @@ class _Chain:
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """Lanes of an engine, the pace of its ports and what goes on beside a pass.
+    """Lanes of an engine, the pace of its ports, the words of a port that a step takes, and what goes on beside a pass.
 
     `scale_cycles`: of one scale for each lane over the scale ports; `output_cycles`: of the outputs of a pass.
     """
@@ -220,6 +227,7 @@ class _Engine:
     scale_cycles: FloatArray
     output_cycles: FloatArray
     output_interval: float
+    words: FloatArray
 
     @classmethod
     def of(cls, batch: DecodeBatch, setup: StageSetup) -> _Engine:
@@ -236,6 +244,7 @@ class _Engine:
             scale_cycles=lanes / pairs,
             output_cycles=batch.weight_parallelism * interval,
             output_interval=interval,
+            words=words_per_step(batch, setup),
         )
 
     def call(self, projection: str, d_out: int | None = None, beside: FloatArray | IntArray | None = None) -> _Call:
@@ -273,7 +282,7 @@ class _Engine:
         if not self.modules.weight_buffer_beats:
             return _Call(PROJECTION_MODULES[projection], in_step, in_step, None)
         compute = gemv_cycles(d_in, d_out, self.lanes, 1.0, restart, longest)
-        stream = None if pace is None else ceil_div(d_out, self.lanes) * d_in * pace
+        stream = None if pace is None else ceil_div(d_out, self.lanes / self.words) * d_in * (pace / self.words)
         return _Call(PROJECTION_MODULES[projection], compute, in_step, stream)
 
 
@@ -287,6 +296,18 @@ def dequantizer_interval(modules: DecodeModules, timing: TimingTable) -> float:
     if modules.dequantizer == "pipelined":
         return 1.0
     return sum(timing.operators[name].latency_cycles for name in ("int_to_float", "fmul", "fmul", "fadd"))
+
+
+def words_per_step(batch: DecodeBatch, setup: StageSetup) -> FloatArray:
+    """Words of each weight port that an engine step takes, (n_points,): more than one where a buffered engine of our
+    library is wider than its ports. Then words of lanes without a channel are neither stored nor read.
+    """
+    modules = batch.modules[0]
+    if modules.process_granularity == "element" or not modules.weight_buffer_beats:
+        return np.ones(len(batch))
+    bits = batch.block_parallelism * batch.weight_parallelism * float(setup.scheme.weight_bits)
+    port_bits = 8 * port_bytes(batch, "weights")
+    return np.asarray(np.maximum(np.ceil(bits / np.where(port_bits > 0, port_bits, np.inf)), 1.0))
 
 
 def weight_pace(batch: DecodeBatch, setup: StageSetup, role: PortRole) -> FloatArray:
@@ -346,6 +367,16 @@ def _attention(batch: DecodeBatch, setup: StageSetup) -> tuple[FloatArray, Float
     if setup.scheme.attention_scale == "dynamic_per_token":  # a pass over each head for its largest value
         extra += model.head_dim
     return first + extra, further + extra
+
+
+def _cache_beats(batch: DecodeBatch, setup: StageSetup) -> FloatArray:
+    """Beats of a layer's keys or values at the busiest port, mean over the steps, (n_points,)."""
+    model, reads = setup.model, _cache_reads(setup.model, batch.modules[0])
+    a_port = ceil_div(reads, batch.head_parallelism)
+    keys = mean_key_tiles(setup.workload, batch.key_parallelism) * model.head_dim * stream_slowdown(batch, "k_cache")
+    mean_context = setup.workload.prompt_tokens + setup.workload.output_tokens / 2
+    values = model.head_dim / batch.value_parallelism * mean_context * stream_slowdown(batch, "v_cache")
+    return np.asarray(a_port * np.maximum(keys, values))
 
 
 def _cache_reads(model: ModelConfig, modules: DecodeModules) -> int:
@@ -420,7 +451,7 @@ def stored_weight_bytes(batch: DecodeBatch, setup: StageSetup) -> tuple[FloatArr
     each: output channels padded to whole passes; what stays on the chip is not read.
     """
     model, scheme, modules = setup.model, setup.scheme, batch.modules[0]
-    lanes = (batch.block_parallelism * batch.weight_parallelism).astype(np.float64)
+    lanes = batch.block_parallelism * batch.weight_parallelism / words_per_step(batch, setup)
     beats: FloatArray | IntArray | float = 0.0
     head: FloatArray | IntArray | float = 0.0
     for (first, *_), d_in, d_out in engine_calls(modules, model, on_chip=False):

@@ -232,12 +232,12 @@ def plugin_part(
         for operators in (ELEMENT_OPERATORS, SOFTMAX_OPERATORS, SINGLE_OPERATORS)
     )
     dsp = elements * element.dsp + t * softmax.dsp + single.dsp
-    lut = (elements * element.lut + t * softmax.lut + single.lut) * c.LUT_ROUTE_FACTOR
-    ff = (elements * element.ff + t * softmax.ff + single.ff) * c.FF_ROUTE_FACTOR
+    lut = (elements * element.lut + t * softmax.lut + single.lut) * c.LUT_ROUTE_FACTOR * c.LUT_UNLISTED
+    ff = (elements * element.ff + t * softmax.ff + single.ff) * c.FF_ROUTE_FACTOR * c.FF_UNLISTED
     rows = bram18_blocks(d / t, FP32_BITS)
     return Part(
-        lut=lut + PLUGIN_PROCESSES * c.LUT_PER_PROCESS,
-        ff=ff + PLUGIN_PROCESSES * c.FF_PER_PROCESS,
+        lut=lut + PLUGIN_PROCESSES * c.LUT_PER_PROCESS * c.LUT_UNLISTED,
+        ff=ff + PLUGIN_PROCESSES * c.FF_PER_PROCESS * c.FF_UNLISTED,
         dsp=dsp,
         bram_18k=key_cache_bram18(model, hmt) + (tp * t + 2 * t) * rows + bram18_blocks(d / t, FP32_BITS * t),
         uram=banks * uram_blocks(hmt.memories * d / banks, FP32_BITS) + t * uram_blocks(d / t, FP32_BITS),

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from cost_models.arrays import FloatArray
+from cost_models.arrays import FloatArray, IntArray
 
 # Aspect ratios of an 18 kbit block RAM in true or simple dual port mode (UG573): depth x width.
 _BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
@@ -72,6 +72,13 @@ def uram_blocks(depth: FloatArray | float, width_bits: FloatArray | float) -> Fl
     return np.asarray(np.ceil(np.asarray(depth) / _URAM_DEPTH) * np.ceil(np.asarray(width_bits) / _URAM_WIDTH))
 
 
+def shift_register_lut(width_bits: FloatArray | IntArray | float, depth: FloatArray | float) -> FloatArray | float:
+    """LUT of a FIFO's shift registers, elementwise: two bits a LUT to a depth of 16, else one a bit and 32 words (UG574)."""
+    if isinstance(depth, int | float):
+        return width_bits * (0.5 if depth <= 16 else math.ceil(depth / 32))
+    return np.asarray(width_bits * np.where(depth <= 16, 0.5, np.ceil(depth / 32)))
+
+
 @dataclass(frozen=True, slots=True)
 class FifoBlocks:
     """Memory blocks of a FIFO; a short one is in shift registers and takes neither."""
@@ -85,12 +92,18 @@ class FifoBlocks:
 _FIFO_URAM_DEPTH, _FIFO_URAM_BITS, _FIFO_BRAM_DEPTH = 4096, 36, 128
 
 
-def fifo_blocks(depth: int, width_bits: FloatArray | float) -> FifoBlocks:
-    """Blocks of a FIFO between two processes, elementwise in its width."""
-    if depth < _FIFO_BRAM_DEPTH:
-        return FifoBlocks(0.0, 0.0)
-    bram = bram18_blocks(depth, width_bits)
-    if depth < _FIFO_URAM_DEPTH:
-        return FifoBlocks(bram, 0.0)
-    wide = np.asarray(width_bits) >= _FIFO_URAM_BITS
-    return FifoBlocks(np.where(wide, 0.0, bram), np.where(wide, uram_blocks(depth, width_bits), 0.0))
+def fifo_blocks(depth: FloatArray | float, width_bits: FloatArray | float) -> FifoBlocks:
+    """Blocks of a FIFO between two processes, elementwise in its depth and width."""
+    if isinstance(depth, int | float):
+        if depth < _FIFO_BRAM_DEPTH:
+            return FifoBlocks(0.0, 0.0)
+        bram = bram18_blocks(depth, width_bits)
+        if depth < _FIFO_URAM_DEPTH:
+            return FifoBlocks(bram, 0.0)
+        wide = np.asarray(width_bits) >= _FIFO_URAM_BITS
+        return FifoBlocks(np.where(wide, 0.0, bram), np.where(wide, uram_blocks(depth, width_bits), 0.0))
+    ultra = (depth >= _FIFO_URAM_DEPTH) & (np.asarray(width_bits) >= _FIFO_URAM_BITS)
+    block = (depth >= _FIFO_BRAM_DEPTH) & ~ultra
+    return FifoBlocks(
+        np.where(block, bram18_blocks(depth, width_bits), 0.0), np.where(ultra, uram_blocks(depth, width_bits), 0.0)
+    )

@@ -60,7 +60,10 @@ from cost_models.transforms import (
     streaming_hadamard_latency,
 )
 from spec.design_batch import PrefillBatch
+from spec.fifo_depths import fifo_depths
 from spec.memory_map import PortRole
+from spec.model_config import ModelConfig
+from spec.module_choices import PrefillModules
 
 SOFTMAX_UNROLL = 4  # scores are padded to a multiple of it (FlexLLM Softmax.h)
 
@@ -194,6 +197,7 @@ class _Line:
         else:
             slowest = np.maximum.reduce([slowest_other, *(first_cycles[name] for name in _ATTENTION)])
             further = (blocks - 1) * slowest
+        further = np.maximum(further, (blocks - 1) * _residual_interval(first, modules, model))
         return cls(
             blocks=blocks,
             kv_proj=pair("k", "v"),
@@ -206,6 +210,19 @@ class _Line:
             # which is counted there.
             entries=3.0 * reuse * model.hidden_dim,
         )
+
+
+# Stages between the two ends of a residual branch: of attention, and of the feed-forward network.
+_BRANCHES = (("q_proj", *_ATTENTION, "o_proj"), ("gate_up_proj", "hadamard", "down_proj"))
+
+
+def _residual_interval(first: dict[str, FloatArray], modules: PrefillModules, model: ModelConfig) -> FloatArray:
+    """Cycles between two blocks that a shallow residual FIFO allows, (n_points,): with room for R blocks a block enters
+    a branch when the R-th before it has left. Not less than the passage of a block over R.
+    """
+    blocks = fifo_depths(modules, model).residual // (modules.token_blocks_per_weight_pass * model.hidden_dim)
+    passages = [sum((first[name] for name in branch[1:]), first[branch[0]]) for branch in _BRANCHES]
+    return np.asarray(np.maximum(*passages) / max(blocks, 1))
 
 
 def _linear_cycles(batch: PrefillBatch, setup: StageSetup) -> dict[str, FloatArray]:

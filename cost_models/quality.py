@@ -20,23 +20,28 @@ from spec.model_config import ModelConfig
 from spec.quality import (
     DEPTHS,
     TENSOR_GROUPS,
+    UNQUANTIZED_BITS,
     PublishedTable,
     QuantMode,
     SensitivityTable,
     TensorGroup,
     WidthOverride,
     delta_nll,
+    group_widths,
+    interpolated_widths,
+    is_unquantized,
+    measured_nll,
     plan_overrides,
     predicted_nll,
 )
-from spec.quality_catalog import QualityTable, quality_tables
+from spec.quality_catalog import QualityTable, quality_tables, tables_version
 from spec.quant_scheme import QuantScheme
 
 MIN_BITS, MAX_BITS = 2, 16
 # Beyond this ratio to the reference's perplexity a prediction ranks schemes but its value means little.
 RANKING_ONLY_RATIO = 2.0
 
-QualityKind = Literal["predicted from measured sensitivities", "published"]
+QualityKind = Literal["measured", "predicted from measured sensitivities", "published"]
 
 
 class QualityEstimate(NamedTuple):
@@ -56,14 +61,17 @@ def scheme_quality(
     overrides: tuple[WidthOverride, ...] = (),
     tables: Sequence[QualityTable] | None = None,
 ) -> QualityEstimate:
-    """Quality of a scheme, mixed precision included; `tables` default to the catalog's of that model."""
+    """Quality of a scheme, mixed precision included; `tables` default to the user's and the catalog's of that model."""
     if tables is None:
-        return _from_catalog(model.name, scheme, overrides)
+        return _from_catalog(model.name, scheme, overrides, tables_version())
     return _estimate(model.name, scheme, overrides, tables)
 
 
 @lru_cache(maxsize=4096)
-def _from_catalog(model: str, scheme: QuantScheme, overrides: tuple[WidthOverride, ...]) -> QualityEstimate:
+def _from_catalog(
+    model: str, scheme: QuantScheme, overrides: tuple[WidthOverride, ...], version: tuple[str, int]
+) -> QualityEstimate:
+    del version  # only keeps what was looked up in older tables apart
     return _estimate(model, scheme, overrides, quality_tables(model))
 
 
@@ -94,19 +102,34 @@ def _predicted(
 ) -> QualityEstimate | str:
     if not in_mode(scheme, table.mode):
         return f"sensitivities of {table.model} were measured for another kind of scheme ({_mode_words(table.mode)})"
-    nll = predicted_nll(table, plan_overrides(scheme, overrides))
+    plan = plan_overrides(scheme, overrides)
+    protocol = table.protocol
+    measured_on = f"{table.checkpoint}, {protocol.text}, {protocol.predicted_tokens} tokens in windows of {protocol.window_tokens}"
+    if (measured := measured_nll(table, plan)) is not None:
+        value = math.expm1(min(measured - table.reference.nll, 700.0))
+        return QualityEstimate(value, None, None, "measured", measured_on, None)
+    if is_unquantized(plan, table.base_bits):
+        return QualityEstimate(0.0, None, None, "measured", f"unquantized, the reference itself; {measured_on}", None)
+    widest = max(bits for thirds in group_widths(table.base_bits, plan).values() for bits in thirds)
+    if widest > table.base_bits:
+        return (
+            f"{scheme.name} mixes {widest} bits with quantized tensors; sensitivities of {table.model} reach up to "
+            f"{table.base_bits} bits: measure it as a whole (flexdse quality-verify)"
+        )
+    nll = predicted_nll(table, plan)
     if math.isnan(nll):
         return f"a width of {scheme.name} is narrower than any that was measured of {table.model}"
     ratio = math.exp(min(nll - table.reference.nll, 700.0))
+    between = interpolated_widths(table, plan)
+    widths = ", ".join(map(str, between))
+    unchecked = f"; {widths} bits interpolated, not validated by measured mixtures" if between else ""
     ranking = "; more than twice the reference, so it only ranks" if ratio > RANKING_ONLY_RATIO else ""
-    protocol = table.protocol
     return QualityEstimate(
         value=ratio - 1,
         low=ratio * (1 - table.band_relative) - 1,
         high=ratio * (1 + table.band_relative) - 1,
         kind="predicted from measured sensitivities",
-        detail=f"{table.checkpoint}, {protocol.text}, {protocol.predicted_tokens} tokens in windows of "
-        f"{protocol.window_tokens}; 90 % of unseen mixtures within {table.band_relative:.1%}{ranking}",
+        detail=f"{measured_on}; 90 % of unseen mixtures within {table.band_relative:.1%}{unchecked}{ranking}",
         missing=None,
     )
 
@@ -185,7 +208,7 @@ class WidthLookup:
     def quality(self, widths: Mapping[TensorGroup, IntArray]) -> FloatArray:
         """(n,) quality of n designs with `widths[group]` (n,) bits, or (n, 3) for the three thirds of the layers.
 
-        A group that is not named stays at the base. NaN where a width was never measured.
+        A group that is not named stays at the base. NaN where a width was never measured; 0 where all groups have 16 bits.
         """
         total: FloatArray = np.zeros(1)
         for group, bits in widths.items():
@@ -196,9 +219,14 @@ class WidthLookup:
             by_third = rows[0][bits[:, 0]] + rows[1][bits[:, 1]] + rows[2][bits[:, 2]]
             uniform = (bits[:, 0] == bits[:, 1]) & (bits[:, 1] == bits[:, 2])
             total = total + np.where(uniform, rows[-1][bits[:, 0]], by_third)
+        reference = np.zeros(total.shape, dtype=bool)
+        if len(widths) == len(TENSOR_GROUPS) and np.isnan(total).any():
+            reference = np.logical_and.reduce(
+                [(bits == UNQUANTIZED_BITS).reshape(len(bits), -1).all(axis=1) for bits in widths.values()]
+            )
         increase = total + self.table.curvature * np.maximum(total, 0.0) ** 2
         above = self.table.base.nll - self.table.reference.nll
-        return np.expm1(np.minimum(above + increase, 700.0))
+        return np.where(reference, 0.0, np.expm1(np.minimum(above + increase, 700.0)))
 
 
 def _or_nan(value: float | None) -> float:

@@ -16,11 +16,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from cost_models import coefficients as c
 from cost_models.arrays import FloatArray, IntArray, ResourceArrays
 from cost_models.bands import resource_band
 from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION
-from cost_models.resources import AXI_ADAPTERS, DATAFLOW_CONTROL, FFN_PROJECTIONS, array_owner
+from cost_models.resources import AXI_ADAPTERS, DATAFLOW_CONTROL, FFN_PROJECTIONS, adapter_amounts, array_owner
 from cost_models.stage_cost import StageCost
 from spec.design_batch import DecodeBatch, MemoryPorts, PrefillBatch
 from spec.device import Device, SuperLogicRegion
@@ -61,14 +60,8 @@ def attached_slr(device: Device, memory: str) -> int:
 
 def adapter_resources(ports: FloatArray | IntArray | float, bits: FloatArray | IntArray | float) -> ResourceArrays:
     """Resources of `ports` AXI adapters that are `bits` wide together, elementwise."""
-    number, width = np.asarray(ports, dtype=np.float64), np.asarray(bits, dtype=np.float64)
-    return ResourceArrays(
-        lut=c.AXI_LUT_BASE * number + c.AXI_LUT_PER_BIT * width,
-        ff=c.AXI_FF_BASE * number + c.AXI_FF_PER_BIT * width,
-        dsp=np.zeros_like(number),
-        bram_18k=c.AXI_BRAM18_BASE * number + c.AXI_BRAM18_PER_BIT * width,
-        uram=np.zeros_like(number),
-    )
+    lut, ff, dsp, bram_18k = adapter_amounts(ports, bits)
+    return ResourceArrays(lut, ff, dsp, bram_18k, uram=np.zeros_like(lut))
 
 
 def unit_pieces(stage: Stage, module: str, batch: PrefillBatch | DecodeBatch) -> IntArray | int:

@@ -14,6 +14,6 @@ export default defineConfig(({ mode }) => {
       // The licences of the packages whose code is in the bundle go out with it.
       license: { fileName: "licenses.md" },
     },
-    test: { include: ["src/**/*.test.ts"], environment: "node" },
+    test: { include: ["src/**/*.test.ts"], environment: "node", testTimeout: 120_000 },
   };
 });

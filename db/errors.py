@@ -136,6 +136,8 @@ def translate(url: URL, error: DBAPIError) -> FlexDSEError | None:
         return _input_output(url)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return _busy(url)
+    if getattr(error.orig, "sqlstate", None) == "53100":  # disk_full of PostgreSQL
+        return _full(url)
     if error.connection_invalidated or (not name and type(error).__name__ == "OperationalError"):
         return DatabaseError(
             "the database cannot be reached",

@@ -20,6 +20,7 @@ from db.repositories.events import Events
 from db.repositories.explorations import Explorations
 from db.repositories.figures import Figures
 from db.repositories.idempotency import IdempotencyKeys
+from db.repositories.job_events import JobEvents
 from db.repositories.job_logs import JobLogs
 from db.repositories.jobs import Jobs
 from db.repositories.licences import Licences
@@ -46,6 +47,7 @@ class UnitOfWork:
         self.session = session
         self.outbox = Outbox()
         self.jobs = Jobs(session, self.outbox)
+        self.job_events = JobEvents(session)
         self.job_logs = JobLogs(session)
         self.events = Events(session)
         self.licences = Licences(session)

@@ -30,7 +30,9 @@ def row_hashes(columns: list[FloatArray]) -> HashArray:
 
 
 class DistinctCounter:
-    """Distinct rows seen. Memory is bounded: past `limit` distinct rows `count` is a lower bound and `exact` is False."""
+    """Distinct rows seen. Memory is bounded: past `limit` distinct rows they are forgotten, `count` is `limit`, a lower
+    bound, and `exact` is False.
+    """
 
     def __init__(self, limit: int = MAX_REMEMBERED) -> None:
         self._limit = limit
@@ -54,10 +56,21 @@ class DistinctCounter:
         self._fresh, self._waiting = [], 0
         if len(self._known) > self._limit:
             self.exact = False
+            self._known = self._known[:0].copy()
+
+    @property
+    def known(self) -> HashArray:
+        """The hashes of all distinct rows so far, in increasing order; none where `exact` is False."""
+        if self._waiting:
+            self._merge()
+        return self._known
+
+    def restore(self, known: HashArray, *, exact: bool) -> None:
+        """Go on from what `known` gave."""
+        self._known, self.exact = known, exact
 
     @property
     def count(self) -> int:
         """Distinct rows so far; a lower bound where `exact` is False."""
-        if self._waiting:
-            self._merge()
-        return len(self._known)
+        known = self.known
+        return len(known) if self.exact else self._limit

@@ -7,10 +7,9 @@ route, then up to the caps, then at the low end of the error bands. Only what do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
 
 from cost_models.bands import resource_band
 from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION, CLB_ROUTED
@@ -95,7 +94,7 @@ def plan_floorplan(
         stage: the bitstream of this stage alone; a co-resident design has one for both.
         max_kernels: kernels of a bitstream, at most: the units of a stage in one SLR are one kernel.
         optimise: the fewest crossings, evenly filled; without it any assignment, a hundred times sooner.
-        levers: try which single change would make a refused bitstream fit, and name those that do.
+        levers: say what a refused bitstream lacks, and try which single change would make it fit; without it, the verdict.
         deterministic_limit: the solver's time, in its own units of about a second; the answer depends on nothing else.
 
     Raises:
@@ -115,7 +114,9 @@ def plan_floorplan(
     groups: tuple[tuple[Stage, ...], ...] = tuple((each,) for each in STAGES if stage in (None, each))
     if design.deployment == "co_resident":
         groups = (STAGES,)
-    bitstreams = tuple(_bitstream([units(each) for each in group], device, max_kernels, solve) for group in groups)
+    bitstreams = tuple(
+        _bitstream([units(each) for each in group], device, max_kernels, solve, explain=levers) for group in groups
+    )
     if levers and any(bitstream.status == "refused" for bitstream in bitstreams):
         bitstreams = tuple(
             _with_levers(bitstream, design, model, device, workload, max_kernels) for bitstream in bitstreams
@@ -287,6 +288,8 @@ def _bitstream(
     device: Device,
     max_kernels: int | None,
     solve: Callable[[PlacementProblem], Assignment],
+    *,
+    explain: bool,
 ) -> BitstreamFloorplan:
     predicted = problem_of(stages, device, max_kernels)
     found = solve(problem_of(stages, device, max_kernels, clb_cap=CLB_ROUTED))
@@ -313,7 +316,7 @@ def _bitstream(
             regions=(),
             boundaries=(),
             crossing_bits=None,
-            shortfalls=_shortfalls(lower, names, device) if status == "refused" else (),
+            shortfalls=_shortfalls(lower, names, device) if explain and status == "refused" else (),
         )
     return _placed(predicted, stages, found, status, device)
 
@@ -448,62 +451,3 @@ def _shortfall(excess: Excess, where: str, device: Device, levers: tuple[str, ..
         "every estimate at the low end of its band",
         levers=levers,
     )
-
-
-Point = TypeVar("Point")
-Part = TypeVar("Part", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True)
-class RefinedFront(Generic[Point, Part]):
-    """A front whose every part has a floorplan that was accepted. `plans`: of the parts of its points; `refused`: of
-    the parts that were cut; `rounds`: fronts that were looked at.
-    """
-
-    front: tuple[Point, ...]
-    plans: dict[Part, Floorplan]
-    refused: dict[Part, Floorplan]
-    rounds: int
-
-
-ACCEPTED: frozenset[FloorplanStatus] = frozenset({"placed", "within_band", "unknown"})  # all but proven refusals
-
-
-def refine_front(
-    front: Sequence[Point],
-    *,
-    parts: Callable[[Point], Sequence[Part]],
-    plan: Callable[[Part], Floorplan],
-    solve_without: Callable[[frozenset[Part]], Sequence[Point]],
-    accept: frozenset[FloorplanStatus] = ACCEPTED,
-) -> RefinedFront[Point, Part]:
-    """Cut every point with a part that the floorplan refuses and solve again without such parts, until all survive.
-
-    A part is what is placed on its own: the stage designs of a pair of bitstreams, or a co-resident pair as a whole.
-    Cutting parts and not points takes all other points with the same stage design along.
-
-    Args:
-        front: the points of the first solution.
-        parts: the parts of a point.
-        plan: the floorplan of a part; asked once for each part.
-        solve_without: the front of the space less all points with one of these parts.
-        accept: which verdicts keep a part.
-
-    Raises:
-        RuntimeError: `solve_without` gave back a point with a part that was cut.
-    """
-    plans: dict[Part, Floorplan] = {}
-    points, rounds = tuple(front), 1
-    while True:
-        refused = {part for part, found in plans.items() if found.status not in accept}
-        wanted = [part for point in points for part in parts(point)]
-        if again := refused.intersection(wanted):
-            raise RuntimeError(f"{len(again)} designs were cut and are on the front again, such as {next(iter(again))}")
-        for part in wanted:
-            if part not in plans:
-                plans[part] = plan(part)
-        cut = {part for part, found in plans.items() if found.status not in accept}
-        if cut == refused:
-            kept = {part: plans[part] for part in wanted}
-            return RefinedFront(points, kept, {part: plans[part] for part in cut}, rounds)
-        points, rounds = tuple(solve_without(frozenset(cut))), rounds + 1

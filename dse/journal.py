@@ -51,14 +51,8 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
         except OSError as error:
-            raise FlexDSEError(
-                f"cannot open the journal {echo(str(path))}: {error.strerror or error}",
-                field="journal",
-                value=str(path),
-                rule="a file that can be written",
-                hint="give another path",
-            ) from error
-        self._lock()
+            raise unwritable(path, error) from error
+        lock(self._file, path)
         line = MAGIC + json.dumps(header, sort_keys=True).encode() + b"\n"
         found = self._file.readline(1 << 20)
         if found and not found.startswith(MAGIC):
@@ -74,28 +68,13 @@ class Journal:
             self._file.truncate()
             self._write(line)
             return
-        _check_same(json.loads(found[len(MAGIC) :]), header, path)
+        check_same(json.loads(found[len(MAGIC) :]), header, path)
         whole = self._file.tell()
         for block, end in self._read():
             self.blocks.append(block)
             whole = end
         self._file.seek(whole)
         self._file.truncate()
-
-    def _lock(self) -> None:
-        import fcntl
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise FlexDSEError(
-                f"another process writes the journal {echo(str(self.path))}",
-                field="journal",
-                value=str(self.path),
-                rule="one search at a time writes a journal",
-                hint="wait for it, or give another path",
-            ) from error
 
     def _read(self) -> Iterator[tuple[Block, int]]:
         while True:
@@ -128,20 +107,51 @@ class Journal:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise FlexDSEError(
-                f"cannot write the journal {echo(str(self.path))}: {error.strerror or error}",
-                field="journal",
-                value=str(self.path),
-                rule="the disk has room",
-                hint="free space and start again: what was written before counts",
-            ) from error
+            raise unwritable(self.path, error) from error
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _check_same(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
+def lock(file: BinaryIO, path: Path) -> None:
+    """Keep other processes from writing it, until it is closed.
+
+    Raises:
+        FlexDSEError: another one writes it; the file is closed then.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise FlexDSEError(
+            f"another process writes the journal {echo(str(path))}",
+            field="journal",
+            value=str(path),
+            rule="one search at a time writes a journal",
+            hint="wait for it, or give another path",
+        ) from error
+
+
+def unwritable(path: Path, error: OSError) -> FlexDSEError:
+    """The error of a journal that the system refuses to open or write."""
+    return FlexDSEError(
+        f"cannot write the journal {echo(str(path))}: {error.strerror or error}",
+        field="journal",
+        value=str(path),
+        rule="a file in a folder that may be written, on a disk with room",
+        hint="free space or give another path, and start again: what was written before counts",
+    )
+
+
+def check_same(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
+    """Refuse a journal of another search.
+
+    Raises:
+        InputError: naming what differs.
+    """
     for key in (*wanted, *(key for key in found if key not in wanted)):
         if found.get(key) != wanted.get(key):
             raise InputError(

@@ -15,7 +15,7 @@ from dse.pareto import Archive, dominated_by
 from spec.design_batch import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from dse.exact import StageFront
+    from dse.stage_front import StageFront
 
 BLOCK_PAIRS = 500_000
 BOXED_PAIRS = 2_000_000  # fewer than these are priced outright
@@ -29,21 +29,34 @@ class MergeCount:
     priced: int = 0
     outside_constraints: int = 0
     dominated_boxes: int = 0
+    cut: int = 0
 
 
 def merge_pairs(
-    prefill: StageFront, decode: StageFront, goals: Goals, context: Context, check: Callable[[], None]
+    prefill: StageFront,
+    decode: StageFront,
+    goals: Goals,
+    context: Context,
+    check: Callable[[], None],
+    excluded: IntArray | None = None,
 ) -> tuple[IntArray, MergeCount]:
-    """Flat pairs `place in prefill x n_decode + place in decode` of the merged front, in increasing order."""
+    """Flat pairs `place in prefill x n_decode + place in decode` of the merged front, in increasing order. `excluded`:
+    flat indices of pairs that count as unfit, (n_pairs, 2).
+    """
     count = MergeCount()
     n_decode = len(decode.index)
     archive = Archive(len(goals.objectives))
     pairs = len(prefill.index) * n_decode
+    barred = None if excluded is None else excluded[:, 0] * decode.legal + excluded[:, 1]
 
     def add(flat: IntArray) -> None:
         p, d = np.divmod(flat, n_decode)
         costs = combine(prefill.summary.take(p), decode.summary.take(d), context)
         fits = goals.feasible(costs)
+        if barred is not None:
+            cut = fits & np.isin(prefill.index[p] * decode.legal + decode.index[d], barred)
+            count.cut += int(cut.sum())
+            fits = fits & ~cut
         archive.add(goals.minimised(costs)[fits], flat[fits])
         count.priced += len(flat)
 

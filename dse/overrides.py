@@ -34,6 +34,8 @@ DEFAULT_CHOICES: dict[str, tuple[str | int, ...]] = {
     "prefill.attention_mask": ("full", "causal_skip"),
     "decode.kv_read": ("per_query_head", "per_kv_head"),
     "decode.dequantizer": ("pipelined",),  # our library's
+    "prefill.process_granularity": ("array",),  # our library's
+    "decode.process_granularity": ("array",),
 }
 
 

@@ -22,16 +22,19 @@ from spec.design_point import DesignPoint
 from spec.errors import FlexDSEError, InputError, UnknownNameError
 from spec.exploration_result import FrontEntry
 
-LADDER = ("analytical", "csim", "timed_sim", "open_synthesis", "csynth", "post_route")
+LADDER = ("analytical", "quality", "csim", "timed_sim", "open_synthesis", "csynth", "post_route")
 
 
 @dataclass(frozen=True, slots=True)
 class RungResult:
-    """What a rung says of a design. `measurements` may be empty: C simulation proves values and measures nothing."""
+    """What a rung says of a design. `measurements` may be empty: C simulation proves values and measures nothing.
+    `changes_models`: what it found is in what the models read from now on (the quality of a scheme).
+    """
 
     passed: bool
     detail: str
     measurements: tuple[Measurement, ...] = ()
+    changes_models: bool = False
 
 
 RungRunner = Callable[[DesignPoint], RungResult]
@@ -54,7 +57,7 @@ class Climb:
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """The climbs, the calibration that the measurements give (None without any), and the front before and after: places
-    in the original front, and their metrics by the calibrated models.
+    in the original front, and their metrics by the models as they are then. What a rung refused is not on the front after.
     """
 
     climbs: tuple[Climb, ...]
@@ -65,23 +68,23 @@ class Promotion:
     reason: str | None = None
 
 
-def check_rungs(rungs: Sequence[str], runners: Mapping[str, RungRunner]) -> None:
-    """Refuse rungs that do not exist or that nothing here can run.
+def check_rungs(rungs: Sequence[str], missing: Mapping[str, str]) -> None:
+    """Refuse rungs that do not exist or that cannot run here. `missing`: those that cannot, with the reason.
 
     Raises:
         UnknownNameError: no rung of that name.
-        InputError: nothing runs it, or the order of the ladder is broken.
+        InputError: it cannot run here, or the order of the ladder is broken.
     """
     for rung in rungs:
         if rung not in LADDER:
             raise UnknownNameError("rung", rung, LADDER, field="backend")
-        if rung != "analytical" and rung not in runners:
+        if rung in missing:
             raise InputError(
-                f"the rung {rung} is not built yet",
+                f"the rung {rung} cannot run here: {missing[rung]}",
                 field="backend",
                 value=rung,
-                rule=f"one of {', '.join(('analytical', *runners))}",
-                hint="promote to one of these",
+                rule=f"one of {', '.join(name for name in LADDER if name not in missing)}",
+                hint="install what it needs, or leave the rung out; `--backend auto` takes those that can run",
             )
     places = [LADDER.index(rung) for rung in rungs]
     if places != sorted(set(places)):
@@ -109,7 +112,8 @@ def promote(
     Raises:
         InputError: a rung that cannot be run, or a budget below 1.
     """
-    check_rungs(tuple(rungs), runners)
+    absent = {name: "nothing runs it" for name in LADDER[1:] if name not in runners}
+    check_rungs(tuple(rungs), absent)
     for rung, budget in rungs.items():
         if budget < 1:
             raise InputError(
@@ -132,30 +136,37 @@ def promote(
             if on_result is not None:
                 on_result(rung, climb.pick, result)
     measured = [one for climb in climbs for result in climb.rungs.values() for one in result.measurements]
+    changed = any(result.changes_models for climb in climbs for result in climb.rungs.values())
+    refused = frozenset(climb.pick.index for climb in climbs if not climb.survived)
     values = front_values([entry.metrics for entry in front], goals) * goals.signs
     before = tuple(np.flatnonzero(non_dominated(values)).tolist())
-    if not measured:
-        reason = "no rung measured anything: the order of the front is that of the models"
-        return Promotion(tuple(climbs), None, before, before, tuple(entry.metrics for entry in front), reason)
-    table = fit(measured)
-    after, metrics = recalibrated(front, goals, context, table)
-    return Promotion(tuple(climbs), table, before, after, metrics)
+    reason = None if measured else "no rung measured anything that a factor is fitted on"
+    if not measured and not changed:
+        after = tuple(index for index in before if index not in refused)
+        return Promotion(tuple(climbs), None, before, after, tuple(entry.metrics for entry in front), reason)
+    table = fit(measured) if measured else None
+    after, metrics = recalibrated(front, goals, context, table, refused)
+    return Promotion(tuple(climbs), table, before, after, metrics, reason)
 
 
 def recalibrated(
-    front: Sequence[FrontEntry], goals: Goals, context: Context, table: CalibrationTable
+    front: Sequence[FrontEntry],
+    goals: Goals,
+    context: Context,
+    table: CalibrationTable | None,
+    refused: frozenset[int] = frozenset(),
 ) -> tuple[tuple[int, ...], tuple[dict[str, float | None], ...]]:
-    """The front priced again with a calibration: which entries stay non-dominated and feasible, best first objective
-    first, and the metrics of all.
+    """The front priced again with a calibration: which entries, but for the `refused`, stay non-dominated and feasible, best
+    first objective first, and the metrics of all.
     """
     metrics: list[dict[str, float | None]] = []
-    feasible = []
+    feasible: list[bool] = []
     for entry in front:
         batch = DesignBatch.from_points([entry.design], context.device)
         again = replace(context, calibration=table, scheme=entry.design.quant_scheme, system=entry.design.system)
         costs = evaluate_batch(batch, again)
         metrics.append(metrics_of(costs, 0, again)[0])
-        feasible.append(bool(goals.feasible(costs)[0]))
+        feasible.append(bool(goals.feasible(costs)[0]) and len(feasible) not in refused)
     values = front_values(metrics, goals) * goals.signs
     fits = np.flatnonzero(feasible)
     kept = fits[non_dominated(values[fits])] if len(fits) else fits

@@ -17,6 +17,7 @@ import numpy as np
 from cost_models.arrays import distinct_rows
 from dse.axes import MODULE_SET, Axis, StageSpace
 from dse.overrides import Overrides
+from dse.spread import embedding_bytes, layout_of, port_keys, spread_placements
 from spec.design_batch import BoolArray, DecodeBatch, IntArray, PrefillBatch, StagePlacements
 from spec.design_point import (
     DECODE_PARAMETERS,
@@ -29,13 +30,13 @@ from spec.design_point import (
     SystemChoices,
 )
 from spec.device import Device, MemorySystem
-from spec.errors import InfeasibleError, InputError
+from spec.errors import InfeasibleError
 from spec.legality import Rule, decode_rules, model_rules, prefill_rules
 from spec.model_config import ModelConfig
 from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import W4A4KV8, QuantScheme
 from spec.space_overrides import SpaceOverrides
-from spec.spread_memory_map import MIN_PORT_BITS, PlannedPort, decode_ports, prefill_ports, spread_memory_map
+from spec.spread_memory_map import spread_memory_map
 from spec.workload import Stage
 
 # Upper ends of the axes. Beyond them no card of the catalog has room, so that the constraints end the front, not these;
@@ -85,7 +86,7 @@ def _axis(
         )
     table = np.array(sorted(set(rows)), dtype=np.int64)
     columns = {parameter: table[:, i] for i, parameter in enumerate(parameters)}
-    one_of_each, port_class = distinct_rows(*_port_keys(name.split(".")[0], columns, scheme, len(table)))
+    one_of_each, port_class = distinct_rows(*port_keys(name.split(".")[0], columns, scheme, len(table)))
     return Axis(name, parameters, table, port_class, len(one_of_each), group_columns)
 
 
@@ -132,7 +133,7 @@ class DesignSpace:
             self.device,
             self.scheme,
             decode["weight_port_bits"],
-            _embedding_bytes(self.model),
+            embedding_bytes(self.model),
         )
         return DesignPoint(
             deployment=self.system.deployment,
@@ -179,68 +180,6 @@ def _batch_fields(columns: dict[str, IntArray], placement: IntArray, space: Stag
     return {**result, "placement": placement, "placements": space.placements}
 
 
-def _layout(
-    stage: Stage, design: dict[str, int], model: ModelConfig, device: Device, scheme: QuantScheme
-) -> list[PlannedPort]:
-    if stage == "prefill":
-        return prefill_ports(
-            design["qkvo_weight_parallelism"],
-            design["ffn_weight_parallelism"] // design["ffn_weight_blocks"],
-            design["ffn_weight_blocks"],
-            design["key_parallelism"],
-            design["value_parallelism"],
-            device,
-            scheme,
-        )
-    return decode_ports(
-        design["block_parallelism"] * design["weight_parallelism"],
-        design["weight_port_bits"],
-        design["head_parallelism"],
-        design["key_parallelism"],
-        design["value_parallelism"],
-        device,
-        scheme,
-        _embedding_bytes(model),
-    )
-
-
-def _embedding_bytes(model: ModelConfig) -> int:
-    return 4 * model.vocab_size * model.hidden_dim  # fp32
-
-
-def _port_keys(stage: str, columns: dict[str, IntArray], scheme: QuantScheme, n: int) -> list[IntArray]:
-    """What decides the ports of designs of which these are some of the parameters, (n_points,) each.
-
-    Port counts and widths, so that designs with equal keys have equal ports. Parameters that decide together are on
-    one axis.
-    """
-    keys = [np.zeros(n, dtype=np.int64)]
-    if stage == "prefill":
-        for name, bits in (
-            ("qkvo_weight_parallelism", scheme.weight_bits),
-            ("key_parallelism", scheme.kv_bits),
-            ("value_parallelism", scheme.kv_bits),
-        ):
-            if name in columns:
-                keys.append(_lane_port_bits(columns[name], bits))
-        if "ffn_weight_parallelism" in columns:
-            blocks = columns["ffn_weight_blocks"]
-            lanes = columns["ffn_weight_parallelism"] // blocks
-            keys.extend([blocks, _lane_port_bits(lanes, scheme.weight_bits)])
-    elif "block_parallelism" in columns:
-        port_bits = columns["weight_port_bits"]
-        lane_bits = columns["block_parallelism"] * columns["weight_parallelism"] * scheme.weight_bits
-        keys.extend([port_bits, lane_bits // port_bits])
-        keys.extend(columns[name] for name in ("head_parallelism", "key_parallelism", "value_parallelism"))
-    return keys
-
-
-def _lane_port_bits(lanes: IntArray, bits: int) -> IntArray:
-    """`spread_memory_map.lane_port_bits` of arrays."""
-    exponent = np.frexp((lanes - 1).astype(np.float64))[1].astype(np.int64)
-    return np.asarray(np.maximum(MIN_PORT_BITS, (1 << exponent) * bits))
-
-
 def _placed(
     stage: Stage, columns: dict[str, IntArray], model: ModelConfig, device: Device, scheme: QuantScheme
 ) -> tuple[IntArray, StagePlacements]:
@@ -264,7 +203,7 @@ def _stage_space(
         for first in (np.unique(axis.port_class, return_index=True)[1],)
     ]
     layouts = [
-        _layout(stage, {name: value for part in parts for name, value in part.items()}, model, device, scheme)
+        layout_of(stage, {name: value for part in parts for name, value in part.items()}, model, device, scheme)
         for parts in product(*examples)
     ]
     return StageSpace(stage, axes, StagePlacements.of(layouts, stage, device), module_sets)
@@ -481,34 +420,3 @@ def _decode_axes(
     ]
     yield _axis("decode.vector", ("vector_parallelism",), vectors, scheme)
     yield clock
-
-
-def spread_placements(
-    stage: Stage,
-    columns: dict[str, IntArray],
-    model: ModelConfig,
-    device: Device,
-    scheme: QuantScheme,
-    *,
-    max_layouts: int,
-) -> tuple[IntArray, StagePlacements]:
-    """Placement of each of the given designs, (n_points,), and the distinct ones, as `spread_memory_map` lays them out.
-
-    For designs that are given by their parameters and need not be in any space; decode has `weight_port_bits` among
-    them. Each distinct layout takes some 0.1 ms.
-
-    Raises:
-        InputError: more than `max_layouts` distinct ones.
-    """
-    n = len(next(iter(columns.values())))
-    first, index = distinct_rows(*_port_keys(stage, columns, scheme, n))
-    if len(first) > max_layouts:
-        raise InputError(
-            f"these {stage} designs have {len(first)} distinct memory layouts",
-            field="designs",
-            value=len(first),
-            rule=f"at most {max_layouts} at once",
-            hint="send fewer designs at once, or sort them by their parallelism first",
-        )
-    layouts = [_layout(stage, {name: int(c[i]) for name, c in columns.items()}, model, device, scheme) for i in first]
-    return index, StagePlacements.of(layouts, stage, device)

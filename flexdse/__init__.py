@@ -16,9 +16,9 @@ from flexdse.siblings import check_siblings
 
 if TYPE_CHECKING:
     from flexdse.client import connect
-    from flexdse.front_door import Exploration, csim, evaluate, explore, generate
+    from flexdse.front_door import Exploration, csim, evaluate, explore, generate, simulate
 
-__all__ = ["Exploration", "__version__", "connect", "csim", "evaluate", "explore", "generate"]
+__all__ = ["Exploration", "__version__", "connect", "csim", "evaluate", "explore", "generate", "simulate"]
 
 check_siblings()  # before anything of theirs is imported
 

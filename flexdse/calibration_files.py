@@ -12,13 +12,35 @@ from spec.errors import FlexDSEError, InputError, UnknownNameError, echo
 from spec.strict import load_document, validate
 
 
+def read_all_measurements(paths: Sequence[Path], provenances: Sequence[str] = ()) -> tuple[Measurement, ...]:
+    """The measurements of files and of folders of projects, those of `provenances` only where some are named.
+
+    Raises:
+        InputError: a file that breaks a rule, a project without measurements, or nothing of a provenance.
+    """
+    found: list[Measurement] = []
+    for path in paths:
+        if path.is_dir():
+            from flexdse.project_measurements import project_measurements
+
+            found += project_measurements(path)
+        else:
+            found += validate(MeasurementFile, load_document(path, "measurement file")).measurements
+    return _of_provenances(tuple(found), provenances, ", ".join(str(path) for path in paths))
+
+
 def read_measurements(path: Path, provenances: Sequence[str] = ()) -> tuple[Measurement, ...]:
     """The measurements of a JSON or YAML file, those of `provenances` only where some are named.
 
     Raises:
         InputError: a file that breaks a rule, or that has nothing of a provenance.
     """
-    found = validate(MeasurementFile, load_document(path, "measurement file")).measurements
+    return _of_provenances(
+        validate(MeasurementFile, load_document(path, "measurement file")).measurements, provenances, str(path)
+    )
+
+
+def _of_provenances(found: tuple[Measurement, ...], provenances: Sequence[str], source: str) -> tuple[Measurement, ...]:
     for name in provenances:
         if name not in MEASURED_PROVENANCES:
             raise UnknownNameError("provenance", name, MEASURED_PROVENANCES, field="--provenance")
@@ -30,7 +52,7 @@ def read_measurements(path: Path, provenances: Sequence[str] = ()) -> tuple[Meas
                 value=name,
                 rule=f"one that the file has: {', '.join(present)}",
                 hint="name one of them, or leave the option out",
-                source=str(path),
+                source=source,
             )
     return tuple(one for one in found if not provenances or one.provenance in provenances)
 
@@ -44,6 +66,12 @@ def read_calibration(path: Path) -> CalibrationTable:
     return validate(CalibrationTable, load_document(path, "calibration file"))
 
 
+def write_measurements(measurements: Sequence[Measurement], path: Path, *, force: bool = False) -> None:
+    """The measurements as JSON, moved into place when it is complete. Raises as `write_calibration`."""
+    document = MeasurementFile(schema_name="flexdse/measurements/v1", measurements=tuple(measurements))
+    _write(document.model_dump(mode="json", by_alias=True), path, "--save", force=force)
+
+
 def write_calibration(table: CalibrationTable, path: Path, *, force: bool = False) -> None:
     """`table` as JSON, moved into place when it is complete.
 
@@ -51,19 +79,25 @@ def write_calibration(table: CalibrationTable, path: Path, *, force: bool = Fals
         InputError: a path that exists already, without `force`, or that is a folder.
         FlexDSEError: a folder that cannot be written.
     """
+    _write(table.model_dump(mode="json", by_alias=True), path, "--out", force=force)
+
+
+def _write(document: object, path: Path, option: str, *, force: bool) -> None:
     target = path.expanduser()
     try:
         if target.is_dir() or (target.exists() and not force):
             raise InputError(
                 f"{echo(str(path))} {'is a folder' if target.is_dir() else 'exists already'}",
-                field="--out",
+                field=option,
                 value=str(path),
                 rule="a new file: what exists is left alone",
-                hint="give another --out" if target.is_dir() else "give another --out, or --force to replace it",
+                hint=f"give another {option}"
+                if target.is_dir()
+                else f"give another {option}, or --force to replace it",
             )
         scratch = target.parent / f".flexdse-{secrets.token_hex(6)}"
         try:
-            scratch.write_text(json.dumps(table.model_dump(mode="json", by_alias=True), indent=2) + "\n")
+            scratch.write_text(json.dumps(document, indent=2) + "\n")
             scratch.replace(target)
         finally:
             scratch.unlink(missing_ok=True)
@@ -72,8 +106,8 @@ def write_calibration(table: CalibrationTable, path: Path, *, force: bool = Fals
             raise
         raise FlexDSEError(
             f"cannot write {echo(str(path))}: {getattr(error, 'strerror', None) or error}",
-            field="--out",
+            field=option,
             value=str(path),
             rule="its folder must exist and be writable, and the disk have room",
-            hint="make the folder, free space or give another --out",
+            hint=f"make the folder, free space or give another {option}",
         ) from error

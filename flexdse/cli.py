@@ -24,9 +24,11 @@ from flexdse.commands import (
     keys,
     project,
     quality,
+    quality_verify,
     quantize,
     report,
     service,
+    simulate,
     sweep,
     synthesize,
     worker,
@@ -76,12 +78,14 @@ app.command()(project.generate)
 app.command()(project.csim)
 app.command()(project.pack)
 app.command()(intervals.intervals)
+app.command()(simulate.simulate)
 app.command()(synthesize.synthesize)
 app.add_typer(report.report, name="report")
 app.command()(calibrate.calibrate)
 app.command()(quantize.quantize)
 app.command()(quality.quality)
 app.command("quality-table")(quality.quality_table)
+app.command("quality-verify")(quality_verify.quality_verify)
 app.command()(service.serve)
 app.command()(worker.worker)
 app.add_typer(jobs.jobs, name="jobs")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import optuna
 
     from spec.csim_report import CsimReport
+    from spec.simulation_report import SimulationReport
 
 AnyWorkload = Workload | tuple[int, int]
 AnyModel = ModelConfig | str | Path
@@ -167,6 +168,7 @@ def explore(
     constraints: Sequence[str] = (),
     space: Mapping[str, Any] | str | Path | None = None,
     epsilon: float = 0.0,
+    floorplan: bool = True,
     journal: str | Path | None = None,
     warm_start: Sequence[DesignPoint] = (),
     on_progress: Callable[[ExplorationProgress], None] | None = None,
@@ -177,7 +179,8 @@ def explore(
     Args:
         constraints: such as `"tpot_s <= 0.01"`.
         space: changes to the default design space, as a mapping or the path of a YAML (docs/search.md).
-        journal: file that keeps the evaluations of a sampled search; a killed one goes on from it.
+        floorplan: cut what the exact assignment to SLRs refuses, and solve again without it.
+        journal: file that a killed search goes on from, to the same result.
         warm_start: designs to evaluate first.
 
     Raises:
@@ -198,6 +201,7 @@ def explore(
             seed=seed,
             constraints=tuple(constraints),
             epsilon=epsilon,
+            floorplan=floorplan,
             **({"space": as_space(space)} if space is not None else {}),
         )
     found = search(
@@ -261,3 +265,16 @@ def csim(directory: str | Path, *, on_log: Callable[[str], None] | None = None) 
     from hls_gen.toolchain.csim import run_csim
 
     return run_csim(Path(directory), on_log=on_log)
+
+
+def simulate(
+    directory: str | Path,
+    *,
+    prompt_tokens: int | None = None,
+    position: int | None = None,
+    on_log: Callable[[str], None] | None = None,
+) -> SimulationReport:
+    """Cycles of a generated project by timed simulation; prompt and position as of its workload unless given."""
+    from hls_gen.simulate.project import simulate_project
+
+    return simulate_project(Path(directory), prompt_tokens=prompt_tokens, position=position, on_log=on_log)

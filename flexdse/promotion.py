@@ -1,34 +1,21 @@
-"""Promotion with the tools of this installation: the rungs that the generator and its tool drivers can run."""
+"""Promotion with the tools of this installation, and its document."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dse.explore import search_arms
 from dse.objectives import Goals
-from dse.promotion import Promotion, RungResult, RungRunner, promote
+from dse.promotion import Promotion, promote
 from dse.shortlist import shortlist
-from spec.design_point import DesignPoint
+from flexdse.figures import objective_value
+from flexdse.quality_inputs import QualityInputs
+from flexdse.rungs import RUNGS, Bench, missing_rungs
 from spec.documents import envelope
-from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationResult
-
-
-def runners(request: ExplorationRequest, projects: Path) -> dict[str, RungRunner]:
-    """What runs each rung, on projects generated under `projects`."""
-    from hls_gen.project import generate_project
-    from hls_gen.toolchain.csim import run_csim
-
-    def csim(design: DesignPoint) -> RungResult:
-        folder = projects / design.canonical_key()
-        generate_project(design, request.model, request.device, request.workload, folder, force=True)
-        report = run_csim(folder)
-        return RungResult(report.passed, report.summary_line())
-
-    return {"csim": csim}
 
 
 def error_bands(result: ExplorationResult) -> dict[str, float]:
@@ -41,9 +28,14 @@ def error_bands(result: ExplorationResult) -> dict[str, float]:
 
 
 def promote_result(
-    result: ExplorationResult, count: int, rungs: Mapping[str, int], projects: Path | None = None
+    result: ExplorationResult,
+    count: int,
+    rungs: Mapping[str, int],
+    projects: Path | None = None,
+    on_log: Callable[[str], None] = lambda _: None,
+    quality: QualityInputs | None = None,
 ) -> Promotion:
-    """Shortlist `count` designs of a front and send them up the ladder.
+    """Shortlist `count` designs of a front and send them up the ladder, in projects under `projects`.
 
     Raises:
         InputError: a rung that nothing here runs.
@@ -51,27 +43,34 @@ def promote_result(
     request = result.request
     picks = shortlist(result.front, request.objectives, count, error_bands(result) if result.front else None)
     with tempfile.TemporaryDirectory(prefix="flexdse-promotion-") as scratch:
-        where = projects if projects is not None else Path(scratch)
+        bench = Bench(request, projects if projects is not None else Path(scratch), on_log, quality or QualityInputs())
         return promote(
             result.front,
             picks,
             Goals.of_request(request),
             search_arms(request)[0].context,
             rungs,
-            runners(request, where),
+            {name: RUNGS[name].runner(bench) for name in rungs if name in RUNGS},
+            lambda rung, pick, said: on_log(
+                f"{rung} of #{pick.index}: {'ok' if said.passed else 'REFUSED'} ({said.detail})"
+            ),
         )
 
 
-def promotion_document(promotion: Promotion, result: ExplorationResult) -> dict[str, Any]:
+def promotion_document(
+    promotion: Promotion, result: ExplorationResult, quality: QualityInputs | None = None
+) -> dict[str, Any]:
     """promotion.json: each climb with its reason and what the rungs said, the front before and after."""
     table = promotion.calibration
     return {
         **envelope("promotion/v1"),
+        "objectives": list(result.request.objectives),
         "climbs": [
             {
                 "index": climb.pick.index,
                 "design_key": climb.entry.design.canonical_key(),
                 "reason": climb.pick.reason,
+                "objectives_before": [objective_value(n, climb.entry.metrics) for n in result.request.objectives],
                 "rungs": [
                     {"rung": rung, "passed": said.passed, "detail": said.detail, "measurements": len(said.measurements)}
                     for rung, said in climb.rungs.items()
@@ -82,7 +81,8 @@ def promotion_document(promotion: Promotion, result: ExplorationResult) -> dict[
         "measurements": sum(len(said.measurements) for climb in promotion.climbs for said in climb.rungs.values()),
         "calibration_key": None if table is None else table.key(),
         "reason": promotion.reason,
+        "missing_rungs": missing_rungs(result.request, quality=quality),
         "front_before": list(promotion.before),
         "front_after": list(promotion.after),
-        "calibrated_metrics": [] if table is None else list(promotion.calibrated),
+        "metrics_after": list(promotion.calibrated),
     }

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, get_args
 from spec.errors import InputError
 
 if TYPE_CHECKING:
-    from spec.quality import Rounding, SensitivityTable
-
-DEFAULT_HOME = Path("~/.local/share/flexdse")  # as of `flexdse serve`
+    from spec.quality import MeasuredTable, PrecisionPlan, QuantMode, Rounding, SensitivityTable
 
 
 def quality_cache(given: Path | None) -> Path:
     """The folder of rounded weights and measured windows; nothing in it is needed once a command has ended."""
     if given is not None:
         return given
-    home = os.environ.get("FLEXDSE_HOME")
-    return (Path(home) if home else DEFAULT_HOME.expanduser()) / "quality"
+    from flexdse.commands.service import data_folder
+
+    return data_folder(os.environ.get("FLEXDSE_HOME")) / "quality"
 
 
 def check_rounding(name: str) -> Rounding:
@@ -43,7 +42,104 @@ def check_rounding(name: str) -> Rounding:
     )
 
 
-def write_table(path: Path, table: SensitivityTable) -> None:
+def table_for(model: str, plan: PrecisionPlan) -> SensitivityTable:
+    """The sensitivity table of the model of that name in whose mode the plan's scheme is.
+
+    Raises:
+        InputError: there is none.
+    """
+    from cost_models.quality import in_mode
+    from spec.quality import SensitivityTable
+    from spec.quality_catalog import quality_tables
+
+    tables = [table for table in quality_tables(model) if isinstance(table, SensitivityTable)]
+    for table in tables:
+        if in_mode(plan.scheme, table.mode):
+            return table
+    what = "of another kind of scheme only" if tables else "at all"
+    raise InputError(
+        f"no sensitivities of {model} {what}",
+        field="scheme",
+        value=plan.scheme.name,
+        rule="a sensitivity table of the model with the same scales, symmetry and transforms",
+        hint="measure one: flexdse quality-table --model DIR --scheme FILE",
+    )
+
+
+def user_table_file(model: str, mode: QuantMode) -> Path:
+    """The file of a table in the user's folder: the one that holds this model and mode, else a new one.
+
+    Raises:
+        InputError: a file in the folder that is no table of quality.
+    """
+    from spec.quality import SensitivityTable
+    from spec.quality_catalog import load_quality_table, user_tables_folder
+
+    folder = user_tables_folder()
+    taken = set()
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        held = load_quality_table(path)
+        if isinstance(held, SensitivityTable) and (held.model, held.mode) == (model, mode):
+            return path
+        taken.add(path.name)
+    names = (f"{model}{'' if i == 1 else f'-{i}'}.json" for i in range(1, len(taken) + 2))
+    return folder / next(name for name in names if name not in taken)
+
+
+def table_in(path: Path) -> SensitivityTable | None:
+    """The sensitivity table in a file, None where there is no file.
+
+    Raises:
+        InputError: the file is something else.
+    """
+    from spec.quality import SensitivityTable
+    from spec.quality_catalog import load_quality_table
+
+    if not path.exists():
+        return None
+    held = load_quality_table(path)
+    if isinstance(held, SensitivityTable):
+        return held
+    raise InputError(
+        "the file exists and is no sensitivity table",
+        field="--out",
+        value=str(path),
+        rule="a new file, or the table that this command began",
+        hint="add --force to replace it, or name another file with --out",
+    )
+
+
+def record_results(path: Path, table: MeasuredTable) -> None:
+    """`table` as a file, or its results added to those of a file by the same protocol; one of the same name is replaced.
+
+    Raises:
+        InputError: the file is another kind of document, or of another model, text or protocol.
+    """
+    from spec.quality import MeasuredTable
+    from spec.quality_catalog import load_quality_table
+
+    if path.exists():
+        held = load_quality_table(path)
+        # Not the reference: rotations that change nothing change its last digits.
+        same = isinstance(held, MeasuredTable) and all(
+            getattr(held, name) == getattr(table, name) for name in ("model", "checkpoint_sha256", "protocol")
+        )
+        if not same:
+            raise InputError(
+                "the file holds other measurements",
+                field="--out",
+                value=str(path),
+                rule="measurements of the same checkpoint on the same tokens",
+                hint="name another file",
+            )
+        assert isinstance(held, MeasuredTable)
+        new = {result.name for result in table.results}
+        kept = tuple(result for result in held.results if result.name not in new)
+        table = table.model_copy(update={"reference": held.reference, "results": (*kept, *table.results)})
+    write_table(path, table)
+
+
+def write_table(path: Path, table: SensitivityTable | MeasuredTable) -> None:
     """The table as JSON; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")

@@ -42,7 +42,7 @@ from workers.holders import release_dead
 from workers.housekeeping import Housekeeper, Retention
 from workers.logs import log_to_stderr
 from workers.parent import die_with_parent
-from workers.runner import DEFAULT_LEASE_S
+from workers.worker import DEFAULT_LEASE_S
 
 logger = logging.getLogger("flexdse.serve")
 
@@ -161,7 +161,9 @@ class Address:
 
     def login_url(self, path: str = "/") -> str:
         """What to open in a browser: the server takes the token out of the address and keeps a cookie in its place."""
-        return f"{self.url}{path}" if self.token is None else f"{self.url}{path}?token={self.token}"
+        if self.token is None:
+            return f"{self.url}{path}"
+        return f"{self.url}{path}{'&' if '?' in path else '?'}token={self.token}"
 
     @property
     def headers(self) -> dict[str, str]:

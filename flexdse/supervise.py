@@ -20,7 +20,7 @@ from db.settings import ARTIFACTS_VARIABLE, BROKER_VARIABLE, DATABASE_VARIABLE
 from spec.errors import FlexDSEError
 from workers.holders import new_worker_id
 from workers.limits import JobLimits
-from workers.runner import ALL_QUEUES, DEFAULT_LEASE_S
+from workers.worker import ALL_QUEUES, DEFAULT_LEASE_S
 
 logger = logging.getLogger("flexdse.supervise")
 

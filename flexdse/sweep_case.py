@@ -35,7 +35,7 @@ def run_case(case: SweepCase, budget: int, journal: Path) -> dict[str, Any]:
     )
     from dse.explore import explore
 
-    result = explore(request, journal=None if case.method == "exact" else journal)
+    result = explore(request, journal=journal)
     return {**exploration_document(result), "front": front_document(result)}
 
 

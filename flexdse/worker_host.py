@@ -23,7 +23,7 @@ from workers.holders import release_dead
 from workers.housekeeping import Housekeeper, Retention
 from workers.limits import JobLimits
 from workers.logs import log_to_stderr
-from workers.runner import ALL_QUEUES, DEFAULT_LEASE_S
+from workers.worker import ALL_QUEUES, DEFAULT_LEASE_S
 
 logger = logging.getLogger("flexdse.worker_host")
 

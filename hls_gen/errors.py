@@ -53,3 +53,9 @@ class SimulationTimeoutError(SimulationError):
     """The C simulation took longer than allowed and was ended."""
 
     code = "simulation_timeout"
+
+
+class OpenSynthesisError(FlexDSEError):
+    """Synthesis without vendor tools failed."""
+
+    code = "open_synthesis_failed"

@@ -67,11 +67,14 @@ def _system_includes() -> tuple[str, ...]:
     return tuple(line.strip() for line in text[start:end].splitlines()[1:])
 
 
-def lint_project(project: Path) -> tuple[Finding, ...]:
+def lint_project(project: Path, *, intervals: bool = False) -> tuple[Finding, ...]:
     """Findings in the kernels of both stages and the library headers that they include.
+
+    `intervals`: also loops that cannot have the initiation interval that they ask for, which takes seconds a kernel.
 
     Raises:
         ProjectDamagedError: a kernel is missing.
+        ToolNotFoundError: `intervals` without clang.
     """
     findings: set[Finding] = set()
     for stage in STAGES:
@@ -85,7 +88,23 @@ def lint_project(project: Path) -> tuple[Finding, ...]:
                 hint="generate the project anew",
             )
         findings |= set(lint_source(source, project))
+    if intervals:
+        findings |= _missed_intervals(project)
     return tuple(sorted(findings))
+
+
+def _missed_intervals(project: Path) -> set[Finding]:
+    from hls_gen.intervals.report import interval_report
+
+    return {
+        Finding(
+            loop.file,
+            loop.line,
+            f"loop {'/'.join(loop.loop)} of {loop.function} asks for II={loop.requested}, it can have {loop.derived}: "
+            f"{loop.reason}",
+        )
+        for loop in interval_report(project).missed
+    }
 
 
 def lint_source(source: Path, project: Path) -> Iterator[Finding]:

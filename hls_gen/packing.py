@@ -68,11 +68,19 @@ def prefill_weight_words(weights: Int8, columns: int, sub_arrays: int, bits: int
 
 
 def decode_weight_words(
-    weights: Int8, block_parallelism: int, weight_parallelism: int, n_ports: int, bits: int, width_bits: int
+    weights: Int8,
+    block_parallelism: int,
+    weight_parallelism: int,
+    n_ports: int,
+    bits: int,
+    width_bits: int,
+    sub_engines: int = 1,
 ) -> list[bytes]:
-    """One image for each port of `weights` (d_out, d_in): word (pass, k) holds its share of the TB x W lanes.
+    """One image for each port of `weights` (d_out, d_in): word (pass, k) holds its share of the TB x W lanes of one
+    sub-engine.
 
-    Lane g * W + n of a pass is output channel pass * TB * W + n * TB + g.
+    Lane g * W + n of a pass is output channel pass * TB * W + n * TB + g. Passes of several sub-engines are computed at a
+    time: their words lie side by side, (passes, k, sub-engine), of the last ones as many as there are.
     """
     d_out, d_in = weights.shape
     width = block_parallelism * weight_parallelism
@@ -81,6 +89,10 @@ def decode_weight_words(
     padded[:d_out] = weights
     by_lane = padded.reshape(passes, weight_parallelism, block_parallelism, d_in).transpose(0, 3, 2, 1)
     lanes = by_lane.reshape(passes * d_in, n_ports, width // n_ports)
+    if sub_engines > 1:
+        order = np.arange(passes * d_in).reshape(passes, d_in)
+        together = [order[first : first + sub_engines].T.ravel() for first in range(0, passes, sub_engines)]
+        lanes = lanes[np.concatenate(together)]
     return [integer_words(np.ascontiguousarray(lanes[:, port]), bits, width_bits) for port in range(n_ports)]
 
 
@@ -225,7 +237,7 @@ def decode_images(plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens:
     """Image of each port of the decode kernel by port name; caches and hidden state begin as zeros and have none."""
     model, bits = checkpoint.model, checkpoint.header.quant_scheme.weight_bits
     check_checkpoint(checkpoint, bits)
-    tb, w = plan.block_parallelism, plan.weight_parallelism
+    tb, w = plan.block_parallelism, plan.weight_parallelism // plan.sub_engines
     weights: list[list[bytes]] = [[] for _ in plan.weight_ports]
     scales = []
     layers = [(layer, linear) for layer in range(model.n_layers) for linear in plan.linears]
@@ -233,7 +245,7 @@ def decode_images(plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens:
         stacked = stacked_linear(checkpoint, layer, linear, tb)
         rows = ceil_div(len(stacked.weight), tb) * tb
         words = decode_weight_words(
-            stacked.weight, tb, w, len(plan.weight_ports), bits, plan.weight_ports[0].width_bits
+            stacked.weight, tb, w, len(plan.weight_ports), bits, plan.weight_ports[0].width_bits, plan.sub_engines
         )
         for images_of_port, image in zip(weights, words, strict=True):
             images_of_port.append(image)

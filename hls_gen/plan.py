@@ -10,6 +10,7 @@ from hls_gen.planning.host import plan_host
 from hls_gen.planning.prefill import plan_prefill, prefill_cycles
 from hls_gen.planning.resolve import resolved
 from hls_gen.planning.types import ProjectPlan
+from hls_gen.planning.unrolled import check_operations
 from hls_gen.planning.variants import refuse_unbuilt
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
@@ -56,6 +57,7 @@ def plan_project(
     max_tokens = max(ceil_div(workload.context_tokens, tp), 3) * tp
     prefill = plan_prefill(design, model, workload, max_tokens)
     decode = plan_decode(design, model, max_tokens)
+    check_operations(prefill, decode)
     csim = plan_csim(model, prefill, decode, design.quant_scheme, seed)
     prefill = resolved(prefill, with_memories(prefill.ports, prefill_memories(prefill, csim)))
     decode = resolved(decode, with_memories(decode.ports, decode_memories(decode, csim)))
@@ -66,6 +68,7 @@ def plan_project(
         device_family="versal" if device.part_number.startswith("xcv") else "ultrascale_plus",
         part_number=device.part_number,
         platform=device.platform,
+        deployment=design.deployment,
         design_key=design.canonical_key(),
         prompt_tokens=workload.prompt_tokens,
         output_tokens=workload.output_tokens,

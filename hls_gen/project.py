@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hls_gen.errors import ProjectExistsError, ProjectWriteError
@@ -42,6 +43,15 @@ def generate_project(
         ProjectWriteError: the disk is full or not writable; nothing was left behind.
     """
     plan = plan_project(design, model, device, workload, seed)
+    return write_project(out_dir, lambda folder: _fill(folder, plan, design, model, device, workload), force=force)
+
+
+def write_project(out_dir: Path, fill: Callable[[Path], None], *, force: bool = False) -> Path:
+    """A project whose files `fill` writes into a new folder, whole or not at all; its absolute path.
+
+    Raises:
+        ProjectExistsError, ProjectWriteError: as `generate_project`.
+    """
     target = _resolve(out_dir)
     _check_target(target, force)
     created: list[Path] = []
@@ -50,7 +60,7 @@ def generate_project(
         created = _make_parents(target.parent)
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent))
         partial.chmod(0o777 & ~_umask())  # mkdtemp makes it private
-        _fill(partial, plan, design, model, device, workload)
+        fill(partial)
         _put_in_place(partial, target)
     except BaseException as error:
         if partial is not None:

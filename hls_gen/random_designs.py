@@ -13,6 +13,7 @@ from hls_gen.planning.types import ProjectPlan
 from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign, StageClocks
 from spec.device import Device
 from spec.errors import InputError
+from spec.memory_map import MemoryMap, MemoryPort, PortRole
 from spec.model_config import ModelConfig
 from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import QuantScheme
@@ -51,6 +52,21 @@ def random_scheme(rng: np.random.Generator, number: int) -> QuantScheme:
     )
 
 
+def _on_weight_ports(memory_map: MemoryMap, decode: DecodeDesign) -> MemoryMap:
+    """The caches of decode behind its weights, each on a port of its own."""
+    lanes = 2 * decode.head_parallelism
+    ports: list[MemoryPort] = []
+    weights = [port for port in memory_map.ports if port.stage == "decode" and "weights" in port.roles]
+    for port in memory_map.ports:
+        if port.stage != "decode" or not {"weights", "k_cache", "v_cache"} & set(port.roles):
+            ports.append(port)
+    for i in range(max(lanes, len(weights))):
+        like = weights[i % len(weights)]
+        roles: tuple[PortRole, ...] = ("weights", "k_cache" if i % 2 else "v_cache") if i < lanes else ("weights",)
+        ports.append(like.model_copy(update={"name": f"w_{i}", "roles": roles, "channel": i}))
+    return memory_map.model_copy(update={"ports": tuple(ports)})
+
+
 def _draw(rng: np.random.Generator, model: ModelConfig, device: Device, number: int) -> DesignPoint:
     scheme = random_scheme(rng, number)
     even = [2, 4, 8, 16]
@@ -68,6 +84,9 @@ def _draw(rng: np.random.Generator, model: ModelConfig, device: Device, number: 
         "attention_pe": choose("dsp2", "dsp1", "lut"),
         "kv_read": choose("per_query_head", "per_kv_head"),
         "quantizer": choose("divider", "reciprocal"),
+        "softmax": choose("serial", "pipelined"),
+        "input_buffers": choose("single", "double"),
+        "hadamard": choose("serial", "streaming"),
     }
     prefill = PrefillDesign(
         token_parallelism=tp,
@@ -93,15 +112,26 @@ def _draw(rng: np.random.Generator, model: ModelConfig, device: Device, number: 
         key_parallelism=pick(even),
         value_parallelism=pick([v for v in even if model.head_dim % v == 0]),
         vector_parallelism=pick(_divisors(model.hidden_dim, 16)),
-        modules=DecodeModules.model_validate({**common, "linear_pe": choose("dsp2", "dsp1", "lut")}),
+        modules=DecodeModules.model_validate(
+            {
+                **common,
+                "linear_pe": choose("dsp2", "dsp1", "lut"),
+                "hadamard_width": pick([1, 2, 4]) if common["hadamard"] == "streaming" else 1,
+            }
+        ),
     )
     splits = pick(_divisors(decode.block_parallelism, 4))
-    decode = decode.model_copy(update={"engine_splits": splits})
+    runs_ahead = bool(rng.integers(2))
+    buffers = {"weight_buffer_beats": pick([16, 64]) if runs_ahead else 0}
+    decode = decode.model_copy(update={"engine_splits": splits, "modules": decode.modules.model_copy(update=buffers)})
+    memory_map = spread_memory_map(prefill, decode, device, scheme, pick([64, 128, 256]))
+    if runs_ahead and rng.integers(2):
+        memory_map = _on_weight_ports(memory_map, decode)
     return DesignPoint(
-        deployment="two_bitstreams",
+        deployment=choose("two_bitstreams", "co_resident", "two_cards"),  # type: ignore[arg-type]
         prefill=prefill,
         decode=decode,
-        memory_map=spread_memory_map(prefill, decode, device, scheme, pick([64, 128, 256])),
+        memory_map=memory_map,
         quant_scheme=scheme,
         nonlinear_format="fp32",
         clock_target_mhz=StageClocks(prefill=250, decode=250),

@@ -89,5 +89,7 @@ def render(plan: ProjectPlan) -> dict[str, str]:
         rendered[f"tb/{stage}_tb.cpp"] = text(f"{stage}_tb.cpp")
         rendered[f"vitis/{stage}.tcl"] = text("vitis.tcl", kernel=kernel)
         rendered[f"vitis/{stage}_hls_config.cfg"] = text("hls_config.cfg", kernel=kernel)
-        rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernel=kernel)
+        rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernels=(kernel,))
+    if plan.deployment == "co_resident":
+        rendered["vitis/accelerator.cfg"] = text("connectivity.cfg", kernels=(plan.prefill.kernel, plan.decode.kernel))
     return {**rendered, **library_headers()}

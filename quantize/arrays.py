@@ -25,6 +25,7 @@ class Arrays(Protocol):
 
     name: str
 
+    def free_bytes(self) -> int | None: ...
     def asarray(self, values: npt.NDArray[Any]) -> Array: ...
     def to_numpy(self, values: Array) -> npt.NDArray[Any]: ...
     def matmul(self, a: Array, b: Array) -> Array: ...
@@ -47,6 +48,10 @@ class NumpyArrays:
     """The default; its integer sums go through exact fp32 products of BLAS."""
 
     name = "numpy"
+
+    def free_bytes(self) -> int | None:
+        """None: arrays lie in the machine's own memory."""
+        return None
 
     def asarray(self, values: npt.NDArray[Any]) -> Array:
         return values
@@ -109,8 +114,6 @@ class NumpyArrays:
 class TorchArrays:
     """The same on PyTorch. Products of fp32 stay fp32: TF32 would round the integers of the exact sums."""
 
-    name = "torch"
-
     def __init__(self, device: str = "cpu") -> None:
         try:
             import torch
@@ -135,6 +138,11 @@ class TorchArrays:
         torch.set_grad_enabled(False)
         self._torch = torch
         self._device = torch.device(device)
+        self.name = "torch" if device == "cpu" else device  # one of BACKENDS
+
+    def free_bytes(self) -> int | None:
+        """Free memory of the GPU; None on the CPU, where arrays lie in the machine's own memory."""
+        return None if self._device.type == "cpu" else int(self._torch.cuda.mem_get_info(self._device)[0])
 
     def asarray(self, values: npt.NDArray[Any]) -> Array:
         return self._torch.from_numpy(np.ascontiguousarray(values)).to(self._device)

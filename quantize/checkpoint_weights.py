@@ -63,3 +63,12 @@ class CheckpointWeights:
     def static_scale(self, site: str, bits: int) -> Fp32:
         scale: Fp32 = self.checkpoint[f"{site}_scale"]
         return scale
+
+    def static_range(self, site: str, bits: int) -> tuple[np.float32, np.float32]:
+        raise InputError(
+            "a quantized checkpoint has no static scales of activations",
+            field="activation_scale",
+            value="static_per_tensor",
+            rule="dynamic_per_token, as every checkpoint is",
+            hint="measure the scheme on the unquantized checkpoint",
+        )

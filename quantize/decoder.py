@@ -23,6 +23,7 @@ from quantize.integer_linear import (
     linear,
     quantize_asymmetric,
     quantize_static,
+    quantize_static_range,
     quantize_symmetric,
 )
 from quantize.precision import Precision
@@ -62,6 +63,10 @@ class Weights(Protocol):
 
     def static_scale(self, site: str, bits: int) -> Fp32:
         """The static scale of a site: (heads,) of `layers.3.self_attn.k`, (1,) of an activation."""
+        ...
+
+    def static_range(self, site: str, bits: int) -> tuple[np.float32, np.float32]:
+        """(zero point, scale) of the static asymmetric grid of an activation."""
         ...
 
 
@@ -181,6 +186,9 @@ class Decoder:
         scheme, xp = precision.scheme, self.xp
         if bits >= FLOAT_BITS:
             return Quantized(x, xp.asarray(np.ones((1, 1), dtype=np.float32)), None, bits)
+        if scheme.activation_scale == "static_per_tensor" and scheme.activation_symmetry == "asymmetric":
+            low, step = (xp.asarray(np.full((1, 1), v)) for v in self.weights.static_range(site, bits))
+            return quantize_static_range(xp, x, low, step, bits)
         if scheme.activation_scale == "static_per_tensor":
             scale = xp.asarray(self.weights.static_scale(site, bits).reshape(1, 1))
             return Quantized(quantize_static(xp, x, 1.0 / scale, bits), scale, None, bits)

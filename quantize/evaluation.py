@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +130,14 @@ class Evaluator:
     compare: bool = True
 
     def __post_init__(self) -> None:
-        check_memory(self.bank.config, len(self.text.windows[0].ids))
+        bank, shape = self.bank, self.bank.calibration.ids.shape
+        check_memory(
+            bank.config,
+            len(self.text.windows[0].ids),
+            live=bank.live_bytes,
+            calibration=(shape[0], shape[1]) if bank.rounding == "gptq" else None,
+            gpu_free=bank.xp.free_bytes(),
+        )
 
     @property
     def reference_precision(self) -> Precision:
@@ -137,7 +145,14 @@ class Evaluator:
 
     def reference(self) -> Measurement:
         """The unquantized model itself."""
-        return self._measure(self.reference_precision)
+        found = self._measure(self.reference_precision)
+        vocabulary = self.bank.config.vocab_size
+        if found.perplexity >= vocabulary * (1 - 1e-6):
+            self.progress(
+                f"the unquantized model guesses no better than by chance (perplexity {found.perplexity:,.0f}, vocabulary "
+                f"{vocabulary:,}): weights, tokenizer and text may not belong together, and increases mean little"
+            )
+        return found
 
     def measure(self, precision: Precision) -> Measurement:
         """Quality at `precision`.
@@ -214,13 +229,19 @@ class Evaluator:
         xp = self.bank.xp
         file = self._folder(self.reference_precision) / f"hidden-{index}.npy" if self.cache is not None else None
         if file is not None and file.is_file():
-            return xp.asarray(np.load(file))
+            try:
+                return xp.asarray(np.load(file))
+            except (ValueError, EOFError):
+                self.progress(f"{file} is damaged: made again")
         hidden = decoder.forward(window.ids[None], self.reference_precision)[0]
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_name(f".{file.name}.partial.npy")
-            np.save(partial, xp.to_numpy(hidden))
-            partial.replace(file)
+            partial = file.with_name(f".{file.name}.{os.getpid()}.partial.npy")
+            try:
+                np.save(partial, xp.to_numpy(hidden))
+                partial.replace(file)
+            finally:
+                partial.unlink(missing_ok=True)
         return hidden
 
     def _folder(self, precision: Precision) -> Path:
@@ -248,7 +269,7 @@ class Evaluator:
 
 def _read_results(file: Path) -> Iterator[tuple[int, WindowResult]]:
     """Finished windows; a last line that was cut off by an interruption counts as not done."""
-    for line in file.read_text().splitlines():
+    for line in file.read_text(errors="replace").splitlines():
         try:
             entry = json.loads(line)
             yield entry.pop("window"), WindowResult(**entry)

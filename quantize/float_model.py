@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,5 +85,27 @@ def check_complete(config: ModelConfig, tensors: dict[str, Fp32], source: str) -
                 value="not finite",
                 rule="finite weights",
                 hint="the file is damaged or was saved by a diverged training run",
+                source=source,
+            )
+
+
+# What older checkpoints keep although config.json gives it.
+_REDUNDANT_TENSORS = ("rotary_emb.inv_freq", "self_attn.masked_bias")
+
+
+def check_nothing_left(config: ModelConfig, left: Iterable[str], source: str) -> None:
+    """No tensor of a layer that the configuration knows nothing of: without it another model would be measured.
+
+    Raises:
+        InputError: naming the first such tensor.
+    """
+    for name in left:
+        if name.startswith("layers.") and not name.endswith(_REDUNDANT_TENSORS):
+            raise InputError(
+                f"the configuration has no place for the tensor {echo(name)} of the checkpoint",
+                field=name,
+                value=name,
+                rule=f"tensors of the {config.n_layers}-layer model that config.json describes",
+                hint="the weights belong to another configuration: take both from one checkpoint",
                 source=source,
             )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.float_model import FloatModel, check_complete, expected_shapes
+from quantize.float_model import FloatModel, check_complete, check_nothing_left, expected_shapes
+from quantize.memory import check_loadable
 from quantize.rope import inverse_frequencies
 from spec.errors import InputError, UnsupportedModelError, echo
 from spec.model_config import ModelConfig
@@ -75,8 +76,10 @@ def load_gguf(path: Path, config: ModelConfig | None = None) -> FloatModel:
     if config is not None:
         _check_same(own, config, path)
     config = config or own
+    check_loadable(config)
     wanted = expected_shapes(config)
     tensors: dict[str, Fp32] = {}
+    left: list[str] = []
     frequency_factors: Fp32 | None = None
     permuted = field(reader, "general.architecture") == "llama"
     for tensor in reader.tensors:
@@ -86,6 +89,7 @@ def load_gguf(path: Path, config: ModelConfig | None = None) -> FloatModel:
             continue
         name = _our_name(tensor.name)
         if name not in wanted:
+            left.append(name)
             continue
         if permuted and ".q_proj." in name:
             values = _unpermute(values, config.n_q_heads)
@@ -95,6 +99,7 @@ def load_gguf(path: Path, config: ModelConfig | None = None) -> FloatModel:
     if "lm_head.weight" not in tensors and "embed_tokens.weight" in tensors:
         tensors["lm_head.weight"] = tensors["embed_tokens.weight"]
     check_complete(config, tensors, str(path))
+    check_nothing_left(config, left, str(path))
     frequencies = inverse_frequencies(config.model_copy(update={"rope_scaling": "none"}))
     if frequency_factors is not None:
         frequencies = (frequencies / frequency_factors).astype(np.float32)

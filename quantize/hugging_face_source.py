@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from quantize.float_model import FloatModel, check_complete, expected_shapes
+from quantize.float_model import FloatModel, check_complete, check_nothing_left, expected_shapes
+from quantize.memory import check_loadable
 from quantize.rope import inverse_frequencies
 from quantize.safetensors_file import read_safetensors
 from spec.catalog import resolve_model
@@ -27,10 +28,13 @@ def load_hugging_face(folder: Path) -> FloatModel:
     Raises:
         InputError: a file or tensor that is missing, another architecture, shapes that contradict the configuration.
     """
-    config = resolve_model(str(folder / "config.json"))
+    named = folder.resolve() if folder.name in ("", "..") else folder  # the model has the name of its folder
+    config = resolve_model(str(named / "config.json"))
+    check_loadable(config)
     wanted = expected_shapes(config)
     files = _weight_files(folder)
     tensors: dict[str, npt.NDArray[np.float32]] = {}
+    left: list[str] = []
     digest = hashlib.sha256()
     for file in files:
         digest.update(_sha256(file).encode())
@@ -38,9 +42,12 @@ def load_hugging_face(folder: Path) -> FloatModel:
             short = name.removeprefix("model.")
             if short in wanted:
                 tensors[short] = values
+            else:
+                left.append(short)
     if config.tied_embeddings and "lm_head.weight" not in tensors and "embed_tokens.weight" in tensors:
         tensors["lm_head.weight"] = tensors["embed_tokens.weight"]
     check_complete(config, tensors, str(folder))
+    check_nothing_left(config, left, str(folder))
     return FloatModel(
         config=config,
         tensors=tensors,

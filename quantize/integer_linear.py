@@ -55,25 +55,31 @@ def quantize_static(xp: Arrays, x: Array, inverse: Array, bits: int) -> Array:
     return xp.clip(xp.rint(x * inverse), float(-(2 ** (bits - 1))), float(2 ** (bits - 1) - 1))
 
 
+def quantize_static_range(xp: Arrays, x: Array, low: Array, scale: Array, bits: int) -> Quantized:
+    """q = nearest((x - low) * (1 / scale)) clipped to 0 .. 2^bits - 1; the asymmetric grid with its range given."""
+    q = xp.clip(xp.rint((x - low) * (1.0 / scale)), 0.0, float(2**bits - 1))
+    return Quantized(q, scale, low, bits)
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedWeight:
-    """A weight in the layout of the product. Either integers with one scale a channel, or plain fp32 values."""
+    """A weight in the layout of the product: integers with a scale for each group of a channel, or plain fp32 values."""
 
     values: Array  # (d_in, d_out) fp32: integers, or the weights themselves
-    scale: Array | None  # (d_out,)
-    row_sum: Array  # (d_out,): fp32(sum of integers) * scale, or the plain sum
-    integer_sum: Array | None  # (d_out,)
+    scale: Array | None  # (groups, d_out)
+    row_sum: Array  # (groups, d_out): fp32(sum of integers) * scale; (1, d_out), the plain sum, of unquantized weights
+    integer_sum: Array | None  # (groups, d_out)
     largest: int  # magnitude of the integers
 
 
 def prepare(xp: Arrays, weight: RoundedWeight) -> PreparedWeight:
-    """`weight` ready for `linear`. With several groups a channel, the products are of the dequantized values."""
-    if weight.scale.shape[1] > 1:
-        return prepare_float(xp, weight.values())
+    """`weight` ready for `linear`."""
+    groups = weight.scale.shape[1]
     integers = weight.integers.astype(np.float32)
     # Exact in any order: at 8 bits up to 2^17 channels stay below 2^24.
-    sums = integers @ np.ones(integers.shape[1], dtype=np.float32)
-    scale = np.ascontiguousarray(weight.scale[:, 0])
+    size = integers.shape[1] // groups
+    sums = (integers.reshape(-1, size) @ np.ones(size, dtype=np.float32)).reshape(len(integers), groups).T
+    scale = np.ascontiguousarray(weight.scale.T)
     return PreparedWeight(
         values=xp.transpose(xp.asarray(integers)),
         scale=xp.asarray(scale),
@@ -86,32 +92,51 @@ def prepare(xp: Arrays, weight: RoundedWeight) -> PreparedWeight:
 def prepare_float(xp: Arrays, weight: np.ndarray[Any, np.dtype[np.float32]]) -> PreparedWeight:
     """Unquantized weights (d_out, d_in)."""
     row_sum = weight.sum(axis=1, dtype=np.float64).astype(np.float32)
-    return PreparedWeight(xp.transpose(xp.asarray(weight)), None, xp.asarray(row_sum), None, 0)
+    return PreparedWeight(xp.transpose(xp.asarray(weight)), None, xp.asarray(row_sum[None]), None, 0)
 
 
 def linear(xp: Arrays, x: Quantized, weight: PreparedWeight) -> Array:
-    """y = ((fp32(A) * s_x) * s_w) + (min * R), the product of the linear layer (tokens, d_out) in fp32."""
+    """y = ((fp32(A) * s_x) * s_w) + (min * R), (tokens, d_out) in fp32; with groups the sum of such terms, in order."""
     if x.bits >= FLOAT_BITS:
-        product = xp.matmul(x.q, weight.values)
-        return product if weight.scale is None else product * weight.scale
-    if weight.scale is None or weight.integer_sum is None:
-        scaled = xp.matmul(x.q, weight.values) * x.scale
-    else:
-        scaled = (_sums(xp, x, weight) * x.scale) * weight.scale
-    return scaled if x.minimum is None else scaled + x.minimum * weight.row_sum
+        return _float_input(xp, x.q, weight)
+    if weight.scale is None:
+        y = xp.matmul(x.q, weight.values) * x.scale
+        return y if x.minimum is None else y + x.minimum * weight.row_sum
+    size = x.q.shape[-1] // len(weight.scale)
+    y = None
+    for group in range(len(weight.scale)):
+        term = (_sums(xp, x, weight, group, size) * x.scale) * weight.scale[group]
+        if x.minimum is not None:
+            term = term + x.minimum * weight.row_sum[group]
+        y = term if y is None else y + term
+    return y
 
 
-def _sums(xp: Arrays, x: Quantized, weight: PreparedWeight) -> Array:
-    """fp32(A), rounded once. Unsigned q are centred first: half the magnitude, so fewer and longer exact products."""
+def _float_input(xp: Arrays, x: Array, weight: PreparedWeight) -> Array:
+    if weight.scale is None:
+        return xp.matmul(x, weight.values)
+    size = x.shape[-1] // len(weight.scale)
+    y = None
+    for group in range(len(weight.scale)):
+        channels = slice(group * size, (group + 1) * size)
+        term = xp.matmul(x[:, channels], weight.values[channels]) * weight.scale[group]
+        y = term if y is None else y + term
+    return y
+
+
+def _sums(xp: Arrays, x: Quantized, weight: PreparedWeight, group: int, size: int) -> Array:
+    """fp32(A) of a group, rounded once. Unsigned q are centred first: half the magnitude, so longer exact products."""
+    channels = slice(group * size, (group + 1) * size)
+    q, values = x.q[:, channels], weight.values[channels]
     centre = 0.0 if x.minimum is None else float(2 ** (x.bits - 1))
     bound = 2 ** (x.bits - 1) * weight.largest
-    sums = xp.integer_sums(x.q - centre if centre else x.q, weight.values, bound)
+    sums = xp.integer_sums(q - centre if centre else q, values, bound)
     if not centre:
         return _to_fp32(sums)
     assert weight.integer_sum is not None  # integers, since there are sums of them
-    correction = weight.integer_sum * centre  # fp64
+    correction = weight.integer_sum[group] * centre  # fp64
     # Where both parts are exact in fp32, their fp32 sum is the one rounding of A.
-    if x.q.shape[-1] * bound <= EXACT_FP32:
+    if size * bound <= EXACT_FP32:
         return sums + _to_fp32(correction)
     return _to_fp32(sums + correction)
 

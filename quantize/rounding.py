@@ -16,7 +16,7 @@ Int16 = npt.NDArray[np.int16]
 # Fractions of the largest magnitude that are tried as clip; below 8 bits a little clipping halves the error.
 CLIP_FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 CLIPPED_BELOW_BITS = 6  # at 6 bits and more the search gains nothing worth its time
-_SMALLEST_SCALE = np.float32(2.0**-100)  # spec/numerics.md, range of s_w
+SMALLEST_SCALE = np.float32(2.0**-100)  # spec/numerics.md, range of s_w
 
 
 class RoundedWeight(NamedTuple):
@@ -35,7 +35,7 @@ class RoundedWeight(NamedTuple):
 def grid_scale(weight: Fp32, bits: int, *, clip: bool) -> Fp32:
     """(rows, 1): the symmetric scale of each row, its largest magnitude or the clip of least squared error."""
     top = np.float32(2 ** (bits - 1) - 1)
-    largest = np.maximum(np.abs(weight).max(axis=1, keepdims=True) / top, _SMALLEST_SCALE)
+    largest = np.maximum(np.abs(weight).max(axis=1, keepdims=True) / top, SMALLEST_SCALE)
     if not clip:
         return np.asarray(largest, dtype=np.float32)
     best = largest
@@ -96,6 +96,6 @@ def _asymmetric(rows: Fp32, bits: int) -> tuple[Fp32, Fp32]:
     levels = np.float32(2**bits - 1)
     low = np.minimum(rows.min(axis=1, keepdims=True), 0)
     high = np.maximum(rows.max(axis=1, keepdims=True), 0)
-    scale = np.maximum((high - low) / levels, _SMALLEST_SCALE).astype(np.float32)
+    scale = np.maximum((high - low) / levels, SMALLEST_SCALE).astype(np.float32)
     zero = np.rint(-low / scale)
     return np.asarray(np.clip(np.rint(rows / scale) + zero, 0, levels) - zero, dtype=np.float32), scale

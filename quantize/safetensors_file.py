@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,12 @@ def _tensor(path: Path, name: str, entry: Any, content: npt.NDArray[np.uint8]) -
         kind, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
         raise _refuse(path, f"has a broken entry {echo(name)}", "dtype, shape and data_offsets") from error
+    if not all(type(number) is int and number >= 0 for number in (*shape, first, last)):
+        raise _refuse(path, f"has a broken entry {echo(name)}", "shape and data_offsets of integers from 0 on")
     if kind not in _TYPES:
         raise _refuse(path, f"stores {echo(name)} as {echo(kind)}", f"one of {', '.join(_TYPES)}")
     dtype = np.dtype(_TYPES[kind])
-    if not 0 <= first <= last <= len(content) or last - first != dtype.itemsize * int(np.prod(shape)):
+    if not 0 <= first <= last <= len(content) or last - first != dtype.itemsize * math.prod(shape):
         raise _refuse(path, f"is cut short at {echo(name)}", "as many bytes as its header says")
     raw = np.frombuffer(content[first:last].tobytes(), dtype)
     values = (raw.astype("<u4") << 16).view("<f4") if kind == "BF16" else raw

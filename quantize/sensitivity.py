@@ -21,6 +21,7 @@ from spec.quality import (
     SensitivityTable,
     TensorGroup,
     WidthOverride,
+    measured_alone,
     predicted_nll,
     sum_of_sensitivities,
 )
@@ -28,6 +29,9 @@ from spec.quant_scheme import QuantScheme
 from spec.scheme_names import ATTENTION_BITS
 
 BASE_BITS = 8
+FIT_EVERY = (
+    4  # of so many mixtures one is fitted: one coefficient needs few, the others tell how far predictions are off
+)
 BAND_QUANTILE = 0.9
 # Beyond twice the reference's perplexity a prediction only ranks, so the band is that of the schemes below.
 BAND_LIMIT_RATIO = 2.0
@@ -109,6 +113,8 @@ def measure_table(
         base_bits=BASE_BITS,
         base=base,
         sensitivities=tuple(sensitivities),
+        calibration=bank.calibration.text,
+        rotation_seed=bank.seed,
     )
 
 
@@ -123,10 +129,16 @@ def measure_combination(
 
 
 def random_combination(generator: np.random.Generator) -> tuple[WidthOverride, ...]:
-    """A mixture as a search would meet it: uniform in half of the cases, else by depth.
+    """A mixture of at least two changes, as a search would meet it: uniform in half of the cases, else by depth.
 
     Each group is left at the base with a chance that differs between mixtures, so that mild and harsh ones occur.
     """
+    while len(overrides := _random_changes(generator)) < 2:
+        pass
+    return overrides
+
+
+def _random_changes(generator: np.random.Generator) -> tuple[WidthOverride, ...]:
     keep = generator.uniform(0.35, 0.95)
     by_depth = generator.random() < 0.5
     overrides = []
@@ -144,16 +156,17 @@ def refit(table: SensitivityTable, combinations: Iterable[MeasuredCombination]) 
 
     nll - base = d + c d^2 with d the sum of the sensitivities: widths harm each other a little, so c >= 0. Least squares
     on the relative error of perplexity's increase would let the mildest mixtures rule, so plain squares of nll are used.
+    A mixture with a width that was never measured alone has no prediction: it is kept for what it is, a measurement.
 
     Raises:
-        InputError: a combination with a width whose sensitivity was never measured.
+        InputError: such a mixture meant for fitting.
     """
     merged = {combination.overrides: combination for combination in (*table.combinations, *combinations)}
     everything = tuple(merged.values())
-    sums = np.array([_checked_sum(table, c.overrides) for c in everything])
+    sums = np.array([_sum(table, c) for c in everything])
     nll = np.array([c.nll for c in everything])
     fits = np.array([c.used_in_fit for c in everything], dtype=bool)
-    near = nll - table.reference.nll < math.log(BAND_LIMIT_RATIO)
+    near = (nll - table.reference.nll < math.log(BAND_LIMIT_RATIO)) & np.isfinite(sums)
     curvature = table.curvature
     chosen = fits & near if (fits & near).any() else fits
     if chosen.any():
@@ -161,20 +174,22 @@ def refit(table: SensitivityTable, combinations: Iterable[MeasuredCombination]) 
         curvature = max(float(square @ (nll[chosen] - table.base.nll - sums[chosen]) / (square @ square)), 0.0)
     fitted = table.model_copy(update={"curvature": curvature, "combinations": everything})
     predictions = np.array([predicted_nll(fitted, c.overrides) for c in everything])
-    unseen = ~fits & near
+    # The base and single changes are the table itself: they say nothing of how well it predicts.
+    mixed = np.array([not measured_alone(table, c.overrides) for c in everything], dtype=bool)
+    unseen = ~fits & near & mixed
     errors = np.abs(np.expm1(predictions - nll))[unseen]
     band = float(np.quantile(errors, BAND_QUANTILE)) if len(errors) else table.band_relative
     return fitted.model_copy(update={"band_relative": band})
 
 
-def _checked_sum(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float:
-    total = sum_of_sensitivities(table, overrides)
-    if total is None:
+def _sum(table: SensitivityTable, combination: MeasuredCombination) -> float:
+    total = sum_of_sensitivities(table, combination.overrides)
+    if total is None and combination.used_in_fit:
         raise InputError(
             "a combination with a width that was never measured alone",
             field="combinations",
-            value=[override.model_dump() for override in overrides],
+            value=[override.model_dump() for override in combination.overrides],
             rule="every width between the base and the narrowest one measured of its group",
             hint="measure that width alone first",
         )
-    return total
+    return math.nan if total is None else total

@@ -57,6 +57,8 @@ def open_model(name: str) -> NamedModel:
 
 def _path(name: str) -> Path:
     path = Path(name)
+    if path.name == "config.json" and path.is_file():  # as other commands name a checkpoint
+        path = path.parent
     if path.is_dir() or (path.is_file() and path.suffix.lower() == ".gguf"):
         return path
     if name in names("models"):

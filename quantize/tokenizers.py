@@ -12,11 +12,15 @@ from quantize.gguf_source import field, open_gguf, vocabulary
 from spec.errors import InputError, UnsupportedModelError, echo
 from spec.model_config import ModelConfig
 from spec.quantized_checkpoint import TOKENIZER_FILE
+from spec.strict import load_document
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Ids = npt.NDArray[np.int64]
+
+# Vocabularies are padded for the hardware by a few percent; a smaller tokenizer of another model leaves far more unused.
+LEAST_VOCABULARY = 0.5
 
 _CONTROL_TOKEN = 3  # LLAMA_TOKEN_TYPE_CONTROL in llama.cpp
 # Split patterns by the `tokenizer.ggml.pre` that llama.cpp writes; each is the one of the model's own tokenizer.json.
@@ -36,7 +40,8 @@ def load_tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
     """The tokenizer of the checkpoint folder, GGUF file or tokenizer.json `path`.
 
     Raises:
-        InputError: none there, unreadable, or with more tokens than the model's vocabulary.
+        InputError: none there, unreadable, with more tokens than the model's vocabulary or far fewer, or with other special
+            tokens than the model's configuration says.
         UnsupportedModelError: a GGUF tokenizer that we cannot rebuild.
     """
     tokenizer = _from_gguf(path) if path.suffix.lower() == ".gguf" else _from_json(path)
@@ -50,7 +55,43 @@ def load_tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
             hint="take tokenizer.json from the model's own checkpoint",
             source=str(path),
         )
+    if tokens < config.vocab_size * LEAST_VOCABULARY:
+        raise InputError(
+            "the tokenizer is that of another model: it has far fewer tokens",
+            field="tokenizer",
+            value=f"{tokens} tokens",
+            rule=f"at least {LEAST_VOCABULARY:.0%} of vocab_size = {config.vocab_size}; the rest is padding",
+            hint="take tokenizer.json from the model's own checkpoint",
+            source=str(path),
+        )
+    if path.is_dir() and (path / "config.json").is_file():
+        _check_special_tokens(tokenizer, path / "config.json")
     return tokenizer
+
+
+def _check_special_tokens(tokenizer: Tokenizer, config_file: Path) -> None:
+    """The beginning and end of text of config.json are special tokens of the tokenizer, if it has any.
+
+    Raises:
+        InputError: an id that it does not have, or that stands for an ordinary token.
+    """
+    data = load_document(config_file, "model file").data
+    special = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    for name in ("bos_token_id", "eos_token_id"):
+        given = data.get(name) if isinstance(data, dict) else None
+        for token_id in given if isinstance(given, list) else [given]:
+            if isinstance(token_id, bool) or not isinstance(token_id, int):
+                continue  # none is stated
+            token = tokenizer.id_to_token(token_id) if token_id >= 0 else None
+            if token is None or (special and token_id not in special):
+                raise InputError(
+                    "the tokenizer does not belong to the model",
+                    field=name,
+                    value=f"{token_id}: {'no token' if token is None else token}",
+                    rule="a special token of the tokenizer, as config.json says",
+                    hint="take tokenizer.json and config.json from one checkpoint",
+                    source=str(config_file),
+                )
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Ids:

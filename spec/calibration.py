@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from spec.attached_report import Lineage
 from spec.cost_report import ErrorBand
 from spec.errors import InputError, UnknownNameError
 from spec.strict import StrictModel
@@ -70,6 +71,9 @@ class Measurement(StrictModel):
     predicted: float
     measured: float
     source: Source
+    lineage: Annotated[
+        Lineage | None, Field(description="design, project, run and report; null: not from a project")
+    ] = None
 
     @field_validator("predicted", "measured")
     @classmethod

@@ -76,6 +76,8 @@ class StagePlacements:
     streams_per_port: IntArray
     total_ports: IntArray
     total_port_bits: IntArray
+    further_clients: IntArray
+    further_client_bits: IntArray
     cache_apart: BoolArray
 
     def __len__(self) -> int:
@@ -147,8 +149,19 @@ class StagePlacements:
             streams_per_port=np.array(streams, dtype=np.int64),
             total_ports=np.array([len(layout) for layout in layouts], dtype=np.int64),
             total_port_bits=np.array([sum(port.width_bits for port in layout) for layout in layouts], dtype=np.int64),
+            further_clients=np.array(
+                [sum(_further_clients(p, stage) for p in layout) for layout in layouts], dtype=np.int64
+            ),
+            further_client_bits=np.array(
+                [sum(_further_clients(p, stage) * p.width_bits for p in layout) for layout in layouts], dtype=np.int64
+            ),
             cache_apart=np.array([_cache_apart(layout) for layout in layouts], dtype=bool),
         )
+
+
+def _further_clients(port: PortLike, stage: Stage) -> int:
+    """Tasks at a port beside the first: one a role; prefill reads and writes the hidden state by two tasks."""
+    return len(port.roles) - 1 + (stage == "prefill" and "io" in port.roles)
 
 
 def _cache_apart(layout: Sequence[PortLike]) -> bool:

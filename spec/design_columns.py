@@ -22,9 +22,9 @@ def design_columns(document: dict[str, Any]) -> dict[str, int | float | str | No
     for stage in _STAGES:
         for name, value in document[stage].items():
             if isinstance(value, dict):
-                row.update({f"{stage}.{name}.{choice}": _scalar(chosen) for choice, chosen in value.items()})
+                row.update({f"{stage}.{name}.{choice}": column_value(chosen) for choice, chosen in value.items()})
             else:
-                row[f"{stage}.{name}"] = _scalar(value)
+                row[f"{stage}.{name}"] = column_value(value)
     row[PORT_BITS_COLUMN] = next(
         (
             port["width_bits"]
@@ -41,5 +41,6 @@ def design_columns(document: dict[str, Any]) -> dict[str, int | float | str | No
     return row
 
 
-def _scalar(value: Any) -> int | float | str | None:
+def column_value(value: Any) -> int | float | str | None:
+    """A value of a document as it stands in a column: lists as their text."""
     return value if value is None or isinstance(value, (int, float, str)) else str(value)

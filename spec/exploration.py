@@ -41,6 +41,9 @@ class ExplorationRequest(StrictModel):
     epsilon: Annotated[
         float, Field(ge=0, le=1, description="designs within this fraction in every objective count as one")
     ] = 0.0
+    floorplan: Annotated[
+        bool, Field(description="cut what the exact assignment to SLRs refuses, and solve the front again without it")
+    ] = True
     method: Method | PluginMethod = "exact"
     budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="evaluations; not used by exact")] = 2_000
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0

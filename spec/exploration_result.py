@@ -49,6 +49,22 @@ class ProofRecord(StrictModel):
     statement: str
 
 
+class FloorplanCheck(StrictModel):
+    """What the exact assignment to SLRs says of a front. A part is what is placed on its own: a stage design, or a
+    co-resident pair; the first four numbers are of the parts of the front as it is shown.
+    """
+
+    parts: int
+    placed: int
+    within_band: int
+    unknown: Annotated[int, Field(description="the solver's time came first; they are kept")]
+    cut: Annotated[int, Field(description="parts that were refused; whatever has one is not on the front")]
+    unchecked: Annotated[int, Field(description="parts beyond what one exploration plans; they are kept")]
+    rounds: Annotated[int, Field(description="fronts that were looked at until all stood")]
+    complete: Annotated[bool, Field(description="whether the last front was free of refusals")]
+    seconds: float
+
+
 class SearchRecord(StrictModel):
     """What was searched and how far.
 
@@ -71,6 +87,9 @@ class SearchRecord(StrictModel):
     ideal_point: tuple[float, ...]
     proof: ProofRecord | None = None
     gap: Annotated[str | None, Field(description="what keeps an exact front from being proven, if anything")] = None
+    floorplan: Annotated[FloorplanCheck | None, Field(description="null, with the reason, where it was not asked")] = (
+        None
+    )
     knees: Annotated[tuple[int, ...], Field(description="entries of the front with the best trade-off")] = ()
     missing: dict[str, str] = {}
 

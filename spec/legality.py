@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from spec.design_batch import BoolArray, DecodeBatch, DesignBatch, FloatArray, IntArray, PrefillBatch
 from spec.device import Device
+from spec.fifo_depths import fifo_depths, least_depths
 from spec.hadamard import hadamard_base
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
@@ -133,7 +134,12 @@ def _together(one: str, other: str, modules: DecodeModules) -> bool:
 
 
 def _module_rules(
-    n: int, stage: Stage, modules: PrefillModules | DecodeModules, scheme: QuantScheme, keys: IntArray
+    n: int,
+    stage: Stage,
+    modules: PrefillModules | DecodeModules,
+    model: ModelConfig,
+    scheme: QuantScheme,
+    keys: IntArray,
 ) -> Iterator[Rule]:
     """What the chosen modules of a stage ask of operands and widths."""
     weights = max(scheme.weight_bits, scheme.lm_head_weight_bits if stage == "decode" else 0)
@@ -146,6 +152,14 @@ def _module_rules(
             f"{element} packs operands of at most {OPERAND_BITS[element]} bits", "pack fewer products in a DSP",
             "use narrower operands",
         )  # fmt: skip
+    built, least = fifo_depths(modules, model).as_dict(), least_depths(modules, model).as_dict()
+    for field, depth in least.items():
+        if built[field] < depth:
+            yield _rule(
+                n, "fifo_depth", f"{stage}.modules.{field}", depth, built[field], "words",
+                "a FIFO too shallow: its fork blocks before the other branch has what it needs, and the kernel stops for"
+                " ever (deadlock)", f"raise {stage}.modules.{field} to {depth}", f"leave {field} out: it is computed then",
+            )  # fmt: skip
     widths = [("softmax_width", modules.softmax_width)]
     if modules.hadamard == "streaming":
         widths.append(("hadamard_width", modules.hadamard_width))
@@ -207,7 +221,7 @@ def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, schem
         n, "weight_lanes", "prefill.ffn_weight_parallelism", batch.ffn_weight_parallelism, model.ffn_dim, "lanes",
         "more lanes than output channels", "lower ffn_weight_parallelism",
     )  # fmt: skip
-    yield from _module_rules(n, "prefill", batch.modules[0], scheme, batch.key_parallelism)
+    yield from _module_rules(n, "prefill", batch.modules[0], model, scheme, batch.key_parallelism)
     reuse = batch.modules[0].token_blocks_per_weight_pass
     widths: tuple[tuple[PortRole, IntArray, int], ...] = (
         ("weights_kq", batch.qkvo_weight_parallelism, scheme.weight_bits),
@@ -286,7 +300,19 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
         "bits", "weight ports x width must equal block_parallelism x weight_parallelism x weight bits",
         "change the number or width of the weight ports", "set weight_buffer_beats",
     )  # fmt: skip
-    yield from _module_rules(n, "decode", modules, scheme, batch.key_parallelism)
+    yield from _module_rules(n, "decode", modules, model, scheme, batch.key_parallelism)
+    if modules.process_granularity == "array" and modules.weight_buffer_beats:
+        words = -(-asked // np.maximum(delivered, 1).astype(np.int64))
+        yield _rule(
+            n, "port_words", "decode.weight_parallelism", lanes % np.maximum(words, 1), 0, "remainder",
+            "weight_parallelism must be a multiple of the words of a port that an engine step takes",
+            "change weight_parallelism", "change the number or width of the weight ports",
+        )  # fmt: skip
+        yield _rule(
+            n, "engine_splits", "decode.engine_splits", ports % batch.engine_splits, 0, "remainder",
+            "engine_splits must divide the number of weight ports: a part of the engine has ports of its own",
+            "use a divisor of the number of weight ports",
+        )  # fmt: skip
     if modules.overlap_attention == "on":
         yield _rule(
             n, "cache_apart", "decode.overlap_attention", ~batch.placements.cache_apart[batch.placement], 0, "layouts",

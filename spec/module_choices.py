@@ -25,6 +25,8 @@ KvRead = Literal["per_query_head", "per_kv_head"]
 Quantizer = Literal["divider", "reciprocal"]
 Switch = Literal["off", "on"]
 Dequantizer = Literal["unpipelined", "pipelined"]
+ProcessGranularity = Literal["element", "array"]
+FifoDepth = Annotated[int, Field(ge=1, le=2**22)] | None  # None: `spec.fifo_depths` computes it
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 PrefillGroups = tuple[tuple[Projection, ...], ...]
@@ -88,6 +90,17 @@ class _StageModules(StrictModel):
     quantizer: Annotated[Quantizer, Field(description="reciprocal: one division a token, then multiplications")] = (
         "divider"
     )
+    process_granularity: Annotated[
+        ProcessGranularity,
+        Field(
+            description="element: each processing element is a process with FIFOs, each task that reads memory has an"
+            " adapter (FlexLLM on TAPA); array: a row of elements is one, with one adapter a port (our library)"
+        ),
+    ] = "element"
+    operand_fifo_depth: Annotated[FifoDepth, Field(description="words from a quantizer to an array")] = None
+    weight_fifo_depth: Annotated[FifoDepth, Field(description="words from a weight port to an array")] = None
+    vector_fifo_depth: Annotated[FifoDepth, Field(description="words between units of vectors")] = None
+    cache_fifo_depth: Annotated[FifoDepth, Field(description="words from the KV cache to attention")] = None
 
 
 class PrefillModules(_StageModules):
@@ -103,6 +116,9 @@ class PrefillModules(_StageModules):
         "full"
     )
     token_blocks_per_weight_pass: Annotated[int, Field(ge=1, le=64)] = 1
+    residual_fifo_depth: Annotated[
+        FifoDepth, Field(description="words of a token block that a residual FIFO holds")
+    ] = None
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from spec.errors import InputError
 from spec.quant_scheme import Bits, Name, QuantScheme
+from spec.quantized_checkpoint import CalibrationText
 from spec.strict import StrictModel
 
 TensorGroup = Literal[
@@ -36,6 +37,8 @@ TENSOR_GROUPS: tuple[TensorGroup, ...] = get_args(TensorGroup)
 Depth = Literal["all", "first", "middle", "last"]
 DEPTHS: tuple[Depth, ...] = ("first", "middle", "last")
 DEPTHLESS: frozenset[TensorGroup] = frozenset({"weight.lm_head", "activation.lm_head"})
+
+UNQUANTIZED_BITS = 16  # a width of 16 bits stands for "not quantized"
 
 QualitySource = Literal["measured", "published"]
 Rounding = Literal["rtn", "gptq"]
@@ -160,6 +163,8 @@ class SensitivityTable(StrictModel):
     base_bits: Bits  # of every group; the sensitivities are relative to it
     base: Measurement
     sensitivities: tuple[Sensitivity, ...]
+    calibration: CalibrationText | None = None  # with the seed, what it takes to measure more in the same way
+    rotation_seed: Annotated[int, Field(ge=0)] = 0
     curvature: Annotated[float, Field(ge=0)] = 0.0
     band_relative: Annotated[float, Field(ge=0)] = 0.0
     combinations: tuple[MeasuredCombination, ...] = ()
@@ -170,6 +175,7 @@ class MeasuredResult(StrictModel):
 
     name: Text
     scheme: QuantScheme
+    overrides: tuple[WidthOverride, ...] = ()
     mode: QuantMode
     measurement: Measurement
 
@@ -216,11 +222,14 @@ class PublishedTable(StrictModel):
 def delta_nll(table: SensitivityTable, group: TensorGroup, depth: Depth, bits: int) -> float | None:
     """The increase of nll of one group at one depth and width; None where nothing was measured that tells it.
 
-    A width at or above the base adds nothing. Between two measured widths the logarithm is interpolated: the error of a
-    grid falls by a constant factor with each bit. Above the widest measured one it falls by 4 a bit, as squared error does.
+    The base adds nothing; what wider ones would take away was not measured. Between two measured widths the logarithm is
+    interpolated: the error of a grid falls by a constant factor with each bit. It falls by 4 a bit at most, as squared error
+    does: so above the widest measured one, and where the wider one is lost in noise.
     """
-    if bits >= table.base_bits:
+    if bits == table.base_bits:
         return 0.0
+    if bits > table.base_bits:
+        return None
     known = _known_widths(table, group, depth)
     if not known or bits < min(known):
         return None
@@ -229,11 +238,37 @@ def delta_nll(table: SensitivityTable, group: TensorGroup, depth: Depth, bits: i
     below = max(width for width in known if width < bits)
     above = min((width for width in known if width > bits), default=None)
     floor = 1e-6  # a measured decrease has no logarithm; it is noise, and next to nothing
-    low = max(known[below], floor)
     if above is None:
-        return low * 4.0 ** (below - bits)
+        return max(known[below], floor) * 4.0 ** (below - bits)
+    narrow = max(known[below], known[above], floor)  # fewer bits do not help: a smaller increase is noise
+    wide = max(known[above], narrow * 4.0 ** (below - above))
     share = (bits - below) / (above - below)
-    return float(low ** (1 - share) * max(known[above], floor) ** share)
+    return float(narrow ** (1 - share) * wide**share)
+
+
+def interpolated_widths(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> tuple[int, ...]:
+    """Widths of a mixture that lie between measured ones and that no mixture measured for checking had."""
+    checked = {(o.group, o.bits) for c in table.combinations if not c.used_in_fit for o in c.overrides}
+    found: set[int] = set()
+    for group, thirds in group_widths(table.base_bits, overrides).items():
+        measured = {s.bits for s in table.sensitivities if s.group == group} | {table.base_bits}
+        found.update(bits for bits in thirds if bits not in measured and (group, bits) not in checked)
+    return tuple(sorted(found))
+
+
+def is_unquantized(overrides: Sequence[WidthOverride], base_bits: int) -> bool:
+    """Whether every width of a mixture is 16: the reference itself."""
+    widths = group_widths(base_bits, overrides).values()
+    return all(bits == UNQUANTIZED_BITS for thirds in widths for bits in thirds)
+
+
+def measured_alone(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> bool:
+    """Whether a mixture is the base or one of the single changes: the table knows it, so it tests no prediction."""
+    wanted = group_widths(table.base_bits, overrides)
+    single: list[tuple[WidthOverride, ...]] = [
+        (WidthOverride(group=s.group, depth=s.depth, bits=s.bits),) for s in table.sensitivities
+    ]
+    return any(group_widths(table.base_bits, one) == wanted for one in [(), *single])
 
 
 def _known_widths(table: SensitivityTable, group: TensorGroup, depth: Depth) -> dict[int, float]:
@@ -279,10 +314,30 @@ def sum_of_sensitivities(table: SensitivityTable, overrides: Sequence[WidthOverr
 
 def predicted_nll(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float:
     """nll of a mixture; NaN where a width of it was never measured."""
+    if is_unquantized(overrides, table.base_bits):
+        return table.reference.nll
     total = sum_of_sensitivities(table, overrides)
     if total is None:
         return math.nan
     return table.base.nll + with_curvature(total, table.curvature)
+
+
+def group_widths(base_bits: int, overrides: Sequence[WidthOverride]) -> dict[TensorGroup, tuple[int, int, int]]:
+    """The width of each group in the three thirds of the layers, for a mixture on top of `base_bits` everywhere."""
+    widths: dict[TensorGroup, dict[Depth, int]] = {g: dict.fromkeys(DEPTHS, base_bits) for g in TENSOR_GROUPS}
+    for override in overrides:
+        depths = DEPTHS if override.depth == "all" else (override.depth,)
+        widths[override.group].update(dict.fromkeys(depths, override.bits))
+    return {group: (w["first"], w["middle"], w["last"]) for group, w in widths.items()}
+
+
+def measured_nll(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float | None:
+    """nll of a mixture that was measured as it is, however its overrides are written; None if it never was."""
+    wanted = group_widths(table.base_bits, overrides)
+    if all(bits == table.base_bits for thirds in wanted.values() for bits in thirds):
+        return table.base.nll
+    found = (c.nll for c in table.combinations if group_widths(table.base_bits, c.overrides) == wanted)
+    return next(found, None)
 
 
 def with_curvature(total: float, curvature: float) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+import os
+from functools import cache, lru_cache
 from pathlib import Path
 
 from spec.catalog import CATALOG_DIR
@@ -50,9 +51,59 @@ def _catalog() -> tuple[QualityTable | MeasuredTable, ...]:
     return tuple(load_quality_table(path) for path in files)
 
 
-@cache
+_VARIABLES = ("FLEXDSE_QUALITY_TABLES", "FLEXDSE_HOME", "XDG_DATA_HOME")
+
+
+def user_tables_folder() -> Path:
+    """Where tables that a user has measured are looked for: FLEXDSE_QUALITY_TABLES, else below the data folder."""
+    return Path(_folder(*map(os.environ.get, _VARIABLES)))
+
+
+@lru_cache(maxsize=8)
+def _folder(tables: str | None, home: str | None, xdg_data: str | None) -> str:
+    data = Path(home) if home else Path(xdg_data or "~/.local/share") / "flexdse"
+    return str((Path(tables) if tables else data / "quality-tables").expanduser())
+
+
+def tables_version() -> tuple[str, int]:
+    """Changes when a table is put into the user's folder or taken out of it; what is looked up is kept until then."""
+    folder = _folder(*map(os.environ.get, _VARIABLES))
+    try:
+        return folder, os.stat(folder).st_mtime_ns  # noqa: PTH116 - asked once a batch, and Path takes ten times as long
+    except OSError:
+        return folder, 0
+
+
 def quality_tables(model: str) -> tuple[QualityTable, ...]:
-    """The catalog's tables of the model of that name, measured before published; empty where there is none."""
+    """Tables of the model of that name: the user's, then the catalog's measured and published ones; often none.
+
+    Raises:
+        InputError: a file in the user's folder that is no table of quality.
+    """
+    own = (table for table in _user_tables(tables_version()) if table.model == model)
+    return (*own, *_catalog_tables(model))
+
+
+@lru_cache(maxsize=8)
+def _user_tables(version: tuple[str, int]) -> tuple[QualityTable, ...]:
+    folder, changed_ns = version
+    if not changed_ns:
+        return ()
+    if not Path(folder).is_dir():
+        raise InputError(
+            f"{echo(folder)} is no folder",
+            field="FLEXDSE_QUALITY_TABLES",
+            value=folder,
+            rule="a folder of tables of quality",
+            hint="name a folder, or none for the one in the data folder",
+        )
+    files = sorted(p for p in Path(folder).iterdir() if p.suffix in (".yaml", ".json") and not p.name.startswith("."))
+    found = (load_quality_table(path) for path in files)
+    return tuple(table for table in found if not isinstance(table, MeasuredTable))
+
+
+@cache
+def _catalog_tables(model: str) -> tuple[QualityTable, ...]:
     tables = [t for t in _catalog() if t.model == model and not isinstance(t, MeasuredTable)]
     return tuple(sorted(tables, key=lambda table: isinstance(table, PublishedTable)))
 

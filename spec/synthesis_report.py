@@ -15,8 +15,9 @@ from spec.strict import StrictModel
 from spec.workload import Stage
 
 # How far the design had come when the tool measured it. Values of two provenances are never mixed in one column.
-SynthesisProvenance = Literal["csynth", "cosim", "post_synth", "post_place", "post_route"]
+SynthesisProvenance = Literal["open_synthesis", "csynth", "cosim", "post_synth", "post_place", "post_route"]
 ReportKind = Literal[
+    "open_synthesis",
     "csynth_xml",
     "csynth_rpt",
     "csynth_summary_rpt",
@@ -133,14 +134,21 @@ class ClockReport(Measured):
 
 
 class ModuleRow(Measured):
-    """A module (HLS function). `issues` are what the tool complains about, such as `Timing Violation`."""
+    """A module (HLS function). `issues` are what the tool complains about, such as `Timing Violation`.
+
+    Of an open synthesis: equal processes together, `instances` of them, `resources` of all; see SynthesisReport.
+    """
+
+    _optional: ClassVar[frozenset[str]] = frozenset({"resources_at_least"})
 
     name: str
+    instances: Count = 1
     pipeline: str | None
     latency: CycleRange
     interval: CycleRange
     estimated_clock_ns: Nanoseconds | None
     resources: ResourceCounts
+    resources_at_least: ResourceCounts | None = None
     issues: tuple[str, ...] = ()
 
 
@@ -234,9 +242,13 @@ class CosimResult(Measured):
 
 
 class SynthesisReport(Measured):
-    """One report file. `resources` are the design's, `available` the device's or, in the accelerator form, the user budget."""
+    """One report file. `resources` are the design's, `available` the device's or, in the accelerator form, the user budget.
 
-    _optional: ClassVar[frozenset[str]] = frozenset({"cosim"})
+    An open synthesis knows LUT and FF as a range: `resources` is its upper end, `resources_at_least` its lower one.
+    `assumptions` are what its numbers rest on.
+    """
+
+    _optional: ClassVar[frozenset[str]] = frozenset({"cosim", "resources_at_least"})
 
     schema_name: Annotated[Literal["flexdse/synthesis_report/v1"], Field(alias="schema")] = (
         "flexdse/synthesis_report/v1"
@@ -254,6 +266,7 @@ class SynthesisReport(Measured):
     latency: CycleStatistics | None
     interval: CycleStatistics | None
     resources: ResourceCounts | None
+    resources_at_least: ResourceCounts | None = None
     available: ResourceCounts | None
     available_per_slr: ResourceCounts | None
     timing: TimingSummary | None
@@ -264,9 +277,10 @@ class SynthesisReport(Measured):
     instances: tuple[InstanceRow, ...] = ()
     slrs: tuple[SlrRow, ...] = ()
     slr_crossings: tuple[SlrCrossing, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
 
-SynthesisStep = Literal["csim", "csynth", "cosim", "export", "impl", "link"]
+SynthesisStep = Literal["open_synthesis", "csim", "csynth", "cosim", "export", "impl", "link"]
 SynthesisCause = Literal[
     "cancelled",
     "deadlock",
@@ -337,7 +351,7 @@ class SynthesisStepReport(StrictModel):
     flexdse_version: str
     model_version: str
     timing_table_version: str
-    backend: Literal["vitis"]
+    backend: Literal["vitis", "open"]
     step: SynthesisStep
     passed: bool
     tool: str

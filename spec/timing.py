@@ -39,7 +39,7 @@ class TimingTable(StrictModel):
 
 
 DEFAULT_TIMING_TABLE = TimingTable(
-    version="1",
+    version="2",
     # 6..12 cycles a dataflow-loop iteration in FlexLLM's task graph; 8 is the middle used in its timed simulation.
     loop_restart_cycles=8,
     # Operator depths in series along a layer: what a timed simulation of FlexLLM's decode graph (8846 / 5689 / ~5900
@@ -53,16 +53,16 @@ DEFAULT_TIMING_TABLE = TimingTable(
     sampler_insert_cycles=24,
     sampler_tail_cycles=2600,  # remainder of the same simulation's lm_head tail (6467 cycles at BP 16)
     top_k=5,  # FlexLLM LOGITS_MAX_K
-    # DSP: Vitis HLS fp32 defaults on UltraScale+ (full DSP adder 2, multiplier 3, exp 7, divider and root 0).
-    # (fadd full DSP, fmul max DSP, fexp full DSP, fdiv fabric: operator binding of Stream-HLS's U280 csynth reports).
-    # LUT, FF: Vivado/Vitis HLS fp32 operator estimates before mapping, general knowledge, not in a report at hand;
-    # checked only as part of the whole-chip totals. Latency: the same reports (fadd 7, fmul 4, fdiv 12, fexp 14).
+    # DSP: Vitis HLS fp32 defaults on UltraScale+ (full DSP adder 2, multiplier 3, exp 7, divider and root 0). fadd, fmul, fexp:
+    # instances of Vitis HLS 2023.2 csynth reports (UCLA-VAST/Stream-HLS MHSA and Prometheus: fadd 7 full_dsp, fmul 4 max_dsp,
+    # fexp 14 full_dsp). The others' latency is from the same reports, which print no LUT or FF for operators without DSP;
+    # their LUT, FF: Vivado HLS estimates before mapping, general knowledge, checked only in the whole-chip totals.
     operators={
-        "fadd": OperatorCost(latency_cycles=7, dsp=2, lut=390, ff=205),
-        "fmul": OperatorCost(latency_cycles=4, dsp=3, lut=321, ff=143),
+        "fadd": OperatorCost(latency_cycles=7, dsp=2, lut=198, ff=318),
+        "fmul": OperatorCost(latency_cycles=4, dsp=3, lut=78, ff=143),
         "fdiv": OperatorCost(latency_cycles=12, dsp=0, lut=994, ff=761),
         "fsqrt": OperatorCost(latency_cycles=16, dsp=0, lut=615, ff=405),
-        "fexp": OperatorCost(latency_cycles=14, dsp=7, lut=924, ff=277),
+        "fexp": OperatorCost(latency_cycles=14, dsp=7, lut=748, ff=316),
         "fcmp": OperatorCost(latency_cycles=2, dsp=0, lut=239, ff=66),
         "int_to_float": OperatorCost(latency_cycles=6, dsp=0, lut=554, ff=340),
     },

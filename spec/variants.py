@@ -47,7 +47,8 @@ _DECODE: tuple[Stage, ...] = ("decode",)
 _BOTH: tuple[Stage, ...] = ("prefill", "decode")
 _OPERATORS = ("nonlinear:OPERATORS",)
 _SYSTOLIC, _GEMV = ("systolic_linear.hpp", "pe.hpp", "load_weights.hpp"), ("gemv.hpp", "pe.hpp", "load_weights.hpp")
-_QK, _AV = ("attention_scores.hpp", "pe.hpp", "kv_cache.hpp"), ("attention_values.hpp", "pe.hpp", "kv_cache.hpp")
+_QK = ("attention_scores.hpp", "attention_rows.hpp", "pe.hpp", "kv_cache.hpp")
+_AV = ("attention_values.hpp", "attention_rows.hpp", "pe.hpp", "kv_cache.hpp")
 _RESTART = ("loop_restart_cycles",)
 _QK_LAWS = ("attention:prefill_qk_cycles", "attention:decode_attention_cycles", "macs:mac_cost")
 _AV_LAWS = ("attention:prefill_av_cycles", "attention:decode_attention_cycles", "macs:mac_cost")
@@ -78,17 +79,22 @@ VARIANTS: tuple[ModuleVariant, ...] = (
     *_linear("dsp1", _SYSTOLIC, _GEMV),
     *_linear("dsp4", _SYSTOLIC, ()),
     *_linear("lut", _SYSTOLIC, _GEMV),
+    ModuleVariant("linear.element_processes", _BOTH, ("macs:mac_cost", "resources:prefill_parts"), (), _RESTART,
+                  (("process_granularity", "element"),)),
+    ModuleVariant("linear.array_processes", _BOTH, ("macs:mac_cost", "resources:prefill_parts"),
+                  ("systolic_linear.hpp", "gemv.hpp"), _RESTART, (("process_granularity", "array"),)),
     ModuleVariant("linear.prefill_grouping", _PREFILL, ("prefill:evaluate_prefill", "resources:prefill_parts"), (),
                   _RESTART, (("linear_groups", ANY),)),
     ModuleVariant("linear.decode_grouping", _DECODE, ("decode:evaluate_decode", "resources:decode_parts"), (), _RESTART,
                   (("linear_groups", ANY),)),
     ModuleVariant("linear.weight_tile_reuse", _PREFILL, ("linear:systolic_cycles", "resources:prefill_parts"), (),
                   _RESTART, (("token_blocks_per_weight_pass", ANY),)),
-    ModuleVariant("linear.double_input_buffer", _PREFILL, ("linear:systolic_cycles", "resources:prefill_parts"), (),
+    ModuleVariant("linear.double_input_buffer", _PREFILL, ("linear:systolic_cycles", "resources:prefill_parts"), _SYSTOLIC,
                   _RESTART, (("input_buffers", "double"),)),
-    ModuleVariant("attention.double_score_buffer", _DECODE, ("attention:decode_attention_cycles",), (), _RESTART,
+    ModuleVariant("attention.double_score_buffer", _DECODE, ("attention:decode_attention_cycles",), _AV, _RESTART,
                   (("input_buffers", "double"),)),
-    ModuleVariant("linear.weight_buffer", _DECODE, ("weight_stream:chain_cycles",), (), _RESTART,
+    ModuleVariant("linear.weight_buffer", _DECODE, ("weight_stream:chain_cycles",),
+                  ("run_ahead.hpp", "integer_io.hpp", "gemv.hpp"), _RESTART,
                   (("weight_buffer_beats", ANY),)),
     ModuleVariant("linear.on_chip_weights", _DECODE, ("weight_stream:chain_cycles", "resources:decode_parts"), (),
                   _RESTART, (("on_chip_projections", ANY),)),
@@ -116,15 +122,17 @@ VARIANTS: tuple[ModuleVariant, ...] = (
                   (("overlap_attention", "on"),)),
     ModuleVariant("softmax.serial", _BOTH, ("attention:softmax_interval",), ("softmax.hpp", "attention_softmax.hpp", "exp.hpp"), ("operators",),
                   (("softmax", "serial"),)),
-    ModuleVariant("softmax.pipelined", _BOTH, ("attention:softmax_interval",), (), ("operators",),
+    ModuleVariant("softmax.pipelined", _BOTH, ("attention:softmax_interval",), ("softmax.hpp", "attention_softmax.hpp"), ("operators",),
                   (("softmax", "pipelined"),)),
     ModuleVariant("softmax.wide", _BOTH, ("attention:softmax_interval",), (), ("operators",), (("softmax_width", ANY),)),
     ModuleVariant("hadamard.serial", _BOTH, ("transforms:serial_hadamard_cycles",), ("hadamard.hpp",), ("operators",),
                   (("hadamard", "serial"),)),
     ModuleVariant("hadamard.streaming", _BOTH, ("transforms:streaming_hadamard_interval",
-                  "transforms:streaming_hadamard_latency", "transforms:streaming_hadamard_hardware"), (), ("operators",),
+                  "transforms:streaming_hadamard_latency", "transforms:streaming_hadamard_hardware"), ("hadamard.hpp",), ("operators",),
                   (("hadamard", "streaming"),)),
-    ModuleVariant("hadamard.wide", _BOTH, ("transforms:streaming_hadamard_interval",), (), ("operators",),
+    ModuleVariant("hadamard.wide", _DECODE, ("transforms:streaming_hadamard_interval",), ("hadamard.hpp",), ("operators",),
+                  (("hadamard_width", ANY),)),
+    ModuleVariant("hadamard.wide_tokens", _PREFILL, ("transforms:streaming_hadamard_interval",), (), ("operators",),
                   (("hadamard_width", ANY),)),
     ModuleVariant("nonlinear.bf16", _BOTH, ("coefficients:BF16_OPERATORS",), (), ("operators",),
                   (("nonlinear_format", "bf16"),)),

@@ -8,6 +8,7 @@ because the worker has to renew its lease while the job keeps a core busy.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import logging
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from spec.errors import FlexDSEError
-from workers.limits import CAUSE_MEMORY, JobLimits
+from workers.limits import CAUSE_DISK, CAUSE_MEMORY, JobLimits
 from workers.logs import log_to_stderr, logging_about
 from workers.parent import die_with_parent
 
@@ -81,6 +82,15 @@ def _internal_error(error: BaseException) -> dict[str, Any]:
     }
 
 
+def _disk_problem() -> dict[str, Any]:
+    return {
+        "type": f"urn:flexdse:problem:{CAUSE_DISK}",
+        "title": "disk full",
+        "status": 500,
+        "detail": "the disk of the worker is full; try the job again when there is room",
+    }
+
+
 def memory_problem(limits: JobLimits) -> dict[str, Any]:
     """The job used up what it was given."""
     allowed = f" of {limits.memory_bytes / 2**30:.2f} GiB" if limits.memory_bytes is not None else ""
@@ -120,6 +130,10 @@ def _run(pipe: _Pipe, body_name: str, limits: JobLimits) -> None:
         logger.info("%s", error)
         pipe.say("error", {"cause": error.code, "problem": error.to_problem()})
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            logger.error("the disk is full: %s", error)
+            pipe.say("error", {"cause": CAUSE_DISK, "problem": _disk_problem()})
+            return
         logger.exception("the job failed")
         pipe.say("error", {"cause": "internal_error", "problem": _internal_error(error)})
 

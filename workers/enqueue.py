@@ -51,7 +51,11 @@ class JobKind(StrEnum):
     SYNTHESIZE = "synthesize"
 
 
-_QUEUE_OF_STEP = {JobKind.CSIM: Queue.CSIM, JobKind.SYNTHESIZE: Queue.SYNTHESIZE}
+_QUEUE_OF_STEP = {
+    JobKind.CSIM: Queue.CSIM,
+    JobKind.SIMULATE: Queue.SIMULATE,
+    JobKind.SYNTHESIZE: Queue.SYNTHESIZE,
+}
 RUN_STEPS = tuple(_QUEUE_OF_STEP)
 
 Limits = dict[str, Any]

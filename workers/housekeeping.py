@@ -36,6 +36,7 @@ class Retention:
 
     idempotency_days: float = 1.0
     event_days: float | None = 30.0
+    job_story_days: float | None = 7.0
     job_log_days: float | None = 90.0
     audit_days: float | None = 365.0
     artifact_days: float | None = None
@@ -73,6 +74,7 @@ class Swept:
 
     idempotency_keys: int = 0
     events: int = 0
+    job_story_events: int = 0
     job_log_lines: int = 0
     audit_entries: int = 0
     artifacts: int = 0
@@ -126,7 +128,9 @@ def sweep(database: Database, store: ArtifactStore, retention: Retention, *, gra
         keys = work.idempotency_keys.purge(now - before(retention.idempotency_days))
         events = work.events.delete_before(now - before(retention.event_days)) if retention.event_days else 0
         audit = work.audit.delete_before(now - before(retention.audit_days)) if retention.audit_days else 0
-        lines = 0
+        lines = stories = 0
+        if retention.job_story_days:
+            stories = work.job_events.delete_of_jobs_finished_before(now - before(retention.job_story_days))
         if retention.job_log_days:
             lines = work.job_logs.delete_of_jobs_finished_before(now - before(retention.job_log_days))
         oldest = now - before(retention.artifact_days) if retention.artifact_days else None
@@ -145,7 +149,7 @@ def sweep(database: Database, store: ArtifactStore, retention: Retention, *, gra
             break
     with database.read() as work:
         known = work.artifacts.known_blobs(list(store.staged()))
-    return Swept(keys, events, lines, audit, artifacts, blobs, store.sweep_staged(known, grace_s))
+    return Swept(keys, events, stories, lines, audit, artifacts, blobs, store.sweep_staged(known, grace_s))
 
 
 class Housekeeper:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from db.repositories.explorations import ResultVersions, stored_front_entry
 from db.session import UnitOfWork
 from spec.errors import InputError, UnknownNameError
 from spec.exploration_result import FrontEntry, SearchRecord
+from spec.goals import parse_objective
 from workers.enqueue import JobKind
 
 # Stores a result with the artifacts that came with it, by the names of their files.
@@ -54,6 +55,7 @@ def _prepare_exploration(job: Job, result: dict[str, Any]) -> Publication:
     record = SearchRecord.model_validate(result["record"])
     entries = [FrontEntry.model_validate(entry) for entry in result["front"]]
     front = [stored_front_entry(index, entry) for index, entry in enumerate(entries)]
+    best = _best(result.get("objectives", ()), entries)
 
     def publish(work: UnitOfWork, artifacts: Mapping[str, Artifact]) -> None:
         ids = {name: artifact.id for name, artifact in artifacts.items()}
@@ -62,11 +64,23 @@ def _prepare_exploration(job: Job, result: dict[str, Any]) -> Publication:
             front,
             record,
             versions,
+            best=best,
             front_artifact_id=ids.get("front.arrow"),
             evaluations_artifact_id=ids.get("evaluations.parquet"),
         )
 
     return publish
+
+
+def _best(objectives: Sequence[str], front: Sequence[FrontEntry]) -> dict[str, float | None]:
+    """The best value on the front of each objective, None where no design has one."""
+    found: dict[str, float | None] = {}
+    for text in objectives:
+        objective = parse_objective(text)
+        values = [objective.expression.of(entry.metrics) for entry in front]
+        known = [value for value in values if value is not None]
+        found[text] = (min(known) if objective.sense == "min" else max(known)) if known else None
+    return found
 
 
 def _project_input(work: UnitOfWork, job: Job) -> JobInput:
@@ -130,6 +144,7 @@ KINDS: Mapping[str, Kind] = {
     JobKind.EXPLORE: Kind("workers.tasks.explore:run", _exploration_input, _prepare_exploration),
     JobKind.GENERATE: Kind("workers.tasks.generate:run", _project_input, _prepare_project),
     JobKind.CSIM: Kind("workers.tasks.csim:run", _run_input, _prepare_run),
+    JobKind.SIMULATE: Kind("workers.tasks.simulate:run", _run_input, _prepare_run),
     JobKind.SYNTHESIZE: Kind("workers.tasks.synthesize:run", _run_input, _prepare_run),
 }
 

@@ -14,6 +14,7 @@ from spec.errors import InputError
 
 CAUSE_MEMORY = "memory_limit"
 CAUSE_TIME = "time_limit"
+CAUSE_DISK = "disk_full"
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _THREADS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spec.errors import InputError
+
+logger = logging.getLogger("flexdse.worker")
 
 _LOCK_NAME = "lock"
 
@@ -40,11 +43,16 @@ class WorkFolder:
             ) from error
 
     @contextmanager
-    def for_attempt(self, job_id: str, attempt: int) -> Iterator[Path]:
-        """A folder for one attempt of a job."""
+    def for_attempt(self, job_id: str, attempt: int) -> Iterator[Path | None]:
+        """A folder for one attempt of a job; None where none can be made."""
         folder = self._folder / f"{job_id}-{attempt}"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            logger.error("no folder for job %s: %s", job_id, error)
+            yield None
+            return
         try:
             yield folder
         finally:

@@ -19,6 +19,15 @@ API_PREFIX = "/api/v1/"
 SESSION_PATH = "/api/v1/session"
 EVALUATE_PATH = "/api/v1/designs:evaluate"
 METRICS_PATH = "/metrics"
+# POST, because a design does not fit into an address; they change nothing.
+_QUESTIONS = frozenset(
+    {
+        EVALUATE_PATH,
+        "/api/v1/designs:explain",
+        "/api/v1/designs:compare",
+        "/api/v1/designs:compare-reference",
+    }
+)
 
 # What tells nothing about anybody: whether the service lives, how to speak to it, and the way in.
 _OPEN = frozenset({"/healthz", "/readyz", "/docs", "/api/v1/openapi.json", SESSION_PATH})
@@ -37,11 +46,11 @@ def needed_scope(method: str, path: str) -> Scope | None:
         return None
     if any(path == prefix or path.startswith((f"{prefix}/", f"{prefix}:")) for prefix in _ADMIN):
         return Scope.ADMIN
-    if method in _SAFE_METHODS or path == EVALUATE_PATH:
+    if method in _SAFE_METHODS or path in _QUESTIONS:
         return Scope.READ
     return Scope.WRITE
 
 
 def is_change(method: str, path: str) -> bool:
     """The request may change something: the audit log keeps it."""
-    return method not in _SAFE_METHODS and path != EVALUATE_PATH
+    return method not in _SAFE_METHODS and path not in _QUESTIONS

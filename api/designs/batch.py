@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from api.designs.processes import in_processes, process_count
+from spec.calibration import CalibrationTable
 from spec.context_limit import check_context
 from spec.design_point import DECODE_PARAMETERS, PREFILL_PARAMETERS, DesignPoint
 from spec.device import Device
@@ -52,6 +53,7 @@ class _Part:
     device: Device
     workload: Workload
     metrics: tuple[str, ...]
+    calibration: CalibrationTable | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def evaluate_columns(
     device: Device,
     workload: Workload,
     metrics: Sequence[str] | None = None,
+    calibration: CalibrationTable | None = None,
 ) -> tuple[pa.Table, dict[str, str]]:
     """Metrics of the designs that are `base` but for `columns` (name -> array, all of one length).
 
@@ -85,7 +88,7 @@ def evaluate_columns(
     n = _checked_rows(columns)
     check_context(model, workload, base.hmt)
     if n < _ROWS_FOR_PROCESSES or process_count() < 2:
-        prices = _price_part(_Part(base, columns, model, device, workload, names))
+        prices = _price_part(_Part(base, columns, model, device, workload, names, calibration))
     else:
         size = -(-n // process_count())
         parts = in_processes(
@@ -98,6 +101,7 @@ def evaluate_columns(
                     device,
                     workload,
                     names,
+                    calibration,
                 )
                 for first in range(0, n, size)
             ],
@@ -117,6 +121,7 @@ def _price_part(part: _Part) -> _Prices:
         part.device,
         part.workload,
         part.metrics,
+        part.calibration,
     )
 
 
@@ -126,6 +131,7 @@ def evaluate_designs(
     device: Device,
     workload: Workload,
     metrics: Sequence[str] | None = None,
+    calibration: CalibrationTable | None = None,
 ) -> tuple[pa.Table, dict[str, str]]:
     """The same for whole designs, each with its own memory map, whatever their schemes and modules."""
     import numpy as np
@@ -143,7 +149,7 @@ def evaluate_designs(
     for places in alike.values():
         batch = DesignBatch.from_points([designs[i] for i in places], device)
         check_context(model, workload, batch.hmt)
-        prices = _priced(batch, model, device, workload, names)
+        prices = _priced(batch, model, device, workload, names, calibration)
         missing = prices.missing
         tables.append(_table(names, prices))
         order += places
@@ -151,11 +157,16 @@ def evaluate_designs(
 
 
 def _priced(
-    batch: DesignBatch, model: ModelConfig, device: Device, workload: Workload, names: Sequence[str]
+    batch: DesignBatch,
+    model: ModelConfig,
+    device: Device,
+    workload: Workload,
+    names: Sequence[str],
+    calibration: CalibrationTable | None,
 ) -> _Prices:
     from cost_models.evaluate import Context, evaluate_batch, missing_reasons
 
-    context = Context(model, device, workload, batch.quant_scheme)
+    context = Context(model, device, workload, batch.quant_scheme, calibration=calibration)
     missing = missing_reasons(context)
     costs = evaluate_batch(batch, context)
     return _Prices({name: costs.metrics[name] for name in names if name not in missing}, missing, costs.excess)
@@ -286,7 +297,7 @@ def _placements(
 ) -> tuple[Any, StagePlacements]:
     import numpy as np
 
-    from dse.space import spread_placements
+    from dse.spread import spread_placements
 
     if stage == "prefill":
         ports = 3 * parallelism["ffn_weight_blocks"]

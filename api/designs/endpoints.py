@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from api.calibrations.lookup import calibration_table
 from api.catalog_names import known
-from api.deps import AcceptHeader, NamesQuery
+from api.deps import AcceptHeader, DatabaseDep, NamesQuery, OwnerDep
 from api.designs import service
 from api.designs.schemas import DesignList, DesignSummary, Evaluation, EvaluationBatch, EvaluationRequest
 from api.media import ARROW_STREAM, CSV, JSON, PARQUET, TABLE_TYPES, negotiate
@@ -68,6 +69,8 @@ _EVALUATE_DOCS: dict[str, Any] = {
 )
 def evaluate_designs(
     request: Request,
+    database: DatabaseDep,
+    owner: OwnerDep,
     body: Annotated[EvaluationRequest | None, Body()] = None,
     accept: AcceptHeader = None,
     design: Annotated[
@@ -78,6 +81,7 @@ def evaluate_designs(
     prompt_tokens: Annotated[int | None, Query(ge=1, le=2**31, description="Arrow: tokens in")] = None,
     output_tokens: Annotated[int | None, Query(ge=1, le=2**31, description="Arrow: tokens out")] = None,
     metrics: NamesQuery = None,
+    calibration: Annotated[str | None, Query(max_length=64, description="Arrow: id of a calibration")] = None,
 ) -> Response:
     """Price one design, or up to a million. What does not fit the card is an answer too: `violations`, `feasible`."""
     arrow: bytes | None = request.scope.get(ARROW_BODY)
@@ -91,9 +95,9 @@ def evaluate_designs(
     }
     if arrow is not None:
         media_type = negotiate(accept, (ARROW_STREAM, JSON, PARQUET, CSV))
-        batch = service.priced_arrow(arrow, **given)
+        batch = service.priced_arrow(arrow, **given, calibration=calibration_table(database, owner, calibration))
     else:
-        for name, value in given.items():
+        for name, value in {**given, "calibration": calibration}.items():
             if value is not None:
                 raise InputError(
                     "this parameter is for Arrow bodies",
@@ -104,14 +108,17 @@ def evaluate_designs(
                 )
         if body is None:
             raise MalformedError("there is no body", field="body", rule="a JSON document or an Arrow stream")
+        table = calibration_table(database, owner, body.calibration)
         if body.columns is None and body.designs is None:
             negotiate(accept, (JSON,))
             assert body.design is not None
-            content = service.evaluation_json(body.design, body.model, body.device, body.workload)
+            content = service.evaluation_json(
+                body.design, body.model, body.device, body.workload, calibration=table, floorplan=body.floorplan
+            )
             counted(request, 1)
             return Response(content, media_type=JSON)
         media_type = negotiate(accept, TABLE_TYPES)
-        batch = service.priced(body)
+        batch = service.priced(body, table)
     counted(request, batch.table.num_rows)
     return table_response(batch.table, media_type, batch.head())
 

@@ -11,6 +11,7 @@ from api.designs.batch import COLUMNS, MAX_JSON_DESIGNS, MAX_JSON_ROWS
 from spec.catalog import PublishedDesign
 from spec.cost_report import CostReport
 from spec.errors import InputError
+from spec.floorplan import Floorplan
 from spec.strict import StrictModel
 from spec.workload import Workload
 
@@ -63,6 +64,10 @@ class EvaluationRequest(StrictModel):
     model: ModelField
     device: DeviceField
     workload: Workload
+    calibration: Annotated[
+        str | None, Field(max_length=64, description="id of a calibration: its factors are applied")
+    ] = None
+    floorplan: Annotated[bool, Field(description="one design: assign its modules to SLRs, which takes seconds")] = False
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -74,6 +79,14 @@ class EvaluationRequest(StrictModel):
                 value=" and ".join(given) or None,
                 rule="design alone, designs alone, or columns with the design that they vary",
                 hint="give one of the three",
+            )
+        if self.floorplan and given != ["design"]:
+            raise InputError(
+                "a floorplan is made of one design at a time",
+                field="floorplan",
+                value=True,
+                rule="only with a design alone",
+                hint="leave floorplan out, or ask for one design",
             )
         if self.metrics is not None and given == ["design"]:
             raise InputError(
@@ -119,3 +132,5 @@ class Evaluation(CostReport):
     model_version: str
     timing_table_version: str
     inputs: EvaluationInputs
+    floorplan: Floorplan | None
+    floorplan_missing: Annotated[str | None, Field(description="why there is no floorplan")] = None

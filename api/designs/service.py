@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from api.catalog_names import find_device, find_model, known
 from api.designs import batch
+from api.designs.processes import in_processes
 from api.designs.schemas import EvaluationRequest
 from api.tables import read_arrow
 from spec import catalog
+from spec.calibration import CalibrationTable
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.documents import envelope
@@ -22,16 +24,43 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def evaluation_json(design: DesignPoint, model: ModelConfig, device: Device, workload: Workload) -> bytes:
-    """The document of `evaluate --json`. Pure computation of milliseconds: callers run it in a thread.
+def evaluation_json(
+    design: DesignPoint,
+    model: ModelConfig,
+    device: Device,
+    workload: Workload,
+    *,
+    calibration: CalibrationTable | None = None,
+    floorplan: bool = False,
+) -> bytes:
+    """The document of `evaluate --json`. Computation of milliseconds: callers run it in a thread. With a floorplan it
+    takes seconds, in a process of its own.
 
     Raises:
         InputError: the design asks for what this model or card does not have at all.
     """
-    # Imported at first use: NumPy and the models would double the time until a new server answers.
-    from cost_models.report import evaluate_document
+    part = _Evaluation(design, model, device, workload, calibration, floorplan)
+    document = in_processes(_evaluated, [part])[0] if floorplan else _evaluated(part)
+    return json.dumps(document, allow_nan=False).encode()
 
-    return json.dumps(evaluate_document(design, model, device, workload), allow_nan=False).encode()
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    design: DesignPoint
+    model: ModelConfig
+    device: Device
+    workload: Workload
+    calibration: CalibrationTable | None
+    floorplan: bool
+
+
+def _evaluated(part: _Evaluation) -> dict[str, Any]:
+    # Imported at first use: NumPy and the models would double the time until a new server answers.
+    from dse.verdict import evaluation_with_floorplan
+
+    return evaluation_with_floorplan(
+        part.design, part.model, part.device, part.workload, calibration=part.calibration, floorplan=part.floorplan
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +83,13 @@ class PricedBatch:
         }
 
 
-def priced(request: EvaluationRequest) -> PricedBatch:
+def priced(request: EvaluationRequest, calibration: CalibrationTable | None) -> PricedBatch:
     """The designs of a JSON body that has several.
 
     Raises:
         InputError: a column or value that no design can have.
     """
-    inputs = (request.model, request.device, request.workload, request.metrics)
+    inputs = (request.model, request.device, request.workload, request.metrics, calibration)
     if request.designs is not None:
         table, missing = batch.evaluate_designs(request.designs, *inputs)
     else:
@@ -93,6 +122,7 @@ def priced_arrow(
     prompt_tokens: int | None,
     output_tokens: int | None,
     metrics: str | None,
+    calibration: CalibrationTable | None,
 ) -> PricedBatch:
     """The designs of an Arrow stream; everything else is said by name.
 
@@ -121,5 +151,5 @@ def priced_arrow(
     workload = Workload(prompt_tokens=prompt_tokens, output_tokens=output_tokens)
     columns = batch.table_columns(read_arrow(body, batch.MAX_DESIGNS))
     wanted = tuple(metrics.split(",")) if metrics is not None else None
-    table, missing = batch.evaluate_columns(base, columns, config, card, workload, wanted)
+    table, missing = batch.evaluate_columns(base, columns, config, card, workload, wanted, calibration)
     return PricedBatch(table, missing, config.name, card.name)

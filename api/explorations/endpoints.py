@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
@@ -32,7 +31,6 @@ from api.designs.schemas import Evaluation
 from api.event_stream import EventStream, event_number
 from api.explorations import service
 from api.explorations.schemas import (
-    EvaluationColumns,
     Exploration,
     ExplorationEvent,
     ExplorationInput,
@@ -45,7 +43,7 @@ from api.explorations.schemas import (
     Suggestions,
     TellInput,
 )
-from api.media import JSON, TABLE_TYPES, chosen_media_type
+from api.media import JSON, chosen_media_type
 from api.openapi_parts import ACCEPTED, TABLE_CONTENT
 from api.problems import BODY_PROBLEMS, responses
 from api.projects.schemas import Project
@@ -57,8 +55,6 @@ from spec.errors import InputError
 router = APIRouter(prefix="/explorations", tags=["explorations"], route_class=StrictRoute)
 
 ExplorationId = Annotated[str, Path(max_length=64)]
-_MAX_SAMPLE = 10_000_000
-_MAX_JSON_ROWS = 100_000
 
 
 @router.post(
@@ -202,7 +198,10 @@ def _refuse(name: str, value: Any, why: str) -> None:
 
 @router.get("/{exploration_id}/front/{index}", response_model=FrontDesign, responses=responses(404, 422))
 def get_front_design(
-    exploration_id: ExplorationId, index: Annotated[int, Path(ge=0, le=2**31)], database: DatabaseDep, owner: OwnerDep
+    exploration_id: ExplorationId,
+    index: Annotated[int, Path(ge=0, le=2**31 - 1)],
+    database: DatabaseDep,
+    owner: OwnerDep,
 ) -> Response:
     """One design of the front with its metrics."""
     return Response(service.front_design(database, owner, exploration_id, index), media_type=JSON)
@@ -210,48 +209,13 @@ def get_front_design(
 
 @router.get("/{exploration_id}/front/{index}/report", response_model=Evaluation, responses=responses(404, 422))
 def get_front_report(
-    exploration_id: ExplorationId, index: Annotated[int, Path(ge=0, le=2**31)], database: DatabaseDep, owner: OwnerDep
+    exploration_id: ExplorationId,
+    index: Annotated[int, Path(ge=0, le=2**31 - 1)],
+    database: DatabaseDep,
+    owner: OwnerDep,
 ) -> Response:
     """The whole evaluation of one design of the front."""
     return Response(service.report_json(database, owner, exploration_id, index), media_type=JSON)
-
-
-@router.get(
-    "/{exploration_id}/evaluations",
-    response_model=EvaluationColumns,
-    responses={200: {"content": TABLE_CONTENT}, 304: {"description": "Not modified"}, **responses(404, 406, 422)},
-)
-def get_evaluations(
-    exploration_id: ExplorationId,
-    database: DatabaseDep,
-    store: StoreDep,
-    owner: OwnerDep,
-    accept: AcceptHeader = None,
-    format_: FormatQuery = None,
-    columns: NamesQuery = None,
-    sample: Annotated[
-        int | None, Query(ge=1, le=_MAX_SAMPLE, description="so many of them, drawn by chance; all where left out")
-    ] = None,
-    seed: Annotated[int, Query(ge=0, le=2**32 - 1, description="of the draw: the same seed, the same rows")] = 0,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    """Every design that the search priced, feasible or not: all rows, or a sample of them for a first look."""
-    media_type = chosen_media_type(accept, format_)
-    known = service.evaluations_artifact(database, owner, exploration_id)
-    etag = etag_of(known[0].sha256 if known else "", media_type, columns or "", str(sample), str(seed))
-    if known is not None and matches(if_none_match, etag):
-        return Response(status_code=304, headers={"ETag": etag, "Vary": "Accept"})
-    names = tuple(dict.fromkeys(columns.split(","))) if columns is not None else None
-    if media_type == JSON and (sample is None or sample > _MAX_JSON_ROWS):
-        raise InputError(
-            "this is too much for JSON",
-            field="sample",
-            value=sample,
-            rule=f"at most {_MAX_JSON_ROWS} as JSON",
-            hint=f"ask for a sample, or for one of {', '.join(TABLE_TYPES[1:])}",
-        )
-    table, head = service.evaluations(database, store, owner, exploration_id, names, sample, seed)
-    return table_response(table, media_type, head, {"ETag": etag})
 
 
 @router.post(
@@ -334,8 +298,8 @@ async def watch_exploration(
         return Response(status_code=204)  # the one answer after which a browser stops to reconnect
 
     async def messages() -> AsyncGenerator[bytes, None]:
-        render = partial(service.snapshot, database, owner, exploration_id)
-        async for event in events.stream(job.id, after, render):
+        story = service.ExplorationStory(database, owner, exploration_id)
+        async for event in events.stream(job.id, after, story):
             yield event.frame
 
     return EventStream(messages(), ping=settings.event_ping_s)

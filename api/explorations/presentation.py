@@ -2,52 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from api.events import Snapshot, StreamEvent
 from api.explorations.schemas import DoneData, Exploration, ExplorationSummary, MetricInfo, StateData
 from api.problems import Problem
+from db.job_state import JobState
 from db.models import Exploration as ExplorationRow
-from db.models import Job
+from db.models import Job, JobEventKind
+from db.repositories.explorations import ListedExploration
+from db.repositories.job_events import StoryEvent
 from spec.exploration_result import ExplorationProgress, SearchRecord
 from spec.metrics import METRICS
 from spec.workload import Workload
 
 
-def _summary_fields(row: ExplorationRow, job: Job) -> dict[str, Any]:
-    request = row.request
-    return {
-        "id": row.id,
-        "job_id": job.id,
-        "name": row.name,
-        "state": job.state,
-        "cancel_requested": job.cancel_requested,
-        "model": row.model_name,
-        "device": row.device_name,
-        "workload": Workload.model_validate(request["workload"]),
-        "objectives": tuple(request["objectives"]),
-        "method": request["method"],
-        "budget": request["budget"],
-        "seed": request["seed"],
-        "front_size": row.front_size,
-        "evaluations": row.evaluations,
-        "labels": tuple(row.labels),
-        "sweep_id": row.sweep_id,
-        "created_at": row.created_at,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-    }
-
-
-def summary(row: ExplorationRow, job: Job) -> ExplorationSummary:
+def summary(row: ListedExploration) -> ExplorationSummary:
     """One line of the list."""
-    return ExplorationSummary(**_summary_fields(row, job))
+    asked = row.summary
+    return ExplorationSummary(
+        id=row.id,
+        job_id=row.job_id,
+        name=row.name,
+        state=row.state,
+        cancel_requested=row.cancel_requested,
+        model=row.model_name,
+        device=row.device_name,
+        workload=Workload.model_validate(asked["workload"]),
+        objectives=tuple(asked["objectives"]),
+        method=asked["method"],
+        budget=asked["budget"],
+        seed=asked["seed"],
+        front_size=row.front_size,
+        evaluations=row.evaluations,
+        labels=tuple(row.labels),
+        sweep_id=row.sweep_id,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _listed(row: ExplorationRow, job: Job) -> ListedExploration:
+    of_job = ("state", "cancel_requested", "started_at", "finished_at")
+    return ListedExploration(*(getattr(job if name in of_job else row, name) for name in ListedExploration._fields))
 
 
 def detail(row: ExplorationRow, job: Job) -> Exploration:
     """The whole exploration."""
     return Exploration(
-        **_summary_fields(row, job),
+        **dict(summary(_listed(row, job))),
         note=row.note,
         has_evaluations=row.evaluations_artifact_id is not None,
         attempt=job.attempt,
@@ -74,14 +79,29 @@ def snapshot(row: ExplorationRow, job: Job) -> Snapshot:
     )
     events = [StreamEvent(job.state_version, "state", state.model_dump_json())]
     if job.progress is not None:
-        progress = ExplorationProgress.model_validate(job.progress)
-        events.append(StreamEvent(job.progress_version, "progress", progress.model_dump_json()))
+        events.append(StreamEvent(job.progress_version, "progress", _progress(json.dumps(job.progress))))
     if job.state.is_final:
-        done = DoneData(
-            state=job.state,
-            front_size=row.front_size,
-            cause=job.cause,
-            error=Problem.model_validate(job.error) if job.error is not None else None,
-        )
-        events.append(StreamEvent(job.version, "done", done.model_dump_json()))
+        events.append(StreamEvent(job.version, "done", _done(row, job.state, job.cause, job.error)))
     return Snapshot(job.version, tuple(sorted(events, key=lambda event: event.id)), job.state.is_final)
+
+
+def story_event(row: ExplorationRow, event: StoryEvent) -> StreamEvent:
+    """One version of the job of an exploration, as listeners are told of it."""
+    if event.kind is JobEventKind.PROGRESS:
+        data = _progress(event.data)
+    elif event.kind is JobEventKind.STATE:
+        data = StateData.model_validate_json(event.data).model_dump_json()
+    else:
+        end = json.loads(event.data)
+        data = _done(row, JobState(end["state"]), end["cause"], end["error"])
+    return StreamEvent(event.version, event.kind.value, data)
+
+
+def _progress(text: str) -> str:
+    return ExplorationProgress.model_validate_json(text).model_dump_json()
+
+
+def _done(row: ExplorationRow, state: JobState, cause: str | None, error: dict[str, Any] | None) -> str:
+    problem = Problem.model_validate(error) if error is not None else None
+    front_size = row.front_size if state is JobState.SUCCEEDED else None
+    return DoneData(state=state, front_size=front_size, cause=cause, error=problem).model_dump_json()

@@ -115,13 +115,46 @@ class Front(StrictModel):
     next_cursor: Annotated[str | None, Field(description="`cursor` of the next part; null where this is the last")]
 
 
+RowsAre = Annotated[
+    Literal["evaluated", "all", "sampled"],
+    Field(description="every evaluation in its order; all legal designs; legal designs drawn uniformly"),
+]
+
+
+class DensityCells(StrictModel):
+    """The cells with a design in them: place along each axis, number of designs, and how many of them are feasible."""
+
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+    designs: tuple[int, ...]
+    feasible: tuple[int, ...]
+
+
+class Density(StrictModel):
+    """How the designs behind a front are spread over two of their numbers. Bin `i` goes from edge `i` to edge `i + 1`."""
+
+    x: str
+    y: str
+    bins: int
+    log: bool
+    x_edges: Annotated[
+        tuple[float, ...], Field(description="`bins` + 1 of them; none where no design has both numbers")
+    ]
+    y_edges: tuple[float, ...]
+    cells: DensityCells
+    rows: Annotated[int, Field(description="designs")]
+    missing: Annotated[int, Field(description="of them without one of the two numbers, in no cell")]
+    rows_are: RowsAre
+
+
 class EvaluationColumns(StrictModel):
     """Evaluations as columns: those of the designs, the metrics, `feasible`."""
 
     schema_name: Annotated[Literal["flexdse/evaluations/v1"], Field(alias="schema")]
     exploration_id: str
     provenance: Provenance
-    total: Annotated[int, Field(description="evaluations that are kept")]
+    rows_are: RowsAre
+    total: Annotated[int, Field(description="evaluations of the search")]
     rows: Annotated[int, Field(description="of them in this answer")]
     columns: dict[str, tuple[float | bool | str | None, ...]]
 
@@ -185,7 +218,7 @@ class Measurements(StrictModel):
 class ProjectOfFront(StrictModel):
     """A design of the front to generate a project of."""
 
-    index: Annotated[int, Field(ge=0, le=2**31)]
+    index: Annotated[int, Field(ge=0, le=2**31 - 1)]
     name: Name = ""
     labels: Labels = ()
     note: Note = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,7 @@ from api.access.principal import Principal
 from api.conditional import check_unchanged
 from api.described import Description
 from api.designs.service import evaluation_json
-from api.events import Snapshot
+from api.events import Snapshot, StreamEvent
 from api.explorations import presentation, tables
 from api.explorations.schemas import (
     Exploration,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLLECTION = "/api/v1/explorations"
+_STORY_PART = 256
 FRONT_FIELDS = ("index", "key", "design", "metrics")
 
 
@@ -98,8 +100,8 @@ def page(
     """Explorations, newest first."""
     with database.read() as work:
         rows = work.explorations.page(owner, after, limit + 1, **filters)
-        shown, cursor = page_of(rows, limit, lambda pair: Position(pair[0].created_at, pair[0].id))
-        return ExplorationPage(items=tuple(presentation.summary(*pair) for pair in shown), next_cursor=cursor)
+        shown, cursor = page_of(rows, limit, lambda row: Position(row.created_at, row.id))
+        return ExplorationPage(items=tuple(presentation.summary(row) for row in shown), next_cursor=cursor)
 
 
 def get(database: Database, owner: str, exploration_id: str) -> Exploration:
@@ -251,35 +253,6 @@ def front_design(database: Database, owner: str, exploration_id: str, index: int
         row, _ = _found(work, owner, exploration_id)
         entry = _front_entry(work, row, index)
     return _entry_json(entry, FRONT_FIELDS).encode()
-
-
-def evaluations(
-    database: Database,
-    store: ArtifactStore | None,
-    owner: str,
-    exploration_id: str,
-    columns: tuple[str, ...] | None,
-    sample: int | None,
-    seed: int,
-) -> tuple[pa.Table, dict[str, Any]]:
-    """Evaluations of an exploration, all or a sample, and the head of their JSON document.
-
-    Raises:
-        NotFoundError: no such exploration, or its evaluations are not kept.
-        InputError: no such column.
-    """
-    artifact_and_total = evaluations_artifact(database, owner, exploration_id)
-    if store is None or artifact_and_total is None:
-        raise tables.evaluations_gone()
-    artifact, total = artifact_and_total
-    table = tables.evaluations_table(store, artifact, columns, sample, seed)
-    head = {
-        "schema": "flexdse/evaluations/v1",
-        "exploration_id": exploration_id,
-        "provenance": "analytical",
-        "total": total if total is not None else table.num_rows,
-    }
-    return table, head
 
 
 def evaluations_artifact(database: Database, owner: str, exploration_id: str) -> tuple[Any, int | None] | None:
@@ -486,8 +459,25 @@ def job_of(database: Database, owner: str, exploration_id: str) -> Job:
         return _found(work, owner, exploration_id)[1]
 
 
-def snapshot(database: Database, owner: str, exploration_id: str) -> Snapshot | None:
-    """What a listener can be told now; None where the exploration was deleted."""
-    with database.read() as work:
-        found = work.explorations.get_with_job(exploration_id, owner)
-        return presentation.snapshot(*found) if found is not None else None
+@dataclass(frozen=True, slots=True)
+class ExplorationStory:
+    """What can be told about an exploration, for the hub of events."""
+
+    database: Database
+    owner: str
+    exploration_id: str
+
+    def now(self) -> Snapshot | None:
+        """The exploration as it is; None where it was deleted."""
+        with self.database.read() as work:
+            found = work.explorations.get_with_job(self.exploration_id, self.owner)
+            return presentation.snapshot(*found) if found is not None else None
+
+    def after(self, version: int) -> list[StreamEvent]:
+        """The next versions of its job, oldest first."""
+        with self.database.read() as work:
+            found = work.explorations.get_with_job(self.exploration_id, self.owner)
+            if found is None:
+                return []
+            row, job = found
+            return [presentation.story_event(row, one) for one in work.job_events.after(job.id, version, _STORY_PART)]

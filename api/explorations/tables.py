@@ -1,4 +1,4 @@
-"""The front and the evaluations of an exploration as tables."""
+"""The front of an exploration as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from api.problems import NotFoundError
 from db.artifacts import ArtifactMissing, ArtifactStore
 from db.models import Artifact
 from db.repositories.explorations import StoredFrontEntry
@@ -90,42 +89,3 @@ def front_from_store(store: ArtifactStore, artifact: Artifact) -> pa.Table | Non
             return pa.ipc.open_stream(stream).read_all()
     except (ArtifactMissing, pa.ArrowException):
         return None
-
-
-def evaluations_table(
-    store: ArtifactStore, artifact: Artifact, columns: tuple[str, ...] | None, sample: int | None, seed: int
-) -> pa.Table:
-    """Columns of the evaluations that the worker published, all rows in their order or `sample` of them by chance.
-
-    Raises:
-        NotFoundError: the file is gone.
-        InputError: it has no such column.
-    """
-    import numpy as np
-    from pyarrow import parquet
-
-    from api.tables import check_columns
-
-    try:
-        source = store.path(artifact.sha256) or store.open_read(artifact.sha256)
-        file = parquet.ParquetFile(source, memory_map=True)
-    except (ArtifactMissing, FileNotFoundError) as error:
-        raise evaluations_gone() from error
-    with file:
-        if columns is not None:
-            check_columns(columns, file.schema_arrow.names)
-        table = file.read(columns=list(columns) if columns is not None else None)
-    if sample is not None and sample < table.num_rows:
-        chosen = np.random.default_rng(seed).choice(table.num_rows, size=sample, replace=False)
-        table = table.take(np.sort(chosen))
-    return table.select(list(columns)) if columns is not None else table
-
-
-def evaluations_gone() -> NotFoundError:
-    """There is no file of the evaluations."""
-    return NotFoundError(
-        "the evaluations of this exploration are not kept",
-        field="exploration_id",
-        rule="kept by explorations that succeeded, until their age or the quota of artifacts ends them",
-        hint="the front is kept as long as the exploration; run it again for its evaluations",
-    )

@@ -83,7 +83,7 @@ def get_job_log(
     database: DatabaseDep,
     owner: OwnerDep,
     accept: AcceptHeader = None,
-    after: Annotated[int, Query(ge=0, le=2**31, description="only lines behind this number")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="only lines behind this number")] = 0,
     limit: Annotated[int, Query(ge=1, le=20_000)] = _LOG_PART,
 ) -> Response:
     """What the process of the job printed: as JSON, or as text/plain."""

@@ -24,7 +24,7 @@ class Job(StrictModel):
     priority: Annotated[int, Field(description="higher goes first")]
     attempt: int
     max_attempts: int
-    progress: Annotated[dict[str, Any] | None, Field(description="of the kind's own shape")]
+    progress: Annotated[dict[str, Any] | None, Field(description="of the kind's own shape; in lists without its front")]
     cause: str | None
     error: Problem | None
     created_at: datetime

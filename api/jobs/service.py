@@ -23,6 +23,10 @@ _RUNS = "/api/v1/projects/-/runs"
 
 def shown(row: JobRow) -> Job:
     """One job as the outside sees it."""
+    return _shown(row, row.progress)
+
+
+def _shown(row: JobRow, progress: dict[str, Any] | None) -> Job:
     return Job(
         id=row.id,
         kind=row.kind,
@@ -33,7 +37,7 @@ def shown(row: JobRow) -> Job:
         priority=row.priority,
         attempt=row.attempt,
         max_attempts=row.max_attempts,
-        progress=row.progress,
+        progress=progress,
         cause=row.cause,
         error=Problem.model_validate(row.error) if row.error is not None else None,
         created_at=row.created_at,
@@ -64,9 +68,9 @@ def found(work: UnitOfWork, owner: str, job_id: str) -> JobRow:
 def page(database: Database, owner: str, after: Position | None, limit: int, filters: Mapping[str, Any]) -> JobPage:
     """Jobs, newest first."""
     with database.read() as work:
-        rows = work.jobs.page(owner, after, limit + 1, **filters)
-        listed, cursor = page_of(rows, limit, lambda row: Position(row.created_at, row.id))
-        return JobPage(items=tuple(shown(row) for row in listed), next_cursor=cursor)
+        rows = work.jobs.page_in_short(owner, after, limit + 1, **filters)
+        listed, cursor = page_of(rows, limit, lambda pair: Position(pair[0].created_at, pair[0].id))
+        return JobPage(items=tuple(_shown(*pair) for pair in listed), next_cursor=cursor)
 
 
 def get(database: Database, owner: str, job_id: str) -> Job:

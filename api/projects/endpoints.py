@@ -15,6 +15,7 @@ from api.openapi_parts import ACCEPTED
 from api.problems import BODY_PROBLEMS, responses
 from api.projects import service
 from api.projects.schemas import (
+    CsimOptions,
     Project,
     ProjectFiles,
     ProjectInput,
@@ -22,6 +23,7 @@ from api.projects.schemas import (
     Run,
     RunOptions,
     RunPage,
+    SimulateOptions,
     Step,
     SynthesizeOptions,
 )
@@ -161,7 +163,7 @@ _RUN_RESPONSES = {202: ACCEPTED, **responses(*BODY_PROBLEMS, 404, 409)}
 @router.post("/{project_id}:csim", status_code=202, response_model=Run, responses=_RUN_RESPONSES)
 def csim_project(
     project_id: ProjectId,
-    body: Annotated[RunOptions, Body()],
+    body: Annotated[CsimOptions, Body()],
     database: DatabaseDep,
     principal: PrincipalDep,
     idempotency_key: IdempotencyKeyHeader = None,
@@ -173,7 +175,7 @@ def csim_project(
 @router.post("/{project_id}:simulate", status_code=202, response_model=Run, responses=_RUN_RESPONSES)
 def simulate_project(
     project_id: ProjectId,
-    body: Annotated[RunOptions, Body()],
+    body: Annotated[SimulateOptions, Body()],
     database: DatabaseDep,
     principal: PrincipalDep,
     idempotency_key: IdempotencyKeyHeader = None,

@@ -11,9 +11,10 @@ from api.catalog_names import DesignField, DeviceField, ModelField
 from api.described import Labels, Name, Note
 from api.problems import Problem
 from db.job_state import JobState
+from spec.csim_report import CsimMode
 from spec.design_point import DesignPoint
 from spec.strict import StrictModel
-from spec.workload import Workload
+from spec.workload import Stage, Workload
 
 
 class ProjectInput(StrictModel):
@@ -74,10 +75,45 @@ class RunOptions(StrictModel):
     priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first")] = 0
 
 
+class CsimOptions(RunOptions):
+    """How to simulate in C."""
+
+    mode: Annotated[CsimMode, Field(description="strict: ap_int of exact widths; fast: native integers")] = "fast"
+
+
+class SimulateOptions(RunOptions):
+    """How to simulate with time. What is null is as the project says."""
+
+    prompt_tokens: Annotated[int | None, Field(ge=1, le=2**31, description="of the prefill run")] = None
+    position: Annotated[int | None, Field(ge=0, le=2**31, description="context of the decode step")] = None
+    layers: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    stages: Annotated[tuple[Stage, ...] | None, Field(min_length=1, max_length=2)] = None
+    unbounded: Annotated[bool, Field(description="also the cycles with FIFOs without bounds")] = False
+    minimize_depths: Annotated[bool, Field(description="also the least FIFO depths that lose no cycle")] = False
+    depths: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=2**20)]] | None,
+        Field(max_length=1000, description="other FIFO depths, by stream"),
+    ] = None
+    pipeline_style: Annotated[
+        Literal["stp", "flp"], Field(description="stp: pipelines stall as a whole; flp: they flush")
+    ] = "stp"
+    with_values: Annotated[bool, Field(description="compute with values too: slow, for a check")] = False
+    timeout_s: Annotated[float | None, Field(ge=1, le=604_800)] = None
+
+
 class SynthesizeOptions(RunOptions):
-    """How to synthesize."""
+    """How to synthesize. What is null is as the worker has it."""
 
     backend: Literal["auto", "vitis", "open"] = "auto"
+    steps: Annotated[
+        tuple[Literal["csim", "csynth", "cosim", "export", "impl", "link"], ...] | None,
+        Field(min_length=1, max_length=6, description="of the vendor's tools"),
+    ] = None
+    part: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="another part than the project's")
+    ] = None
+    clock_mhz: Annotated[float | None, Field(gt=0, le=1500, description="another clock, for both kernels")] = None
+    timeout_s: Annotated[float | None, Field(ge=1, le=604_800, description="time limit of each step")] = None
 
 
 class Run(StrictModel):

@@ -173,7 +173,7 @@ def run(
             )
         check_jobs(work, principal)
         check_storage(work, principal)
-        given = options.model_dump(exclude={"priority"})
+        given = options.model_dump(mode="json", exclude={"priority"}, exclude_none=True)
         found, run_job = enqueue_run(work, row, step, given, owner=principal.owner, priority=options.priority)
         return Answer.of(202, presentation.run(found, run_job), f"{COLLECTION}/{project_id}/runs/{found.id}")
 

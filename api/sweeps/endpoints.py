@@ -17,6 +17,7 @@ from api.pagination import page_of
 from api.problems import BODY_PROBLEMS, ConflictError, NotFoundError, responses
 from api.quotas import check_jobs, check_storage
 from api.strict_route import StrictRoute
+from api.sweeps.report import SweepReport, report_of
 from api.sweeps.schemas import Sweep, SweepInput, SweepPage, SweepSummary
 from db.job_state import FINAL_STATES, JobState
 from db.models import Sweep as SweepRow
@@ -41,7 +42,7 @@ def _summary(row: SweepRow, states: Mapping[JobState, int]) -> dict[str, Any]:
     }
 
 
-def _detail(work: UnitOfWork, owner: str, sweep_id: str) -> Sweep:
+def _found(work: UnitOfWork, owner: str, sweep_id: str) -> SweepRow:
     row = work.sweeps.get(sweep_id, owner)
     if row is None:
         raise NotFoundError(
@@ -51,6 +52,11 @@ def _detail(work: UnitOfWork, owner: str, sweep_id: str) -> Sweep:
             rule="must be the id of a sweep",
             hint=f"GET {COLLECTION} lists them",
         )
+    return row
+
+
+def _detail(work: UnitOfWork, owner: str, sweep_id: str) -> Sweep:
+    row = _found(work, owner, sweep_id)
     states = work.sweeps.states([sweep_id])[sweep_id]
     return Sweep(**_summary(row, states), note=row.note, document=row.document, results=row.results)
 
@@ -108,6 +114,13 @@ def get_sweep(sweep_id: SweepId, database: DatabaseDep, owner: OwnerDep, respons
         shown = _detail(work, owner, sweep_id)
     response.headers["ETag"] = etag_of_model(shown)
     return shown
+
+
+@router.get("/{sweep_id}/report", responses=responses(404))
+def get_sweep_report(sweep_id: SweepId, database: DatabaseDep, owner: OwnerDep) -> SweepReport:
+    """How each exploration of a sweep ended: state, size and hypervolume of its front, the best of each objective."""
+    with database.read() as work:
+        return report_of(work, _found(work, owner, sweep_id))
 
 
 @router.patch("/{sweep_id}", responses=responses(*BODY_PROBLEMS, 404, 412))

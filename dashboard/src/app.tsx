@@ -1,21 +1,31 @@
-/** The frame of every page: brand, connection, list of explorations, and the page that the address names. */
+/** The frame of every page: brand, sections, connection, and the page that the address names. */
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import css from "./app.module.css";
-import { DesignPage } from "./features/design/DesignPage";
-import { ExplorationPage } from "./features/exploration/ExplorationPage";
 import { ExplorationList } from "./features/explorations/ExplorationList";
-import { NewExplorationPage } from "./features/explorations/NewExplorationPage";
-import { disconnected, explorations } from "./state/explorations";
-import { formatPage, type Page } from "./state/route";
-import { navigate, route } from "./state/router";
-import { Blank, Skeleton } from "./ui/basics";
+import { LoginPage } from "./features/session/LoginPage";
+import { UserMenu } from "./features/session/UserMenu";
+import { CurrentPage, SECTIONS } from "./pages";
+import { disconnected, watchExplorations } from "./state/explorations";
+import { formatPage } from "./state/route";
+import { route } from "./state/router";
+import { checkSession, session } from "./state/session";
+import { Skeleton } from "./ui/basics";
 import { Link } from "./ui/Link";
+
+const RETRY_MS = 2000;
+/** Pages about explorations have the list of them at their side. */
+const WITH_LIST = new Set(["home", "new", "exploration", "design"]);
 
 export function App(): JSX.Element {
   const { page } = route.value;
+  const isOpen = session.value === "open";
+  const hasList = isOpen && WITH_LIST.has(page.name);
+  const [unanswered, setUnanswered] = useState(false);
+  useEffect(() => startSession((answered) => setUnanswered(!answered)), []);
+  useEffect(() => (isOpen ? watchExplorations() : undefined), [isOpen]);
   return (
-    <div class={css.app}>
+    <div class={css.app} data-list={hasList}>
       <a class={css.skip} href="#main">
         Skip to the page
       </a>
@@ -24,59 +34,48 @@ export function App(): JSX.Element {
           <img src="/favicon.svg" width={22} height={22} alt="" />
           FlexDSE
         </Link>
-        <span class={css.claim}>LLM accelerators on FPGAs</span>
-        <div class={css.connection} role="status" aria-label="Connection">
-          {disconnected.value && <span class={css.lost}>No connection to the server. Trying again…</span>}
+        {isOpen && (
+          <nav class={css.sections} aria-label="Sections">
+            {SECTIONS.map((section) => (
+              <Link key={section.title} class={css.section} to={formatPage(section.page)} current={section.names.includes(page.name)}>
+                {section.title}
+              </Link>
+            ))}
+          </nav>
+        )}
+        <div class={css.connection}>
+          <span role="status" aria-label="Connection">
+            {(disconnected.value || unanswered) && <span class={css.lost}>No connection to the server. Trying again…</span>}
+          </span>
+          <UserMenu />
         </div>
       </header>
-      <aside class={css.rail} aria-label="Explorations">
-        <ExplorationList />
-      </aside>
-      <main class={css.main} id="main">
+      {hasList && (
+        <aside class={css.rail} aria-label="Explorations">
+          <ExplorationList />
+        </aside>
+      )}
+      <main class={css.main} id="main" tabIndex={-1}>
         <div class={css.page}>
-          <CurrentPage page={page} />
+          {session.value === "unknown" ? <Skeleton label="Connecting" lines={6} /> : isOpen ? <CurrentPage page={page} /> : <LoginPage expired={session.value === "expired"} />}
         </div>
       </main>
     </div>
   );
 }
 
-function CurrentPage({ page }: { readonly page: Page }): JSX.Element {
-  switch (page.name) {
-    case "home":
-      return <HomePage />;
-    case "new":
-      return <NewExplorationPage />;
-    case "exploration":
-      return <ExplorationPage key={page.id} id={page.id} />;
-    case "design":
-      return <DesignPage key={page.id} id={page.id} index={page.index} />;
-    case "unknown":
-      return (
-        <Blank title="There is no such page">
-          <p>
-            <code>{page.path}</code> leads nowhere. <Link to="/">Go to the explorations</Link>.
-          </p>
-        </Blank>
-      );
-  }
-}
-
-/** The newest exploration, or the form where there is none. */
-function HomePage(): JSX.Element {
-  const { data } = explorations.state.value;
-  useEffect(() => {
-    if (data === null) return;
-    const first = data[0];
-    navigate(formatPage(first === undefined ? { name: "new" } : { name: "exploration", id: first.id }), { replace: true });
-  }, [data]);
-  return disconnected.value ? (
-    <Blank title="The server does not answer">
-      <p>
-        The page comes back by itself as soon as <code>flexdse serve</code> runs again.
-      </p>
-    </Blank>
-  ) : (
-    <Skeleton label="Loading the explorations" lines={6} />
-  );
+/** Asks until the server answers, which may just be starting; `onAnswer` says whether it did. */
+function startSession(onAnswer: (answered: boolean) => void): () => void {
+  let timer = 0;
+  const ask = (): void => {
+    checkSession().then(
+      () => onAnswer(true),
+      () => {
+        onAnswer(false);
+        timer = window.setTimeout(ask, RETRY_MS);
+      },
+    );
+  };
+  ask();
+  return () => window.clearTimeout(timer);
 }

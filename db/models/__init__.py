@@ -7,6 +7,7 @@ from db.models.event import Event
 from db.models.exploration import Exploration, FrontEntryRow
 from db.models.idempotency import IdempotencyKey
 from db.models.job import Job
+from db.models.job_event import JobEvent, JobEventKind
 from db.models.job_log import JobLogLine
 from db.models.licence import LicencePool
 from db.models.measurement import Measurement, Suggestion
@@ -25,6 +26,8 @@ __all__ = [
     "FrontEntryRow",
     "IdempotencyKey",
     "Job",
+    "JobEvent",
+    "JobEventKind",
     "JobLogLine",
     "LicencePool",
     "Measurement",

@@ -24,6 +24,7 @@ class Exploration(Base):
     device_name: Mapped[str] = mapped_column(String(64))
     method: Mapped[str] = mapped_column(String(32))
     request: Mapped[dict[str, Any]]  # a whole ExplorationRequest
+    summary: Mapped[dict[str, Any]]  # what a list shows of it: the request holds a whole model and a whole device
     record: Mapped[dict[str, Any] | None]
     front_size: Mapped[int | None]
     flexdse_version: Mapped[str | None] = mapped_column(String(32))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import CursorResult, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from db.base import new_id, utc_now
 from db.job_state import JobState
@@ -19,6 +20,9 @@ from db.repositories.described import changes, filters
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import FrontEntry, SearchRecord
 
+# Of a request, for lists.
+SUMMARY_FIELDS = {"workload", "objectives", "method", "budget", "seed"}
+
 
 @dataclass(frozen=True, slots=True)
 class ResultVersions:
@@ -27,6 +31,32 @@ class ResultVersions:
     flexdse_version: str
     model_version: str
     timing_table_version: str
+
+
+class ListedExploration(NamedTuple):
+    """What a list shows of an exploration and of its job."""
+
+    id: str
+    job_id: str
+    name: str
+    model_name: str
+    device_name: str
+    summary: dict[str, Any]
+    front_size: int | None
+    evaluations: int | None
+    labels: list[Any]
+    sweep_id: str | None
+    created_at: datetime
+    state: JobState
+    cancel_requested: bool
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+_LISTED = tuple(
+    getattr(Job if name in ("state", "cancel_requested", "started_at", "finished_at") else Exploration, name)
+    for name in ListedExploration._fields
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +106,7 @@ class Explorations:
             device_name=request.device.name,
             method=request.method,
             request=request.model_dump(mode="json", by_alias=True),
+            summary=request.model_dump(mode="json", by_alias=True, include=SUMMARY_FIELDS),
             labels=list(labels),
             note=note,
             sweep_id=sweep_id,
@@ -115,15 +146,29 @@ class Explorations:
         name_contains: str | None = None,
         label: str | None = None,
         sweep_id: str | None = None,
-    ) -> list[tuple[Exploration, Job]]:
-        """At most `limit` explorations of `owner`, newest first, with their jobs."""
-        statement = select(Exploration, Job).join(Job, Job.id == Exploration.job_id).where(Exploration.owner == owner)
+    ) -> list[ListedExploration]:
+        """At most `limit` explorations of `owner`, newest first.
+
+        As plain rows and without what is large (request, record, progress): a list of fifty is asked for often.
+        """
+        statement = select(*_LISTED).join(Job, Job.id == Exploration.job_id).where(Exploration.owner == owner)
         statement = statement.where(
             *filters(Exploration, state=state, model=model, device=device, name_contains=name_contains, label=label)
         )
         if sweep_id is not None:
             statement = statement.where(Exploration.sweep_id == sweep_id)
         rows = self._session.execute(newest_first(statement, Exploration.created_at, Exploration.id, after, limit))
+        return [ListedExploration(*row) for row in rows]
+
+    def of_sweep(self, sweep_id: str) -> list[tuple[Exploration, Job]]:
+        """Every exploration of a sweep with its job, oldest first, without requests and progress."""
+        rows = self._session.execute(
+            select(Exploration, Job)
+            .join(Job, Job.id == Exploration.job_id)
+            .where(Exploration.sweep_id == sweep_id)
+            .options(defer(Exploration.request), defer(Job.progress), defer(Job.error))
+            .order_by(Exploration.created_at, Exploration.id)
+        )
         return [(row[0], row[1]) for row in rows]
 
     def update(
@@ -161,12 +206,18 @@ class Explorations:
         record: SearchRecord,
         versions: ResultVersions,
         *,
+        best: Mapping[str, float | None] | None = None,
         front_artifact_id: str | None = None,
         evaluations_artifact_id: str | None = None,
     ) -> None:
-        """Stores the result. Whoever calls this ends the job in the same transaction."""
+        """Stores the result. Whoever calls this ends the job in the same transaction.
+
+        `best`: of each objective the best value on the front, for lists.
+        """
+        asked = self._session.scalar(select(Exploration.summary).where(Exploration.id == exploration_id)) or {}
         self._change(
             exploration_id,
+            summary={**asked, "best": dict(best or {})},
             record=record.model_dump(mode="json", by_alias=True),
             front_size=len(front),
             evaluations=record.evaluations,

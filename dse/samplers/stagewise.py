@@ -159,18 +159,16 @@ class StagewiseSampler(BatchSampler):
         n = len(history)
         train = _compositions(self._stages.prefill[:n], self._stages.decode[:n])
         apply = _compositions(self._stages.prefill[a], self._stages.decode[b])
-        columns = []
-        for values in history.values.T:
-            scale = max(float(np.std(values)), 1e-300)
-            errors, fits = [], []
-            for matrix in train:
-                norm = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
-                weights = np.linalg.lstsq(matrix / norm, values / scale, rcond=None)[0] / norm * scale
-                errors.append(float(np.abs(matrix @ weights - values).max()))
-                fits.append(weights)
-            best = int(np.argmin(errors))
-            columns.append(apply[best] @ fits[best])
-        return np.column_stack(columns)
+        scale = np.maximum(np.std(history.values, axis=0), 1e-300)
+        errors, fits = [], []
+        for matrix in train:
+            norm = np.maximum(np.abs(matrix).max(axis=0), 1e-300)
+            weights = np.linalg.lstsq(matrix / norm, history.values / scale, rcond=None)[0]
+            weights = weights / norm[:, np.newaxis] * scale
+            errors.append(np.abs(matrix @ weights - history.values).max(axis=0))
+            fits.append(weights)
+        best = np.argmin(errors, axis=0)
+        return np.column_stack([apply[k] @ fits[k][:, i] for i, k in enumerate(best)])
 
 
 def _loneliness(values: FloatArray) -> FloatArray:

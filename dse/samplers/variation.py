@@ -91,19 +91,6 @@ class Variation:
             moved[here[to >= 0]] = to[to >= 0]
         return moved
 
-    def neighbours(self, genes: GeneArray) -> GeneArray:
-        """Every design that is one legal step from one of `genes`."""
-        result = []
-        for i in range(self.space.n_axes):
-            for arm in np.unique(genes[:, 0]):
-                here = genes[genes[:, 0] == arm]
-                for column in self._neighbours[arm][i].T:
-                    to = column[here[:, 1 + i]]
-                    step = here[to >= 0].copy()
-                    step[:, 1 + i] = to[to >= 0]
-                    result.append(step)
-        return np.unique(np.concatenate(result), axis=0) if result else genes[:0]
-
 
 class Seen:
     """Designs that are known."""

@@ -236,9 +236,9 @@ class RemoteRun(_WithJob):
         self._connection.post(f"/jobs/{self.document['job_id']}:cancel")
 
     def reports(self) -> list[dict[str, Any]]:
-        """What the tool reported."""
+        """What the tool reported, step by step."""
         listed = self._connection.get("/reports", params={"run_id": self.id})["items"]
-        return [self._connection.get(f"/reports/{one['id']}")["document"] for one in listed]
+        return [self._connection.get(f"/reports/{one['id']}")["document"] for one in reversed(listed)]
 
 
 class RemoteSweep(Resource):

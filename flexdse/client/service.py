@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from flexdse.client.connection import ARROW_STREAM, Connection, ServerEvent
+from flexdse.client.connection import ARROW_STREAM, Connection, ServerEvent, ServiceError
 from flexdse.client.resources import (
     RemoteExploration,
     RemoteJob,
@@ -159,6 +159,23 @@ class Service:
             **options,
         }
         return RemoteProject(self.connection, self.connection.post("/projects", body))
+
+    def submit_project(self, body: Mapping[str, Any], idempotency_key: str | None = None) -> RemoteProject:
+        """Submits the body of POST /projects; under a key that was used before, the project of then.
+
+        A project of then that was deleted since is submitted anew.
+        """
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else {}
+        project = RemoteProject(self.connection, self.connection.post("/projects", dict(body), headers=headers))
+        if idempotency_key is None:
+            return project
+        try:
+            project.refresh()
+        except ServiceError as error:
+            if error.http_status != 404:
+                raise
+            return self.submit_project(body)
+        return project
 
     def project(self, project_id: str) -> RemoteProject:
         """One project."""

@@ -20,10 +20,16 @@ Calibration = Annotated[
 
 
 def calibrate(
-    file: Annotated[Path, typer.Argument(help="Measurements, JSON or YAML (`flexdse schema measurements`).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Measurements, JSON or YAML (`flexdse schema measurements`), or folders of projects."),
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="File of the calibration, for --calibration.")] = None,
     provenance: Annotated[
         list[str] | None, typer.Option("--provenance", help="Only these: timed_sim, csynth, cosim, post_route, board.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="File for the measurements themselves, each with its lineage.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     as_json: AsJson = False,
@@ -34,10 +40,14 @@ def calibrate(
     own calibration.
     """
     from cost_models.calibrate import fit
-    from flexdse.calibration_files import read_measurements, write_calibration
+    from flexdse.calibration_files import read_all_measurements, write_calibration, write_measurements
     from spec.versions import MODEL_VERSION
 
-    fitted = fit(read_measurements(file, provenance or ()))
+    measured = read_all_measurements(files, provenance or ())
+    if save is not None:
+        write_measurements(measured, save, force=force)
+        note(f"wrote {save}")
+    fitted = fit(measured)
     if out is not None:
         write_calibration(fitted, out, force=force)
         note(f"wrote {out}")

@@ -146,6 +146,7 @@ def schema(
     from spec.exploration import ExplorationRequest
     from spec.exploration_result import ExplorationResult
     from spec.model_config import ModelConfig
+    from spec.simulation_report import SimulationReport
     from spec.synthesis_report import SynthesisReport, SynthesisStepReport
     from spec.workload import Workload
 
@@ -159,6 +160,7 @@ def schema(
         "exploration-result": ExplorationResult,
         "measurements": MeasurementFile,
         "model": ModelConfig,
+        "simulation-report": SimulationReport,
         "synthesis-report": SynthesisReport,
         "synthesis-step-report": SynthesisStepReport,
         "workload": Workload,

@@ -52,66 +52,15 @@ def compare_document(
     Raises:
         InputError: bad input, or a reference whose times are for another model.
     """
-    from dataclasses import asdict
-
-    from cost_models.reference import compare
-    from cost_models.report import evaluate_point
-    from flexdse.references import known_system, times_document
+    from dse import references
     from spec.catalog import resolve_design, resolve_device, resolve_model
-    from spec.documents import envelope
-    from spec.errors import InputError
     from spec.strict import validate
     from spec.workload import Workload
 
     workload = validate(Workload, {"prompt_tokens": prompt_tokens, "output_tokens": output_tokens})
-    system, config, card = known_system(reference), resolve_model(model), resolve_device(device)
-    if config.name != system.model:
-        raise InputError(
-            f"the times of {system.name} are for another model",
-            field="--model",
-            value=config.name,
-            rule=f"must be {system.model}: nothing is published of other models on {system.name}",
-            hint=f"take --model {system.model}",
-        )
-    point = resolve_design(design)
-    report = evaluate_point(point, config, card, workload)
-    found = asdict(compare(report.metrics, workload, system.times, system.limits))
-    missing = found.pop("missing")
-    assumptions = [
-        f"{system.name}: {system.provenance}",
-        "the reference's time grows in proportion to the tokens in and out",
-    ]
-    if system.limits is not None:
-        assumptions.append("limits are specified rates of the reference, no measurement: they bound any software on it")
-    fit = system.baseline
-    return {
-        **envelope("comparison/v1"),
-        "provenance": report.provenance,
-        "inputs": {
-            "design_key": point.canonical_key(),
-            "model": config.name,
-            "device": card.name,
-            "prompt_tokens": prompt_tokens,
-            "output_tokens": output_tokens,
-        },
-        "feasible": not report.violations,
-        "reference": {
-            "name": system.name,
-            "title": system.title,
-            "provenance": system.provenance,
-            "times": times_document(system.times),
-            "limits": None if system.limits is None else asdict(system.limits),
-            "residuals": [
-                {"design": r.design, "quantity": r.quantity, "published": r.published, "explained": r.explained,
-                 "tests_nothing": r.tests_nothing}
-                for r in (fit.ratios if fit is not None else ())
-            ],
-            "ranges": None if fit is None else fit.ranges,
-        },
-        "ratios": found,
-        "missing": missing,
-        "assumptions": assumptions,
-    }  # fmt: skip
+    return references.compare_document(
+        resolve_design(design), resolve_model(model), resolve_device(device), workload, reference
+    )
 
 
 def _print(document: dict[str, Any]) -> None:

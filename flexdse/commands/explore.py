@@ -13,7 +13,7 @@ from flexdse.console import emit, emit_json, note, table
 from flexdse.options import AsJson, Device, Model, OutputTokens, PromptTokens, Server
 
 if TYPE_CHECKING:
-    from spec.exploration_result import ExplorationProgress, ExplorationResult
+    from spec.exploration_result import ExplorationProgress, ExplorationResult, FloorplanCheck
 
 MAX_ROWS = 20
 
@@ -46,17 +46,41 @@ def explore(
         float, typer.Option("--epsilon", help="Show one design for all within this fraction in every objective.")
     ] = 0.0,
     journal: Annotated[
-        Path | None, typer.Option("--journal", help="File of the evaluations: a killed search goes on from it.")
+        Path | None, typer.Option("--journal", help="File that a killed search goes on from, to the same result.")
     ] = None,
     warm_start: Annotated[
         list[Path] | None, typer.Option("--warm-start", help="Folder of an earlier exploration: its front comes first.")
     ] = None,
+    floorplan: Annotated[
+        bool,
+        typer.Option(
+            "--floorplan/--no-floorplan",
+            help="Cut what the exact assignment to SLRs refuses, and solve again without it.",
+        ),
+    ] = True,
     promote: Annotated[
         int, typer.Option("--promote", help="Send so many designs of the front up the ladder of fidelities.")
     ] = 0,
     backend: Annotated[
-        str, typer.Option("--backend", help="Rungs of the ladder, such as csim, or csim:4,csynth:1 with budgets.")
+        str,
+        typer.Option(
+            "--backend",
+            help="Rungs of the ladder, such as csim, or csim:4,timed_sim:2 with budgets; auto: all that can run.",
+        ),
     ] = "csim",
+    quality_checkpoint: Annotated[
+        str | None,
+        typer.Option("--quality-checkpoint", help="For the rung quality: checkpoint folder or GGUF file of the model."),
+    ] = None,
+    quality_text: Annotated[
+        Path | None, typer.Option("--quality-text", help="For the rung quality: the text of the model's table.")
+    ] = None,
+    quality_calibration_text: Annotated[
+        Path | None, typer.Option("--quality-calibration-text", help="For the rung quality: that of the table.")
+    ] = None,
+    quality_wikitext_rows: Annotated[
+        bool, typer.Option("--quality-wikitext-rows", help="For the rung quality: --wikitext-rows of the table.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same result.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for front.parquet, front.json, ...")] = None,
     force: Annotated[
@@ -78,18 +102,18 @@ def explore(
     )
     from flexdse.exploration_folders import designs_of, read_space
     from flexdse.front_door import exploration_request
-    from flexdse.promotion_rungs import parse_rungs
+    from flexdse.promotion_rungs import every_rung, parse_rungs
+    from flexdse.quality_inputs import QualityInputs
     from spec.errors import InputError
 
-    if method == "exact" and (journal is not None or warm_start):
+    if method == "exact" and warm_start:
         raise InputError(
-            "--journal and --warm-start belong to sampled searches",
-            field="--journal" if journal is not None else "--warm-start",
+            "--warm-start belongs to sampled searches",
+            field="--warm-start",
             value=method,
-            rule="a method other than exact: exact prices every design, and takes seconds",
+            rule="a method other than exact: exact prices every design",
             hint="leave the option out, or take --method stagewise",
         )
-    rungs = parse_rungs(backend, promote) if promote else {}
     request = exploration_request(
         model=model,
         device=device,
@@ -101,15 +125,33 @@ def explore(
         seed=seed,
         constraints=tuple(constraints or ()),
         epsilon=epsilon,
+        floorplan=floorplan,
         **({"space": read_space(space)} if space is not None else {}),
     )
     if method == "exact" and budget is not None:
         note("--budget is not used by the exact method: it prices every design")
+    rungs: dict[str, int] = {}
+    inputs = QualityInputs(quality_checkpoint, quality_text, quality_calibration_text, quality_wikitext_rows)
+    if not promote and inputs != QualityInputs():
+        raise InputError(
+            "the --quality-... options belong to the rung quality of a promotion",
+            field="--promote",
+            value=promote,
+            rule="at least 1 with these options",
+            hint="for example --promote 2 --backend quality, or leave them out",
+        )
     if promote:
         from dse.promotion import check_rungs
-        from flexdse.promotion import runners
+        from flexdse.rungs import RUNGS, missing_rungs
 
-        check_rungs(tuple(rungs), runners(request, Path()))
+        if backend.strip() == "auto":
+            missing = missing_rungs(request, quality=inputs)
+            for rung, reason in missing.items():
+                note(f"rung {rung} is left out: {reason}")
+            rungs = every_rung((rung for rung in RUNGS if rung not in missing), promote)
+        else:
+            rungs = parse_rungs(backend, promote)
+            check_rungs(tuple(rungs), missing_rungs(request, tuple(rungs), inputs))
     if server is not None and (journal is not None or warm_start or promote):
         raise InputError(
             "--journal, --warm-start and --promote work on this machine",
@@ -135,8 +177,15 @@ def explore(
     if promote:
         from flexdse.promotion import promote_result, promotion_document
 
-        promotion = promote_result(result, promote, rungs, projects=None if out is None else out / "projects")
-        promoted = promotion_document(promotion, result)
+        promotion = promote_result(
+            result,
+            promote,
+            rungs,
+            None if out is None else out / "projects",
+            note if sys.stderr.isatty() else _quiet,
+            inputs,
+        )
+        promoted = promotion_document(promotion, result, inputs)
         if out is not None:
             write_document(out / "promotion.json", promoted)
     if as_json:
@@ -150,6 +199,10 @@ def explore(
         note(f"wrote {written}: front.parquet, front.json, exploration.json, report.html")
     elif not as_json:
         note("nothing was written; --out FOLDER keeps the whole front, as Parquet, JSON and HTML")
+
+
+def _quiet(_: str) -> None:
+    pass
 
 
 class SearchBar:
@@ -199,19 +252,42 @@ class SearchBar:
 
 def print_promotion(document: dict[str, Any]) -> None:
     """What the ladder said of each promoted design, and the front before and after."""
+    from flexdse.figures import figure, objective_value
+
     emit()
     rows = []
     for climb in document["climbs"]:
         said = "; ".join(f"{r['rung']}: {'ok' if r['passed'] else 'REFUSED'} ({r['detail']})" for r in climb["rungs"])
         rows.append([f"#{climb['index']}", climb["reason"], said or "-"])
     emit(table(rows, ["promoted", "why", "what the rungs said"], ["why", "what the rungs said"]))
-    if document["calibration_key"] is None:
+    if document["reason"] is not None:
         emit(document["reason"])
     else:
-        gone = sorted(set(document["front_before"]) - set(document["front_after"]))
-        emit(f"calibrated by {document['measurements']} measurements: {len(document['front_after'])} of "
-             f"{len(document['front_before'])} designs stay on the front"
-             + (f", gone: {', '.join(f'#{i}' for i in gone[:10])}" if gone else ""))  # fmt: skip
+        emit(f"calibrated by {document['measurements']} measurements (calibration {document['calibration_key']})")
+    gone = sorted(set(document["front_before"]) - set(document["front_after"]))
+    emit(f"front before: {len(document['front_before'])} designs; after: {len(document['front_after'])}"
+         + (f"; gone: {', '.join(f'#{i}' for i in gone[:10])}{', ...' if len(gone) > 10 else ''}" if gone else ""))  # fmt: skip
+    names, after = document["objectives"], document["metrics_after"]
+    rows = [
+        [f"#{climb['index']}", *(f"{figure(n, old)} -> {figure(n, new)}" for n, old, new in zip(
+            names, climb["objectives_before"], (objective_value(n, after[climb["index"]]) for n in names), strict=True))]
+        for climb in document["climbs"]
+    ]  # fmt: skip
+    emit(table(rows, ["promoted", *names]))
+
+
+def floorplan_line(check: FloorplanCheck) -> str:
+    """What the assignment to SLRs said, on one line."""
+    parts = [f"{check.placed:,} placed"]
+    for count, what in (
+        (check.within_band, "within the error band"),
+        (check.unknown - check.unchecked, "not decided in time"),
+        (check.unchecked, "not checked"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    cut = f"{check.cut:,} refused and cut in {check.rounds} rounds" if check.cut else "none refused"
+    return f"floorplan of {check.parts:,} bitstreams: {', '.join(parts)}; {cut} ({check.seconds:.1f} s)"
 
 
 def evenly(count: int, limit: int) -> list[int]:
@@ -259,6 +335,8 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     if record.hypervolume is not None:
         ratio = "" if record.hypervolume_ratio is None else f" = {record.hypervolume_ratio:.3f} of the exact front's"
         emit(f"hypervolume (log-scaled, nadir of the exact front): {record.hypervolume:.4g}{ratio}")
+    if record.floorplan is not None:
+        emit(floorplan_line(record.floorplan))
     for name, reason in record.missing.items():
         emit(f"{name}: {reason}")
     if record.knees:

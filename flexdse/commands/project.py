@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flexdse.console import emit, emit_json, note, note_item
-from flexdse.options import AsJson, Design, Device, Force, Model, OutputTokens, PromptTokens
+from flexdse.options import AsJson, Design, Device, Force, Model, OutputTokens, PromptTokens, Server
+
+if TYPE_CHECKING:
+    from spec.csim_report import CsimMode, CsimReport
 
 
 def generate(
@@ -22,6 +25,7 @@ def generate(
     output_tokens: OutputTokens = 1024,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the golden vectors.")] = 0,
     force: Force = False,
+    server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the HLS project of a design: the kernels of both stages, host program, testbenches, golden vectors, Vitis files.
@@ -38,7 +42,12 @@ def generate(
     point, config, card = resolve_design(design), resolve_model(model), resolve_device(device)
     workload = validate(Workload, {"prompt_tokens": prompt_tokens, "output_tokens": output_tokens})
     violations = evaluate_point(point, config, card, workload).violations
-    folder = generate_project(point, config, card, workload, out, force=force, seed=seed)
+    if server is not None:
+        from flexdse.remote_projects import generate_there
+
+        folder = generate_there(server, point, config, card, workload, out, seed=seed, force=force)
+    else:
+        folder = generate_project(point, config, card, workload, out, force=force, seed=seed)
     if as_json:
         emit_json(json.loads((folder / "manifest.json").read_text()))
     else:
@@ -54,17 +63,12 @@ def csim(
     strict: Annotated[
         bool, typer.Option("--strict", help="ap_int of exact widths instead of native integers.")
     ] = False,
+    server: Server = None,
     as_json: AsJson = False,
 ) -> None:
     """Compile and run the C simulation: every module's values against the golden reference. Exit code 1 on a difference."""
-    from hls_gen.toolchain.csim import run_csim
-
-    # The report's summary is the last line of the log too: once is enough.
-    report = run_csim(
-        directory,
-        mode="strict" if strict else "fast",
-        on_log=lambda line: None if line.startswith("csim: ") else note(line),
-    )
+    mode: CsimMode = "strict" if strict else "fast"
+    report = _csim_there(server, directory, mode) if server is not None else _csim_here(directory, mode)
     if as_json:
         emit_json(report.model_dump(mode="json", by_alias=True))
     else:
@@ -73,6 +77,22 @@ def csim(
         note(f"edited since generation, so this proves the edited project: {', '.join(report.modified_files)}")
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _csim_here(directory: Path, mode: CsimMode) -> CsimReport:
+    from hls_gen.toolchain.csim import run_csim
+
+    # The report's summary is the last line of the log too: once is enough.
+    return run_csim(directory, mode=mode, on_log=lambda line: None if line.startswith("csim: ") else note(line))
+
+
+def _csim_there(server: str, directory: Path, mode: CsimMode) -> CsimReport:
+    from flexdse.remote_projects import run_there
+    from spec.csim_report import CsimReport
+    from spec.strict import validate
+
+    (document,) = run_there(server, directory, "csim", {"mode": mode})
+    return validate(CsimReport, document)
 
 
 def pack(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flexdse.commands.quantize import Backend, Cache, Checkpoint, RoundingOption, Scheme
+from flexdse.commands.quantize import Backend, Cache, Checkpoint, Force, RoundingOption, Scheme, check_writable
 from flexdse.console import emit, emit_item, emit_json, note, table
-from flexdse.options import AsJson, Force
+from flexdse.options import AsJson
 
 if TYPE_CHECKING:
-    from quantize.assess import Setting, WindowChoice
-    from spec.quality import SensitivityTable
+    from quantize.assess import Assessment, Setting, WindowChoice
+    from spec.quality import FoldedRotations, MeasuredTable, PrecisionPlan, Protocol, QuantMode, SensitivityTable
 
 Text = Annotated[
     Path | None, typer.Option("--text", help="UTF-8 text to measure on; default: the packaged Wikipedia sample.")
@@ -66,18 +66,24 @@ def quality(
     no_rotation: Annotated[
         bool, typer.Option("--no-rotation", help="Neither R1 and R2 nor online transforms.")
     ] = False,
+    no_folding: Annotated[
+        bool, typer.Option("--no-folding", help="Without R1 and R2; the scheme's online transforms stay.")
+    ] = False,
     calibration_text: CalibrationText = None,
     calibration_windows: CalibrationWindows = 16,
     seed: Seed = 0,
     backend: Backend = "numpy",
     cache: Cache = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="JSON file that the results go into, beside those it has.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure perplexity, KL divergence and top-1 agreement of schemes against the unquantized model.
 
     The arithmetic is that of the generated hardware. Each window is kept: an interrupted run goes on where it was.
     """
-    from flexdse.quality_files import check_rounding
+    from flexdse.quality_files import check_rounding, record_results
     from quantize.assess import assess
     from quantize.evaluation import Evaluator
     from quantize.sources import open_text
@@ -93,15 +99,21 @@ def quality(
     named_text = open_text(text, "evaluation", wikitext_rows=wikitext_rows)
     setting = _setting(model, backend, cache)
     windows = choice.cut(setting.named, named_text)
+    if out is not None:
+        _check_recordable(out, setting, windows.protocol)
     calibration = setting.calibration(calibration_text, calibration_windows)
     results: list[dict[str, Any]] = []
     for plan in plans:
-        bank = setting.bank(plan, how, "none" if no_rotation else "r1_r2", calibration, seed)
+        folded: FoldedRotations = "none" if no_rotation or no_folding else "r1_r2"
+        bank = setting.bank(plan, how, folded, calibration, seed)
         found = assess(Evaluator(bank, windows, setting.cache, note), plan)
+        if out is not None:
+            record_results(out, _one_result(setting, windows.protocol, plan, bank.mode, found))
         results.append(
             {
                 "plan": plan.model_dump(mode="json", by_alias=True),
                 "weight_rounding": how,
+                "folded_rotations": folded,
                 "reference": found.reference.model_dump(mode="json"),
                 "measured": found.quantized.model_dump(mode="json"),
                 "quality": found.quality,
@@ -122,6 +134,8 @@ def quality(
     emit(f"{document['model']} ({setting.named.model.source.name}) on {windows.protocol.text}: "
          f"{windows.protocol.predicted_tokens:,} tokens predicted, windows of {windows.protocol.window_tokens}, "
          f"stride {windows.protocol.stride_tokens}")  # fmt: skip
+    if out is not None:
+        note(f"wrote {out}")
     reference = results[0]["reference"]
     rows = [["unquantized", f"{reference['perplexity']:.3f}", "", "", ""]]
     for result in results:
@@ -131,9 +145,52 @@ def quality(
     emit(table(rows, ["scheme", "perplexity", "increase", "KL (nats)", "same top-1"]))
 
 
+def _check_recordable(out: Path, setting: Setting, protocol: Protocol) -> None:
+    """Refuse a file that `record_results` would refuse, before anything is measured."""
+    from spec.errors import InputError
+    from spec.quality import MeasuredTable
+    from spec.quality_catalog import load_quality_table
+
+    if out.exists():
+        held, source = load_quality_table(out), setting.named.model.source
+        ours = (setting.named.model.config.name, source.sha256, protocol)
+        if not isinstance(held, MeasuredTable) or (held.model, held.checkpoint_sha256, held.protocol) != ours:
+            raise InputError("the file holds other measurements", field="--out", value=str(out),
+                             rule="measurements of the same checkpoint on the same tokens",
+                             hint="name another file")  # fmt: skip
+    check_writable(out.parent)
+
+
+def _one_result(
+    setting: Setting, protocol: Protocol, plan: PrecisionPlan, mode: QuantMode, found: Assessment
+) -> MeasuredTable:
+    from spec.quality import MeasuredResult, MeasuredTable
+
+    folded = "rotated" if mode.folded_rotations == "r1_r2" else "not rotated"
+    online = "" if mode.online_hadamard == "none" else f", online {mode.online_hadamard}"
+    mixed = f" + {len(plan.overrides)} overrides" if plan.overrides else ""
+    name = f"{plan.scheme.name}{mixed}, {folded}{online}, {mode.weight_rounding}"
+    source = setting.named.model.source
+    return MeasuredTable(
+        model=setting.named.model.config.name,
+        checkpoint=source.name,
+        checkpoint_sha256=source.sha256,
+        protocol=protocol,
+        reference=found.reference,
+        results=(
+            MeasuredResult(
+                name=name, scheme=plan.scheme, overrides=plan.overrides, mode=mode, measurement=found.quantized
+            ),
+        ),
+    )
+
+
 def quality_table(
     model: Checkpoint,
-    out: Annotated[Path, typer.Option("--out", help="JSON file of the table.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="JSON file of the table; default: your folder of tables (docs/quality.md)."),
+    ] = None,
     scheme: Scheme = "w8a8kv8",
     combinations: Annotated[
         int, typer.Option("--combinations", min=0, max=1000, help="Random mixtures measured to fit and to check.")
@@ -155,21 +212,19 @@ def quality_table(
 ) -> None:
     """Measure each tensor group at each width once; the table then predicts any mixture of widths.
 
-    `--scheme` gives the kind of scheme (scales, symmetry, transforms); its widths do not matter. Half of the combinations
-    fit the curvature, the others give the error band. An interrupted run goes on where it was.
+    `--scheme` gives the kind of scheme (scales, symmetry, transforms); its widths do not matter. One combination
+    of four fits the curvature, the others give the error band. An interrupted run goes on where it was, and keeps what its table has.
     """
     import numpy as np
 
-    from flexdse.quality_files import check_rounding, write_table
+    from flexdse.quality_files import check_rounding, table_in, user_table_file, write_table
     from quantize.evaluation import Evaluator
-    from quantize.sensitivity import measure_combination, measure_table, random_combination, refit
+    from quantize.sensitivity import FIT_EVERY, measure_combination, measure_table, random_combination, refit
     from quantize.sources import open_text
-    from spec.errors import InputError
     from spec.scheme_names import resolve_plan
 
-    if out.exists() and not force:
-        raise InputError("the file exists", field="--out", value=str(out), rule="a new file",
-                         hint="add --force to replace it")  # fmt: skip
+    if out is not None and not force:
+        table_in(out)
     plan = resolve_plan(scheme)
     how = check_rounding(rounding)
     choice = _windows(protocol, window, stride, max_windows)
@@ -178,19 +233,38 @@ def quality_table(
     windows = choice.cut(setting.named, named_text)
     bank = setting.bank(plan, how, "r1_r2", setting.calibration(calibration_text, calibration_windows), seed)
     evaluator = Evaluator(bank, windows, setting.cache, compare=False)
+    target = user_table_file(setting.named.model.config.name, bank.mode) if out is None else out
+    check_writable(target.parent)
+    held = None if force else table_in(target)
+    if held is not None:
+        _check_continues(held, target, setting, windows.protocol, bank.mode)
     measured = measure_table(evaluator, progress=note)
-    write_table(out, measured)
+    if held is not None:
+        measured = refit(measured, held.combinations)
+    write_table(target, measured)
     generator = np.random.default_rng(seed)
     for index in range(combinations):
         mixture = random_combination(generator)
-        found = measure_combination(evaluator, mixture, used_in_fit=index % 2 == 0)
+        found = measure_combination(evaluator, mixture, used_in_fit=index % FIT_EVERY == 0)
         measured = refit(measured, [found])
-        write_table(out, measured)
+        write_table(target, measured)
         note(f"combination {index + 1}/{combinations}: perplexity {np.exp(found.nll):.2f}")
     if as_json:
         emit_json(measured.model_dump(mode="json", by_alias=True))
     else:
         _print_table(measured)
+    note(f"wrote {target}" + (": evaluate and explore look this model up in it" if out is None else ""))
+
+
+def _check_continues(held: SensitivityTable, path: Path, setting: Setting, protocol: Protocol, mode: QuantMode) -> None:
+    """Refuse a table that this command did not begin."""
+    from spec.errors import InputError
+
+    ours = (setting.named.model.source.sha256, protocol, mode)
+    if (held.checkpoint_sha256, held.protocol, held.mode) != ours:
+        raise InputError("the file holds a table of another checkpoint, text, protocol or kind of scheme", field="--out",
+                         value=str(path), rule="a new file, or the table that this command began",
+                         hint="add --force to replace it, or name another file with --out")  # fmt: skip
 
 
 def _print_table(measured: SensitivityTable) -> None:
@@ -200,3 +274,6 @@ def _print_table(measured: SensitivityTable) -> None:
     emit(table(rows, ["group", "depth", "bits", "nll"], ["depth"]))
     emit_item(f"curvature {measured.curvature:.3f}, band {measured.band_relative:.1%} from "
               f"{sum(not c.used_in_fit for c in measured.combinations)} unseen combinations")  # fmt: skip
+    if not measured.band_relative:
+        emit_item("no band yet: no unseen combination stayed below twice the unquantized perplexity; measure more "
+                  "--combinations before you trust a prediction")  # fmt: skip

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
 
 from flexdse.console import emit, emit_json, note
-from flexdse.options import AsJson, Force
+from flexdse.options import AsJson
 
 Checkpoint = Annotated[
     str, typer.Option("--model", help="smollm2-135m (comes in a package), a checkpoint folder, or a GGUF file.")
 ]
 Scheme = Annotated[str, typer.Option("--scheme", help="As w4a8kv8, or a scheme or precision plan as YAML or JSON.")]
 RoundingOption = Annotated[str, typer.Option("--rounding", help="gptq or rtn.")]
-Backend = Annotated[str, typer.Option("--backend", help="numpy, or torch or cuda with the extra flexdse[quality].")]
+Backend = Annotated[str, typer.Option("--backend", help="numpy; torch or cuda with the extra `quality`.")]
 Cache = Annotated[
     Path | None, typer.Option("--cache", help="Folder of intermediate results; default FLEXDSE_HOME/quality.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder`, and find out now, not after an hour of measuring, whether files can be written into it.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
 
 
 def quantize(
@@ -53,6 +66,7 @@ def quantize(
     if target.exists() and not force:
         raise InputError("there is a checkpoint already", field="--out", value=str(out), rule="a new or empty folder",
                          hint="add --force to replace it, or name another folder")  # fmt: skip
+    check_writable(out)
     arrays = open_arrays(backend)
     named = open_model(model)
     text = open_text(calibration_text, "calibration")

@@ -37,6 +37,30 @@ def show(
         _show(found)
 
 
+@report.command("import")
+def import_report(
+    file: Annotated[Path, typer.Argument(help="A report of csynth, implementation or utilization, made elsewhere.")],
+    project: Annotated[Path, typer.Option("--project", help="Folder of the generated project that it is of.")],
+    stage: Annotated[
+        str | None, typer.Option("--stage", help="prefill or decode, where the report's top does not say it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attach a report to its project, for `flexdse calibrate`. One of another part or clock is refused."""
+    from flexdse.attached_reports import attach_report
+    from spec.errors import UnknownNameError
+    from spec.workload import STAGES
+
+    if stage is not None and stage not in STAGES:
+        raise UnknownNameError("stage", stage, STAGES, field="--stage")
+    attached, where = attach_report(file, project, stage)
+    if as_json:
+        emit_json(attached.model_dump(mode="json", by_alias=True))
+    else:
+        emit(f"attached to {attached.stage} of design {attached.lineage.design_key}: {where}")
+        emit(f"{attached.report.provenance} of {attached.lineage.run}; checked: {', '.join(attached.checked)}")
+
+
 def _document(found: SynthesisReport) -> dict[str, Any]:
     from spec.documents import envelope
 

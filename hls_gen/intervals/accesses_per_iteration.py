@@ -61,13 +61,13 @@ def _words_moved(group: Sequence[Access]) -> list[tuple[Values | None, Executed]
     memory.
     """
     moved: list[tuple[Values | None, Executed]] = []
-    at_hand: dict[bytes, Executed] = {}
-    written: dict[bytes, tuple[Values | None, Executed]] = {}
+    at_hand: dict[bytes | int, Executed] = {}
+    written: dict[bytes | int, tuple[Values | None, Executed]] = {}
     for access in group:
-        if access.address is None:
+        if access.address is None and access.word is None:
             moved.append((access.bank, access.executed))
             continue
-        key = access.address.tobytes()
+        key: bytes | int = access.address.tobytes() if access.address is not None else access.word or 0
         if access.is_store:
             before = written.get(key, (access.bank, np.zeros_like(access.executed)))[1]
             written[key] = (access.bank, before | access.executed)

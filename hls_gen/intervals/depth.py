@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hls_gen.intervals.delays import Delays
 from hls_gen.intervals.ir import Function, Loop, blocks_in_order
@@ -21,8 +22,26 @@ LATENCIES = Delays(
 _CONTROL_CYCLES = 1
 
 
-def pipeline_depth(function: Function, loop: Loop, edges: Sequence[Edge]) -> int:
-    """The longest path of one iteration, in whole cycles; `edges` with LATENCIES as delays."""
+@dataclass(frozen=True, slots=True)
+class StreamOffset:
+    """The cycle of an iteration in which a stream is read or written, counted from its first."""
+
+    file: str
+    line: int
+    is_write: bool
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class IterationSchedule:
+    """One iteration of a pipelined loop, each operation as early as its operands allow. `depth` in whole cycles."""
+
+    depth: int
+    offsets: tuple[StreamOffset, ...]
+
+
+def iteration_schedule(function: Function, loop: Loop, edges: Sequence[Edge]) -> IterationSchedule:
+    """The longest path of one iteration, and when it meets its streams; `edges` with LATENCIES as delays."""
     order = {
         number: position
         for position, number in enumerate(
@@ -35,8 +54,15 @@ def pipeline_depth(function: Function, loop: Loop, edges: Sequence[Edge]) -> int
             behind[edge.source].append(edge)
     start = dict.fromkeys(order, 0.0)
     end = 0.0
+    offsets: dict[tuple[str, int, bool], int] = {}
     for number in order:
-        end = max(end, start[number] + LATENCIES.of(function.instructions[number]))
+        instruction = function.instructions[number]
+        if instruction.volatile:
+            key = (*instruction.stream_position, instruction.opcode == "store")
+            offsets[key] = max(offsets.get(key, 0), math.floor(start[number] + 1e-9))
+        end = max(end, start[number] + LATENCIES.of(instruction))
         for edge in behind[number]:
             start[edge.sink] = max(start[edge.sink], start[number] + edge.delay)
-    return math.ceil(end) + _CONTROL_CYCLES
+    return IterationSchedule(
+        math.ceil(end - 1e-9) + _CONTROL_CYCLES, tuple(StreamOffset(*key, cycles) for key, cycles in offsets.items())
+    )

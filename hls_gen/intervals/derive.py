@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from hls_gen.intervals.accesses_per_iteration import port_bound, stream_bound
 from hls_gen.intervals.delays import Delays
 from hls_gen.intervals.dependences import dependences
-from hls_gen.intervals.depth import LATENCIES, pipeline_depth
+from hls_gen.intervals.depth import LATENCIES, IterationSchedule, StreamOffset, iteration_schedule
 from hls_gen.intervals.frontend import Translation
 from hls_gen.intervals.ir import Function, Loop, parse
 from hls_gen.intervals.iterations import CountedLoop, Iterations, counted
@@ -29,7 +29,7 @@ from spec.interval_report import Cause
 class DerivedLoop:
     """One innermost loop. `interval`, `depth` None: unknown for `reason`.
 
-    `names`: labels or lines of the flattened nest. `depth`: cycles of one iteration.
+    `names`: labels or lines of the flattened nest. `depth`: cycles of one iteration. `offsets`: when it meets its streams.
     """
 
     function: str
@@ -42,6 +42,7 @@ class DerivedLoop:
     cause: Cause
     reason: str
     trip: int | None
+    offsets: tuple[StreamOffset, ...] = ()
 
 
 def derive(translation: Translation, delays: Delays | None = None) -> list[DerivedLoop]:
@@ -65,7 +66,8 @@ def derive(translation: Translation, delays: Delays | None = None) -> list[Deriv
             derived = _derive_loop(
                 function, loop, source, partitions[function.name], copied, delays, translation.unsafe_math
             )
-            found.append(replace(derived, file=translation.names[loop.file]))
+            offsets = tuple(replace(o, file=translation.names.get(o.file, o.file)) for o in derived.offsets)
+            found.append(replace(derived, file=translation.names[loop.file], offsets=offsets))
     return found
 
 
@@ -162,9 +164,13 @@ def _derive_loop(
     if written is not None and written.pipelined and requested is None:
         requested = 1
 
-    def result(interval: int | None, cause: Cause, reason: str, depth: int | None = None) -> DerivedLoop:
+    def result(
+        interval: int | None, cause: Cause, reason: str, schedule: IterationSchedule | None = None
+    ) -> DerivedLoop:
+        depth = schedule.depth if schedule is not None else None
+        offsets = schedule.offsets if schedule is not None else ()
         return DerivedLoop(
-            function.name, loop.file, loop.line, names, requested, interval, depth, cause, reason, trip or None
+            function.name, loop.file, loop.line, names, requested, interval, depth, cause, reason, trip or None, offsets
         )
 
     strange = _not_understood(function, loop)
@@ -185,7 +191,7 @@ def _derive_loop(
     bounds.append(_recurrence_bound(function, critical_cycle(edges), delays, reorders_sums))
     best = max(bounds, key=lambda bound: bound[0])
     latencies = dependences(function, loop, found, iterations, counters, written, LATENCIES)
-    return result(*best, pipeline_depth(function, loop, latencies))
+    return result(*best, iteration_schedule(function, loop, latencies))
 
 
 def _recurrence_bound(

@@ -115,7 +115,7 @@ def translate(
             copy = scratch / str(number)
             copies.append(copy)
             for path in sorted(root.rglob("*")):
-                if path.suffix not in (".cpp", ".cc", ".h", ".hpp", ".hh") or not path.is_file():
+                if path.suffix not in (".cpp", ".cc", ".h", ".hpp", ".hh", ".inc") or not path.is_file():
                     continue
                 relative = path.relative_to(root)
                 source = read_source(path.read_text(errors="replace"))
@@ -161,8 +161,10 @@ def _run(command: list[str], unit: Path, timeout_s: float) -> str:
 
 
 def _function_has_loop(source: Source, line: int) -> bool:
-    """Whether the function that begins at `line` holds a loop that stays one."""
+    """Whether the function that begins at `line` holds a loop that stays one, and is not inlined on request."""
     first, last = function_lines(source, line)
+    if any(first <= pragma <= last for pragma in source.inlined):
+        return False
     return any(first <= loop.line <= last and not loop.unroll for loop in source.loops)
 
 

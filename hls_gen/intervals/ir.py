@@ -34,7 +34,8 @@ class Operand:
 @dataclass(slots=True)
 class Instruction:
     """One instruction. `blocks`: where the values of a phi come from. `element_type`: of a getelementptr or an
-    alloca. `cases`: values of a switch, in the order of its targets after the first. `position`: file and line.
+    alloca. `cases`: values of a switch, in the order of its targets after the first. `position`: file and line;
+    `stream_position`, of a volatile access: where the stream's read or write is called.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Instruction:
     cases: tuple[int, ...] = ()
     position: tuple[str, int] = ("", 0)
     loop_metadata: str = ""
+    stream_position: tuple[str, int] = ("", 0)
 
 
 @dataclass(slots=True)
@@ -97,6 +99,16 @@ class DebugInfo:
         """File and line of a DILocation; empty and 0 where the IR does not say."""
         match = _LOCATION.search(self._nodes.get(number, ""))
         return (self.file(match[2]), int(match[1])) if match else ("", 0)
+
+    def stream_position(self, number: str) -> tuple[str, int]:
+        """File and line of the call of a stream's read or write that was inlined here."""
+        for _ in range(64):
+            file, line = self.position(number)
+            caller = re.search(r"inlinedAt: !(\d+)", self._nodes.get(number, ""))
+            if caller is None or not file.endswith("hls_stream.h"):
+                return file, line
+            number = caller[1]
+        return "", 0
 
     def file(self, scope: str) -> str:
         """Path of the file of a scope."""
@@ -195,6 +207,7 @@ def _function(function: llvm.ValueRef, debug: DebugInfo, subprogram: str, lines:
         opcode = value.opcode
         dbg, loop = _DBG.search(text), _LOOP.search(text)
         predicate = _PREDICATE.search(text) if opcode in ("icmp", "fcmp") else None
+        volatile = opcode in ("load", "store") and f"{opcode} volatile" in text
         instructions.append(
             Instruction(
                 number,
@@ -204,12 +217,13 @@ def _function(function: llvm.ValueRef, debug: DebugInfo, subprogram: str, lines:
                 block,
                 tuple(operand(o) for o in value.operands),
                 tuple(block_number[b] for b in value.incoming_blocks) if opcode == "phi" else (),
-                opcode in ("load", "store") and f"{opcode} volatile" in text,
+                volatile,
                 predicate[1] if predicate else "",
                 _element_type(text) if opcode == "getelementptr" else _allocated(text),
                 tuple(int(value) for value in _CASE.findall(text)) if opcode == "switch" else (),
                 debug.position(dbg[1]) if dbg else ("", 0),
                 loop[1] if loop else "",
+                debug.stream_position(dbg[1]) if dbg and volatile else ("", 0),
             )
         )
     inside: list[list[int]] = [[] for _ in blocks]

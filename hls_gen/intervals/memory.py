@@ -47,7 +47,10 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A load or store. `address`, `bank`: per sampled iteration, (n_samples,); `address` None where data decides."""
+    """A load or store. `address`, `bank`: per sampled iteration, (n_samples,); `address` None where data decides.
+
+    `word`: of a part of a structure that moves as one word, the instruction that computes where that is.
+    """
 
     instruction: int
     array: Array
@@ -56,6 +59,7 @@ class Access:
     address: Values | None
     bank: Values | None
     executed: npt.NDArray[np.bool_]
+    word: int | None = None
 
 
 def array_of(
@@ -86,13 +90,15 @@ def _shape(element_type: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """`field`: path of a member, each of which is an array of its own. `whole`: a structure moved as one word."""
+    """`field`: path of a member, each of which is an array of its own. `whole`: a structure moved as one word, of the
+    address that instruction `word` computes."""
 
     base: str
     kind: str
     coordinates: tuple[Values | None, ...]
     field: str = ""
     whole: bool = False
+    word: int | None = None
 
 
 def _place(function: Function, operand: Operand, iterations: Iterations) -> _Place | None:
@@ -143,7 +149,25 @@ def _place(function: Function, operand: Operand, iterations: Iterations) -> _Pla
     if members and not whole:
         field += f".{members[0].number}"
         others += [iterations.value(index) for index in members[1:]]
-    return replace(parent, coordinates=(*coordinates, *others), field=field, whole=whole)
+    word = instruction.number if whole else None
+    return replace(parent, coordinates=(*coordinates, *others), field=field, whole=whole, word=word)
+
+
+def _places(function: Function, pointer: Operand, iterations: Iterations) -> list[_Place]:
+    """Where a pointer may point: one place, or one of several variables; none where it is not an array that is known."""
+    place = _place(function, pointer, iterations)
+    if place is not None:
+        return [place]
+    instruction = function.instructions[pointer.number] if pointer.kind == "instruction" else None
+    if instruction is None or instruction.opcode not in ("phi", "select"):
+        return []
+    found = []
+    for way in instruction.operands if instruction.opcode == "phi" else instruction.operands[1:]:
+        one = _place(function, way, iterations)
+        if one is None:
+            return []
+        found.append(one)
+    return found
 
 
 def accesses(
@@ -161,26 +185,29 @@ def accesses(
             instruction = function.instructions[number]
             if instruction.opcode not in ("load", "store"):
                 continue
-            place = _place(function, instruction.operands[1 if instruction.opcode == "store" else 0], iterations)
-            if place is None:
+            pointer = instruction.operands[1 if instruction.opcode == "store" else 0]
+            places = _places(function, pointer, iterations)
+            if not places:
                 lost.append(number)
                 continue
-            key = (place.kind, place.base + place.field)
-            if key not in arrays:
-                array = array_of(function, place.base, place.kind, partitions, copied)
-                arrays[key] = replace(array, name=place.base + place.field)
-            array = arrays[key]
-            found.append(
-                Access(
-                    number,
-                    array,
-                    instruction.opcode == "store",
-                    instruction.volatile,
-                    _address(place.coordinates),
-                    _bank(array, place.coordinates, len(iterations)),
-                    iterations.executed[block],
+            for place in places:
+                key = (place.kind, place.base + place.field)
+                if key not in arrays:
+                    array = array_of(function, place.base, place.kind, partitions, copied)
+                    arrays[key] = replace(array, name=place.base + place.field)
+                array = arrays[key]
+                found.append(
+                    Access(
+                        number,
+                        array,
+                        instruction.opcode == "store",
+                        instruction.volatile,
+                        _address(place.coordinates),
+                        _bank(array, place.coordinates, len(iterations)),
+                        iterations.executed[block],
+                        place.word,
+                    )
                 )
-            )
     return found, lost
 
 

@@ -33,7 +33,7 @@ def interval_report(
     loops: list[DerivedLoop] = []
     for unit in units:
         loops += derive(translate(unit, roots, clang, include, unsafe_math, timeout_s))
-    names = _demangled([loop.function for loop in loops])
+    names = demangled([loop.function for loop in loops])
     found = [
         LoopInterval(
             function=names[loop.function],
@@ -69,7 +69,7 @@ def _units(path: Path) -> tuple[list[Path], list[Path]]:
     return units, [sources, *([include] if include.is_dir() else [])]
 
 
-def _demangled(names: Sequence[str]) -> dict[str, str]:
+def demangled(names: Sequence[str]) -> dict[str, str]:
     """Readable names of functions; as they are where binutils' c++filt is missing."""
     different = sorted(set(names))
     try:

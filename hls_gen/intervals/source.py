@@ -70,12 +70,14 @@ class Source:
     """A file with what its pragmas say. `text`: with the compiler's unroll requests put in.
 
     `copied`: variables whose memory is bound to a type with as many read ports as it takes (ROM_NP, RAM_1WNR).
+    `inlined`: lines of INLINE pragmas: their functions are no modules of their own.
     """
 
     text: str
     loops: tuple[SourceLoop, ...]
     partitions: tuple[Partition, ...]
     copied: frozenset[str]
+    inlined: tuple[int, ...] = ()
 
 
 @lru_cache(maxsize=256)  # each function of a file asks for it
@@ -214,7 +216,8 @@ def read_source(text: str) -> Source:
         and pragma.options.get("type", "").lower() in _MANY_READ_PORTS
         and "variable" in pragma.options
     }
-    return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), frozenset(copied))
+    inlined = tuple(p.line for p in pragmas if p.name == "inline" and "off" not in p.flags)
+    return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), frozenset(copied), inlined)
 
 
 def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[int, list[Pragma]]) -> SourceLoop:

@@ -73,7 +73,7 @@ def decode_cases(decode: DecodePlan, plan: CsimPlan, scheme: QuantScheme) -> Ite
             ("gate", "gemv", "gate", model.ffn_dim),
             ("up", "gemv", "up", model.ffn_dim),
             ("swiglu_out", "swiglu", "swiglu", model.ffn_dim),
-            *([("transformed", "hadamard", "hadamard", model.ffn_dim)] if scheme.transforms_down_input else []),
+            *([("hidden_out", "hadamard", "hadamard", model.ffn_dim)] if scheme.transforms_down_input else []),
             ("branch", "gemv", "down", model.hidden_dim),
             ("residual", "residual", "residual_2", model.hidden_dim),
         ]

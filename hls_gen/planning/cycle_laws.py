@@ -7,9 +7,10 @@ from __future__ import annotations
 
 QUANTIZE_TOKENS_LAW = "2 d_in + TP"
 SYSTOLIC_LAW = "d_in + ceil(d_out / WP) (d_in + restart)"
+SYSTOLIC_OVERLAPPED_LAW = "ceil(d_out / WP) (d_in + restart)"
 DEQUANTIZE_TOKENS_LAW = "ceil(d_out / WP) WP + TP"
 QUANTIZE_VECTOR_LAW = "2 d_in / TB + TB"
-GEMV_LAW = "d_in / TB + ceil(d_out / (TB W)) (d_in + restart)"
+GEMV_LAW = "ceil(d_out / (TB W)) (d_in + restart)"
 DEQUANTIZE_VECTOR_LAW = "ceil(d_out / (TB W)) W TB / pairs"
 
 
@@ -23,9 +24,9 @@ def quantize_tokens_cycles(d_in: int, token_parallelism: int) -> int:
     return 2 * d_in + token_parallelism
 
 
-def systolic_cycles(d_in: int, d_out: int, weight_parallelism: int, restart: int) -> int:
-    """Per token block."""
-    return d_in + ceil_div(d_out, weight_parallelism) * (d_in + restart)
+def systolic_cycles(d_in: int, d_out: int, weight_parallelism: int, restart: int, fill_overlaps: bool = False) -> int:
+    """Per token block; the block may be taken in during the first pass."""
+    return (0 if fill_overlaps else d_in) + ceil_div(d_out, weight_parallelism) * (d_in + restart)
 
 
 def dequantize_tokens_cycles(d_out: int, weight_parallelism: int, token_parallelism: int) -> int:
@@ -40,8 +41,7 @@ def quantize_vector_cycles(d_in: int, block_parallelism: int) -> int:
 
 def gemv_cycles(d_in: int, d_out: int, block_parallelism: int, weight_parallelism: int, restart: int) -> int:
     """Per token."""
-    passes = ceil_div(d_out, block_parallelism * weight_parallelism)
-    return d_in // block_parallelism + passes * (d_in + restart)
+    return ceil_div(d_out, block_parallelism * weight_parallelism) * (d_in + restart)
 
 
 def dequantize_vector_cycles(d_out: int, block_parallelism: int, weight_parallelism: int, pairs: int) -> int:

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 
 from hls_gen.planning import cycle_laws
 from hls_gen.planning.cycle_laws import ceil_div
-from hls_gen.planning.kernel import cache_layout, plan_kernel, sections_of, transform_lanes, transform_order
+from hls_gen.planning.kernel import (
+    cache_layout,
+    head_transform_streams,
+    plan_kernel,
+    sections_of,
+    streaming_transform_lanes,
+    transform_lanes,
+    transform_order,
+)
 from hls_gen.planning.ports import SCALE_PAIR_BITS, ports_of, single_port
 from hls_gen.planning.types import (
     CacheLayout,
@@ -21,13 +29,10 @@ from hls_gen.planning.types import (
 )
 from spec.design_point import DecodeDesign, DesignPoint
 from spec.errors import InputError
+from spec.fifo_depths import fifo_depths
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 
-OPERAND_DEPTH = 32  # an SRL of each bit, free beside its LUT
-WEIGHT_DEPTH = 64  # hides the gap between two bursts
-VECTOR_DEPTH = 32
-CACHE_DEPTH = 64
 MAX_TOP_K = 8
 SCALARS = (
     "first_token", "first_position", "max_tokens", "layers", "vocab", "stop_token", "top_k", "inverse_temperature", "seed",
@@ -47,6 +52,7 @@ def _linear(
     rows: int,
     weight_word: int,
     scale_word: int,
+    sub_engines: int,
 ) -> LinearPlan:
     tb, w = decode.block_parallelism, decode.weight_parallelism
     if d_in % tb:
@@ -66,10 +72,12 @@ def _linear(
             hint=f"lower weight_parallelism to {d_in} or less",
         )
     d_out = padded_rows(rows, tb)
-    return LinearPlan(name, projections, d_in, d_out, ceil_div(d_out, tb * w), weight_word, scale_word)
+    return LinearPlan(name, projections, d_in, d_out, ceil_div(d_out, tb * w // sub_engines), weight_word, scale_word)
 
 
-def _linears(decode: DecodeDesign, model: ModelConfig, pairs_per_word: int) -> tuple[tuple[LinearPlan, ...], int, int]:
+def _linears(
+    decode: DecodeDesign, model: ModelConfig, pairs_per_word: int, sub_engines: int
+) -> tuple[tuple[LinearPlan, ...], int, int]:
     """The linear layers of a decoder layer; words of their weights on each port, and of their scales."""
     rows = (
         ("qkv", ("k", "q", "v"), model.hidden_dim, model.q_dim + 2 * model.kv_dim),
@@ -79,16 +87,47 @@ def _linears(decode: DecodeDesign, model: ModelConfig, pairs_per_word: int) -> t
     )
     linears, weight_word, scale_word = [], 0, 0
     for name, projections, d_in, d_out in rows:
-        linear = _linear(decode, name, projections, d_in, d_out, weight_word, scale_word)
+        linear = _linear(decode, name, projections, d_in, d_out, weight_word, scale_word, sub_engines)
         linears.append(linear)
         weight_word += linear.passes * linear.d_in
         scale_word += ceil_div(linear.d_out, pairs_per_word)
     return tuple(linears), weight_word, scale_word
 
 
-def _lane_units(decode: DecodeDesign, n_ports: int, width_bits: int, weight_bits: int) -> tuple[int, int]:
-    """(units per port, lanes of a unit): as few units as give each part of the engine whole units."""
-    lanes = decode.block_parallelism * decode.weight_parallelism
+def _sub_engines(decode: DecodeDesign, ports: tuple[PortPlan, ...], weight_bits: int) -> int:
+    """Words that each port has to deliver for a step of the engine: 1, or more where a buffer lets the engine be faster.
+
+    Raises:
+        InputError: the engine does not divide into as many, or its parts have no port for each of their units.
+    """
+    if not decode.modules.weight_buffer_beats:
+        return 1
+    if len(ports) % decode.engine_splits:
+        raise InputError(
+            "the parts of an engine behind weight buffers share a port",
+            field="decode.engine_splits",
+            value=decode.engine_splits,
+            rule=f"a divisor of the {len(ports)} weight ports: a port feeds a lane unit of its own",
+            hint=f"use {math.gcd(decode.engine_splits, len(ports))}",
+        )
+    lanes, port_bits = decode.block_parallelism * decode.weight_parallelism, len(ports) * ports[0].width_bits
+    words = max(1, ceil_div(lanes * weight_bits, port_bits))
+    if decode.weight_parallelism % words:
+        raise InputError(
+            f"weight_parallelism does not divide into the {words} words that a port delivers for a step",
+            field="decode.weight_parallelism",
+            value=decode.weight_parallelism,
+            rule=f"a multiple of {words}: {lanes} weights of {weight_bits} bits a step, {port_bits} bits a beat",
+            hint=f"use {ceil_div(decode.weight_parallelism, words) * words}",
+        )
+    return words
+
+
+def _lane_units(
+    decode: DecodeDesign, n_ports: int, width_bits: int, weight_bits: int, sub_engines: int
+) -> tuple[int, int]:
+    """(units per port, lanes of a unit) of a sub-engine: as few units as give each part of the engine whole units."""
+    lanes = decode.block_parallelism * decode.weight_parallelism // sub_engines
     units_per_port = decode.engine_splits // math.gcd(decode.engine_splits, n_ports)
     units = n_ports * units_per_port
     if lanes % (2 * units):
@@ -96,7 +135,7 @@ def _lane_units(decode: DecodeDesign, n_ports: int, width_bits: int, weight_bits
             f"the {lanes} lanes of the decode engine do not divide into {units} lane units of even width",
             field="decode.weight_parallelism",
             value=decode.weight_parallelism,
-            rule=f"block_parallelism x weight_parallelism is a multiple of {2 * units} "
+            rule=f"block_parallelism x weight_parallelism is a multiple of {2 * units * sub_engines} "
             f"({n_ports} weight ports, {decode.engine_splits} engine_splits)",
             hint="change weight_parallelism, engine_splits or the number of weight ports",
         )
@@ -110,6 +149,14 @@ def _lane_units(decode: DecodeDesign, n_ports: int, width_bits: int, weight_bits
             hint="widen the ports, add ports, or lower the parallelism",
         )
     return units_per_port, lanes // units
+
+
+def _sampler_lists(lanes: int, vocab: int, head: LinearPlan, sub_engines: int) -> int:
+    """Logits that the sampler takes a cycle: the fewest, a power of two that divides a word, that keep pace with the engine."""
+    lists = 1
+    while lists * ceil_div(head.passes, sub_engines) * head.d_in < vocab and lanes % (2 * lists) == 0:
+        lists *= 2
+    return lists
 
 
 def _unit_groups(weight_parallelism: int, unit_lanes: int) -> int:
@@ -179,19 +226,23 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
             rule="each head lane has a port for keys and another for values, all of them weight ports or none",
             hint="give the caches ports of one kind",
         )
+    sub_engines = _sub_engines(decode, weight_ports, scheme.weight_bits)
+    sub_w = w // sub_engines
     scale_port = single_port(design, "decode", "scales", SCALE_PAIR_BITS)
     pairs_per_word = scale_port.width_bits // SCALE_PAIR_BITS
-    linears, layer_weight_words, layer_scale_words = _linears(decode, model, pairs_per_word)
-    head = _linear(decode, "lm_head", ("lm_head",), model.hidden_dim, model.vocab_size, 0, 0)
+    linears, layer_weight_words, layer_scale_words = _linears(decode, model, pairs_per_word, sub_engines)
+    head = _linear(decode, "lm_head", ("lm_head",), model.hidden_dim, model.vocab_size, 0, 0, sub_engines)
     cache_names = {port.name for port in (*k_ports, *v_ports)}
     weight_ports = tuple(dataclasses.replace(port, is_written=port.name in cache_names) for port in weight_ports)
-    units_per_port, unit_lanes = _lane_units(decode, len(weight_ports), weight_ports[0].width_bits, scheme.weight_bits)
+    units_per_port, unit_lanes = _lane_units(
+        decode, len(weight_ports), weight_ports[0].width_bits, scheme.weight_bits, sub_engines
+    )
     n_units = len(weight_ports) * units_per_port
     units_per_split = n_units // decode.engine_splits
     units = tuple(
         LaneUnitPlan(
             index=i,
-            group_offset=i * unit_lanes % w,
+            group_offset=i * unit_lanes % sub_w,
             port=i // units_per_port,
             port_unit=i % units_per_port,
             split=i // units_per_split,
@@ -230,6 +281,9 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
     sections, layer_parameter_words = sections_of(parameter_port, sizes)
     io_port = single_port(design, "decode", "io")
     state, state_words = sections_of(io_port, {"x": model.hidden_dim, "q": model.q_dim, "h": model.ffn_dim})
+    # Keys and values of the newest token, where the ports of the cache have run ahead.
+    runs_ahead = modules.weight_buffer_beats > 0 and shared
+    newest_words = ceil_div(model.kv_dim * scheme.kv_bits, io_port.width_bits) if runs_ahead else 0
     embedding_ports = ports_of(design, "decode", "embedding")
     if len(embedding_ports) > 2:
         raise InputError(
@@ -239,18 +293,22 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
             rule="on one or two",
             hint="use a memory with larger channels",
         )
+    depths = fifo_depths(modules, model)
     order = transform_order(design, model)
+    streams = modules.hadamard == "streaming" and scheme.transforms_down_input
     other = tuple(port for port in (*k_ports, *v_ports) if not shared)
     ports = (io_port, parameter_port, *embedding_ports, *weight_ports, *other, scale_port)
     return DecodePlan(
         kernel=plan_kernel(design, "decode", ports, SCALARS),
         block_parallelism=tb,
         weight_parallelism=w,
+        sub_engines=sub_engines,
+        buffer_beats=modules.weight_buffer_beats,
         engine_splits=decode.engine_splits,
         head_parallelism=hp,
         vector_parallelism=lanes,
         unit_lanes=unit_lanes,
-        unit_groups=_unit_groups(w, unit_lanes),
+        unit_groups=_unit_groups(sub_w, unit_lanes),
         units=units,
         units_per_port=units_per_port,
         units_per_split=units_per_split,
@@ -261,8 +319,16 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
         quotient=_QUOTIENTS[modules.quantizer],
         groups=groups,
         head_word_lanes=head_word_lanes,
-        transform_lanes=transform_lanes(order, tb) if scheme.transforms_down_input else tb,
+        result_lanes=math.gcd(head_word_lanes, decode.value_parallelism),
+        softmax_is_pipelined=modules.softmax == "pipelined",
+        sampler_lists=_sampler_lists(tb, model.vocab_size, head, sub_engines),
+        transform_lanes=streaming_transform_lanes("decode", order, modules.hadamard_width)
+        if streams
+        else transform_lanes(order, tb),
         transform_order=order,
+        transform_streams=streams,
+        head_transform_lanes=transform_lanes(model.head_dim, head_word_lanes),
+        head_transform_streams=head_transform_streams(model.head_dim),
         weight_ports=weight_ports,
         scale_port=scale_port,
         io_port=io_port,
@@ -287,14 +353,16 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
         x_word=state[0].word,
         q_word=state[1].word,
         h_word=state[2].word,
-        state_words=state_words,
+        k_word=state_words,
+        v_word=state_words + newest_words,
+        state_words=state_words + 2 * newest_words,
         embedding_row_words=ceil_div(32 * model.hidden_dim, embedding_ports[0].width_bits),
         embedding_rows_per_port=ceil_div(model.vocab_size, len(embedding_ports)),
         max_top_k=min(MAX_TOP_K, model.vocab_size),
-        operand_depth=OPERAND_DEPTH,
-        weight_depth=WEIGHT_DEPTH,
-        vector_depth=VECTOR_DEPTH,
-        cache_depth=CACHE_DEPTH,
+        operand_depth=depths.operand,
+        weight_depth=depths.weight,
+        vector_depth=depths.vector,
+        cache_depth=depths.cache,
     )
 
 
@@ -324,7 +392,7 @@ def head_rows(plan: DecodePlan, vocab: int) -> int:
 
 def weight_words(plan: DecodePlan, layers: int, vocab: int) -> int:
     """Words of all weights on each port."""
-    lanes = plan.block_parallelism * plan.weight_parallelism
+    lanes = plan.block_parallelism * plan.weight_parallelism // plan.sub_engines
     return layers * plan.layer_weight_words + ceil_div(head_rows(plan, vocab), lanes) * plan.head.d_in
 
 

@@ -14,6 +14,7 @@ from spec.model_config import ModelConfig
 from spec.workload import Stage
 
 FP32_BITS = 32
+BASE_ROW_WORDS = 8  # additions in flight in a sum over the rows of a base: latency of fadd at 300 MHz (TimingTable)
 
 
 def plan_kernel(design: DesignPoint, stage: Stage, ports: Iterable[PortPlan], scalars: tuple[str, ...]) -> KernelPlan:
@@ -104,3 +105,31 @@ def transform_lanes(order: int, lanes: int) -> int:
     base = hadamard_base(order) or 1
     common = math.gcd(lanes, order // base)
     return common & -common
+
+
+def streaming_transform_lanes(stage: Stage, order: int, width: int) -> int:
+    """`width` values a cycle of a streaming transform of `order`.
+
+    Raises:
+        InputError: its power of two has fewer words of that width than an addition to a row of the base has cycles.
+    """
+    base = hadamard_base(order) or 1
+    power = order // base
+    most = power if base == 1 else max(1, power // BASE_ROW_WORDS)
+    if power % width or width > most:
+        raise InputError(
+            f"a streaming transform of order {order} is not {width} values wide",
+            field=f"{stage}.modules.hadamard_width",
+            value=width,
+            rule=f"a power of two up to {most}"
+            + (f": a row of the base of order {base} keeps {BASE_ROW_WORDS} sums in flight" if base > 1 else ""),
+            hint=f"use {most & -most if most else 1} or less",
+        )
+    return width
+
+
+def head_transform_streams(head_dim: int) -> bool:
+    """Whether heads meet a streaming transform: those whose order is a power of two. The few words of another base row
+    would stall its sums.
+    """
+    return hadamard_base(head_dim) == 1

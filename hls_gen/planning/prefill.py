@@ -6,20 +6,23 @@ from collections.abc import Iterator
 
 from hls_gen.planning import cycle_laws
 from hls_gen.planning.cycle_laws import ceil_div
-from hls_gen.planning.kernel import cache_layout, plan_kernel, sections_of, transform_order
+from hls_gen.planning.kernel import (
+    cache_layout,
+    head_transform_streams,
+    plan_kernel,
+    sections_of,
+    streaming_transform_lanes,
+    transform_order,
+)
 from hls_gen.planning.ports import SCALE_PAIR_BITS, ports_of, single_port
 from hls_gen.planning.types import LinearPlan, ModuleCycles, PrefillEnginePlan, PrefillPlan
 from spec.design_point import DesignPoint
 from spec.errors import InputError
+from spec.fifo_depths import fifo_depths
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 from spec.workload import Workload
 
-OPERAND_DEPTH = 32  # an SRL of each bit, free beside its LUT
-WEIGHT_DEPTH = 64  # hides the gap between two bursts
-VECTOR_DEPTH = 32
-CACHE_DEPTH = 64
-RESIDUAL_BLOCKS = 8  # token blocks between the two ends of a residual branch (FlexLLM: FIFOs of 8 blocks)
 SCALARS = ("tokens", "layers")
 
 # Engine -> its projections with the model fields of input and output.
@@ -104,7 +107,7 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
         InputError: the generated modules can not be built with these numbers.
     """
     prefill, modules, scheme = design.prefill, design.prefill.modules, design.quant_scheme
-    tp = prefill.token_parallelism
+    tp, depths = prefill.token_parallelism, fifo_depths(modules, model)
     engines = tuple(_engine(design, model, name) for name in ENGINES)
     io_port = single_port(design, "prefill", "io")
     parameter_port = single_port(design, "prefill", "norm_weights")
@@ -124,6 +127,10 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
     }
     sections, layer_parameter_words = sections_of(parameter_port, sizes)
     rope_row_words = ceil_div(32 * model.head_dim, parameter_port.width_bits)
+    order = transform_order(design, model)
+    streams = modules.hadamard == "streaming" and scheme.transforms_down_input
+    if streams:
+        streaming_transform_lanes("prefill", order, modules.hadamard_width)
     weight_ports = tuple(port for engine in engines for port in (*engine.weight_ports, engine.scale_port))
     ports = (io_port, parameter_port, *weight_ports, k_port, v_port)
     return PrefillPlan(
@@ -135,7 +142,11 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
         quotient="reciprocal" if modules.quantizer == "reciprocal" else "divide",
         groups=groups,
         causal_skip=modules.attention_mask == "causal_skip",
-        transform_order=transform_order(design, model),
+        input_fill="during_first_pass" if modules.input_buffers == "double" else "before_first_pass",
+        softmax_is_pipelined=modules.softmax == "pipelined",
+        transform_order=order,
+        transform_streams=streams,
+        head_transform_streams=head_transform_streams(model.head_dim),
         io_port=io_port,
         parameter_port=parameter_port,
         k_port=k_port,
@@ -153,17 +164,17 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
         vector_words=ceil_div(32 * tp, io_port.width_bits),
         max_tokens=max_tokens,
         token_blocks=ceil_div(workload.prompt_tokens - 1, tp),
-        residual_depth=RESIDUAL_BLOCKS * model.hidden_dim,
-        operand_depth=OPERAND_DEPTH,
-        weight_depth=WEIGHT_DEPTH,
-        vector_depth=VECTOR_DEPTH,
-        cache_depth=CACHE_DEPTH,
+        residual_depth=depths.residual,
+        operand_depth=depths.operand,
+        weight_depth=depths.weight,
+        vector_depth=depths.vector,
+        cache_depth=depths.cache,
     )
 
 
 def prefill_cycles(plan: PrefillPlan, restart: int) -> Iterator[ModuleCycles]:
     """Expected cycles per token block of each module and linear layer."""
-    tp = plan.token_parallelism
+    tp, overlaps = plan.token_parallelism, plan.input_fill == "during_first_pass"
     for engine in plan.engines:
         for linear in engine.linears:
             width = engine.weight_parallelism
@@ -175,8 +186,8 @@ def prefill_cycles(plan: PrefillPlan, restart: int) -> Iterator[ModuleCycles]:
                 ),
                 (
                     "systolic_array",
-                    cycle_laws.systolic_cycles(linear.d_in, linear.d_out, width, restart),
-                    cycle_laws.SYSTOLIC_LAW,
+                    cycle_laws.systolic_cycles(linear.d_in, linear.d_out, width, restart, overlaps),
+                    cycle_laws.SYSTOLIC_OVERLAPPED_LAW if overlaps else cycle_laws.SYSTOLIC_LAW,
                 ),
                 (
                     "dequantize_tokens",

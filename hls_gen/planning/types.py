@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spec.design_point import Deployment
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
@@ -152,6 +153,8 @@ class DecodePlan:
     kernel: KernelPlan
     block_parallelism: int
     weight_parallelism: int
+    sub_engines: int
+    buffer_beats: int
     engine_splits: int
     head_parallelism: int
     vector_parallelism: int
@@ -167,8 +170,14 @@ class DecodePlan:
     quotient: str
     groups: int
     head_word_lanes: int
+    result_lanes: int
+    softmax_is_pipelined: bool
+    sampler_lists: int
     transform_lanes: int
     transform_order: int
+    transform_streams: bool
+    head_transform_lanes: int
+    head_transform_streams: bool
     weight_ports: tuple[PortPlan, ...]
     scale_port: PortPlan
     io_port: PortPlan
@@ -190,6 +199,8 @@ class DecodePlan:
     x_word: int
     q_word: int
     h_word: int
+    k_word: int
+    v_word: int
     state_words: int
     embedding_row_words: int
     embedding_rows_per_port: int
@@ -241,7 +252,11 @@ class PrefillPlan:
     quotient: str
     groups: int
     causal_skip: bool
+    input_fill: str
+    softmax_is_pipelined: bool
     transform_order: int
+    transform_streams: bool
+    head_transform_streams: bool
     io_port: PortPlan
     parameter_port: PortPlan
     k_port: PortPlan
@@ -297,6 +312,7 @@ class ProjectPlan:
     device_family: str
     part_number: str
     platform: str | None
+    deployment: Deployment
     design_key: str
     prompt_tokens: int
     output_tokens: int

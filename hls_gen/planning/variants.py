@@ -12,10 +12,8 @@ from spec.module_choices import FLEXLLM_DECODE_GROUPS, FLEXLLM_PREFILL_GROUPS
 
 _BOTH: dict[str, tuple[Any, ...]] = {
     "attention_pe": ("dsp2", "dsp1", "lut"),
-    "input_buffers": ("single",),
-    "hadamard": ("serial",),
-    "hadamard_width": (1,),
-    "softmax": ("serial",),
+    "input_buffers": ("single", "double"),
+    "hadamard": ("serial", "streaming"),
     "softmax_width": (1,),
     "kv_read": ("per_query_head", "per_kv_head"),
     "quantizer": ("divider", "reciprocal"),
@@ -25,6 +23,7 @@ AVAILABLE: dict[str, dict[str, tuple[Any, ...]]] = {
         **_BOTH,
         "linear_pe": ("dsp2", "dsp1", "dsp4", "lut"),
         "linear_groups": (FLEXLLM_PREFILL_GROUPS,),
+        "hadamard_width": (1,),
         "attention_mask": ("full", "causal_skip"),
         "token_blocks_per_weight_pass": (1,),
     },
@@ -33,7 +32,6 @@ AVAILABLE: dict[str, dict[str, tuple[Any, ...]]] = {
         "linear_pe": ("dsp2", "dsp1", "lut"),
         "linear_groups": (FLEXLLM_DECODE_GROUPS,),
         "overlap_attention": ("off",),
-        "weight_buffer_beats": (0,),
         "on_chip_projections": ((),),
     },
     "quant_scheme": {
@@ -49,7 +47,7 @@ AVAILABLE: dict[str, dict[str, tuple[Any, ...]]] = {
         "online_hadamard": ("none", "down_proj", "qk", "qk_and_down_proj"),
     },
     "memory_map": {"kv_layout": ("per_stage",), "weight_copies": ("per_stage",)},
-    "": {"deployment": ("two_bitstreams",), "nonlinear_format": ("fp32",), "hmt": (None,)},
+    "": {"nonlinear_format": ("fp32",), "hmt": (None,)},
 }
 
 
@@ -71,6 +69,9 @@ def _refusals(design: DesignPoint, model: ModelConfig) -> Iterator[tuple[str, An
     scheme = design.quant_scheme
     if scheme.lm_head_weight_bits != scheme.weight_bits:
         yield "quant_scheme.lm_head_weight_bits", scheme.lm_head_weight_bits, f"weight_bits = {scheme.weight_bits}"
+    for stage, modules in (("prefill", design.prefill.modules), ("decode", design.decode.modules)):
+        if modules.hadamard == "serial" and modules.hadamard_width != 1:
+            yield f"{stage}.modules.hadamard_width", modules.hadamard_width, "1 for hadamard: serial"
     if design.memory_map.of("decode", "weights_lm_head"):
         yield "memory_map.ports", "weights_lm_head", "lm_head on the ports of weights"
     if model.qkv_bias and model.qk_norm:

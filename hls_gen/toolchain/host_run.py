@@ -47,8 +47,10 @@ def xrt_headers() -> Path:
     return XRT_HEADERS
 
 
-def build_host(project: Path) -> Path:
+def build_host(project: Path, *, sources: Sequence[str] | None = None) -> Path:
     """Compile the host program with the fake device and both kernels in the fast mode.
+
+    `sources`: those to compile, all by default; the objects of the others are there from before.
 
     Raises:
         CompileError: g++ refused a source.
@@ -59,16 +61,19 @@ def build_host(project: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     includes = ["-isystem", str(headers), "-Iinclude", "-Isrc", "-Itb", "-Ihost"]
 
-    def compiled(source: str) -> str:
-        target = str(BUILD_FOLDER / f"{Path(source).stem}.o")
+    def object_of(source: str) -> str:
+        return str(BUILD_FOLDER / f"{Path(source).stem}.o")
+
+    def compile_source(source: str) -> None:
+        target = object_of(source)
         flags = [*CXX_FLAGS, *CSIM_FLAGS, *WHOLE_MODEL_FLAGS, *includes]
         _run([str(compiler.path), *flags, "-c", source, "-o", target], project, source)
-        return target
 
+    everything = (*_KERNEL_SOURCES, *_HOST_SOURCES)
     with ThreadPoolExecutor(max(1, min(2, len(os.sched_getaffinity(0))))) as pool:
-        objects = list(pool.map(compiled, (*_KERNEL_SOURCES, *_HOST_SOURCES)))
+        list(pool.map(compile_source, everything if sources is None else sources))
     program = BUILD_FOLDER / "host"
-    _run([str(compiler.path), *objects, "-luuid", "-o", str(program)], project, "host")
+    _run([str(compiler.path), *map(object_of, everything), "-luuid", "-o", str(program)], project, "host")
     return project / program
 
 
@@ -85,15 +90,27 @@ def _run(command: list[str], folder: Path, what: str) -> None:
 
 
 def run_host(
-    project: Path, images: Path, prompt: Sequence[int], count: int, *, stop_token: int = -1, golden: Path | None = None
+    project: Path,
+    images: Path,
+    prompt: Sequence[int],
+    count: int,
+    *,
+    stop_token: int = -1,
+    golden: Path | None = None,
+    links: tuple[str, str] | None = None,
 ) -> HostRun:
     """Run the built host program: `images` as `write_images` leaves them, `golden` streams to compare with.
+
+    `links`: the connectivity files that stand for the bitstreams of prefill and decode; those of the deployment by default.
 
     Raises:
         SimulationError: the program failed, or a value differs from the reference.
     """
     project = project.resolve()
-    command = [str(project / BUILD_FOLDER / "host"), "vitis/prefill.cfg", "vitis/decode.cfg", str(images.resolve())]
+    both = "vitis/accelerator.cfg"  # of co-resident kernels
+    if links is None:
+        links = (both, both) if (project / both).is_file() else ("vitis/prefill.cfg", "vitis/decode.cfg")
+    command = [str(project / BUILD_FOLDER / "host"), *links, str(images.resolve())]
     command += [str(count), str(stop_token), *map(str, prompt)]
     environment = {**os.environ, "LC_ALL": "C"}
     if golden is not None:

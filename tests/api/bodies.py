@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from spec.errors import InputError
 from tests.workers import bodies
 
@@ -25,17 +28,24 @@ def evaluation_columns() -> dict[str, list[Any]]:
         "ttft_s": [1.0 + row / EVALUATIONS for row in rows],
         "tpot_s": [0.01 - row / 1e6 for row in rows],
         "feasible": [row % 3 > 0 for row in rows],
+        "violated": [
+            None if row % 3 > 0 else ("hbm_capacity" if row < EVALUATIONS // 2 else "lut_utilization") for row in rows
+        ],
     }
+
+
+def evaluations_table() -> pa.Table:
+    """The same as the worker publishes it."""
+    table = pa.table(evaluation_columns())
+    names = table.column("violated").dictionary_encode()
+    return table.set_column(4, "violated", names).replace_schema_metadata({"rows_are": "sampled"})
 
 
 def explore(job_input: dict[str, Any], report: Report) -> dict[str, Any]:
     """As `tests.workers.bodies:timed`, with the file of evaluations."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
     sys.stdout.write("exploring\n")
     result = bodies.timed(job_input, report)
-    parquet.write_table(pa.table(evaluation_columns()), Path(job_input["folder"]) / "evaluations.parquet")
+    parquet.write_table(evaluations_table(), Path(job_input["folder"]) / "evaluations.parquet", row_group_size=300)
     return {**result, "files": [{"path": "evaluations.parquet", "media_type": "application/vnd.apache.parquet"}]}
 
 

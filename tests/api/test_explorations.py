@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from api.explorations.schemas import Exploration, Front
 
@@ -186,3 +187,31 @@ def test_bad_request_is_refused_and_leaves_nothing(
 def test_several_mistakes_are_told_together(service: Any) -> None:
     answer = service.client.post(COLLECTION, json=service.request(budget=0, seed=-1))
     assert [error["field"] for error in answer.json()["errors"]] == ["budget", "seed"]
+
+
+def test_full_disk_refuses_and_loses_nothing(
+    in_process: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    client = in_process(authentication=False)
+    engine = client.app.state.database.engine
+    request = {"model": "llama-3.2-1b", "device": "u280", "workload": {"prompt_tokens": 128, "output_tokens": 128}}
+    kept = client.post(COLLECTION, json=request).json()["id"]
+
+    def leave_no_room(connection: Any) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite takes the pages that there are
+
+    event.listen(engine, "begin", leave_no_room)
+    large = {**request, "note": "x" * 2000, "labels": ["y" * 40]}
+    answers = [client.post(COLLECTION, json=large) for _ in range(20)]
+    refused = [answer for answer in answers if answer.status_code != 202]
+    assert refused
+    for answer in refused:
+        assert_problem(answer, 503, "database_unavailable", "database")
+        assert "full" in answer.json()["detail"]
+    assert client.get(f"{COLLECTION}/{kept}").status_code == 200
+    event.remove(engine, "begin", leave_no_room)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {2**30}")
+    accepted = {answer.json()["id"] for answer in answers if answer.status_code == 202} | {kept}
+    accepted.add(client.post(COLLECTION, json=request).json()["id"])
+    assert {one["id"] for one in client.get(COLLECTION).json()["items"]} == accepted

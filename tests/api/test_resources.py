@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
@@ -101,9 +102,48 @@ def test_evaluations(service: Any, explored: str, assert_problem: Check) -> None
     assert set(sample.column("tpot_s").to_pylist()) < set(everything.column("tpot_s").to_pylist())
     as_json = get(path, params={"sample": 5}).json()
     assert (as_json["rows"], as_json["total"], len(as_json["columns"]["feasible"])) == (5, 1000, 5)
+    assert as_json["rows_are"] == "sampled"
+    assert everything.schema.metadata == {b"rows_are": b"sampled"}
+    assert pa.types.is_dictionary(everything.schema.field("violated").type)
+    as_csv = csv.read_csv(io.BytesIO(get(path, params={"format": "csv", "columns": "violated,tpot_s"}).content))
+    assert as_csv.column("tpot_s").to_pylist() == everything.column("tpot_s").to_pylist()
+    assert [name or None for name in as_csv.column("violated").to_pylist()] == everything.column("violated").to_pylist()
+    whole = parquet.read_table(io.BytesIO(get(path, params={"format": "parquet"}).content))
+    some = parquet.read_table(io.BytesIO(get(path, params={"format": "parquet", "columns": "tpot_s,violated"}).content))
+    assert whole.to_pydict() == bodies.evaluation_columns()
+    assert some.to_pydict() == {name: bodies.evaluation_columns()[name] for name in ("tpot_s", "violated")}
     assert_problem(get(path), 422, "bad_input", "sample")
     assert_problem(get(path, headers=ARROW, params={"columns": "speed"}), 422, "unknown_name", "columns")
     assert_problem(get(path, headers=ARROW, params={"sample": 0}), 422, "bad_input", "sample")
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_density_counts_what_numpy_counts(service: Any, explored: str, log: bool) -> None:
+    found = service.client.get(
+        f"{explored}/evaluations/density",
+        params={"x": "ttft_s", "y": "prefill.token_parallelism", "bins": 16, "log": log},
+    ).json()
+    columns = bodies.evaluation_columns()
+    x, y = (np.array(columns[name], dtype=float) for name in ("ttft_s", "prefill.token_parallelism"))
+    edges = [np.array(found["x_edges"]), np.array(found["y_edges"])]
+    space = np.geomspace if log else np.linspace
+    np.testing.assert_allclose(edges, [space(v.min(), v.max(), 17) for v in (x, y)])
+    feasible = np.array(columns["feasible"])
+    for which, chosen in (("designs", np.ones(len(x), dtype=bool)), ("feasible", feasible)):
+        counted = np.zeros((16, 16))
+        counted[found["cells"]["x"], found["cells"]["y"]] = found["cells"][which]
+        # The histogram takes the outer edges as they are; a rounded one may lie a bit inside of them.
+        wide = [np.concatenate([[0.0], edge[1:-1], [1e9]]) for edge in edges]
+        assert (counted == np.histogram2d(x[chosen], y[chosen], bins=wide)[0]).all()
+    assert (found["rows"], found["missing"], found["rows_are"]) == (1000, 0, "sampled")
+
+
+def test_density_of_what_is_no_number(service: Any, explored: str, assert_problem: Check) -> None:
+    get, path = service.client.get, f"{explored}/evaluations/density"
+    assert_problem(get(path, params={"x": "violated", "y": "ttft_s"}), 422, "bad_input", "x")
+    assert_problem(get(path, params={"x": "ttft_s", "y": "feasible"}), 422, "bad_input", "y")
+    assert_problem(get(path, params={"x": "ttft_s", "y": "speed"}), 422, "unknown_name", "columns")
+    assert_problem(get(path, params={"x": "ttft_s", "y": "tpot_s", "bins": 1}), 422, "bad_input", "bins")
 
 
 def test_what_is_known_is_not_sent_again(service: Any, explored: str) -> None:
@@ -327,6 +367,10 @@ def test_sweep(service: Any, assert_problem: Check) -> None:
     for one in listed:
         service.wait(f"{V1}/explorations/{one['id']}")
     assert_problem(service.client.post(f"{path}:cancel"), 409, "conflict", "state")
+    report = service.client.get(f"{path}/report").json()
+    assert [row["exploration_id"] for row in report["rows"]] == [one["id"] for one in reversed(listed)]
+    assert {row["state"] for row in report["rows"]} <= {"cancelled", "succeeded"}
+    assert all((row["front_size"] is None) == (row["state"] == "cancelled") for row in report["rows"])
     assert service.client.delete(path).status_code == 204
     assert service.client.get(f"{V1}/explorations/{listed[0]['id']}").json()["sweep_id"] is None
     too_many = {**body, "seeds": list(range(100)), "workloads": workloads * 50}

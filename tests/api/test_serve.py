@@ -297,6 +297,14 @@ def test_every_address_of_the_machine(start: Callable[..., BackgroundService]) -
     assert get(here, headers={**named, "Host": "evil.example"}).status_code == 403
 
 
+def test_address_that_the_request_came_to_is_a_name(start: Callable[..., BackgroundService]) -> None:
+    """As Prometheus scrapes the replicas, which are many behind one name."""
+    port = urlsplit(start(host="0.0.0.0").url).port
+    assert get(f"http://127.0.0.2:{port}/healthz").status_code == 200
+    foreign = httpx.get(f"http://127.0.0.2:{port}/healthz", headers={"Host": "127.0.0.3"}, trust_env=False)
+    assert foreign.status_code == 403
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_port_that_is_none(tmp_path: Path, port: int) -> None:
     with pytest.raises(InputError, match="no such port") as caught:

@@ -63,6 +63,11 @@ def attention_step(
     for _ in range(math.ceil(reads / heads)):
         for _ in range(tiles):
             qk_free += max(head_dim, keys) * k_slow + T.loop_restart_cycles
+        if modules.process_granularity == "array":  # scores arrive as QK makes them, weights leave as they are made
+            values = max(head_dim // channels * context * v_slow, one_pass)
+            gaps = head_dim // channels * T.loop_restart_cycles + (head_dim // channels - 1) * T.memory_access_cycles
+            av_free = max(qk_free, av_free) + values + gaps
+            continue
         buffer_free = av_before if modules.input_buffers == "double" else av_free
         loaded = max(qk_free, softmax_free + one_pass)  # the first softmax pass reads scores as they come
         if modules.softmax == "serial":
@@ -148,8 +153,11 @@ def step(point: DesignPoint, model: ModelConfig, device: Device, context: int, c
     layer += hidden / lanes("io") + 2 * T.memory_access_cycles + T.decode_chain_depth_cycles
     cycles = model.n_layers * layer
     rows = -(-model.vocab_size // 4096) * 4096
-    cycles += norm + quant + linear(hidden, rows, beside=w * T.sampler_insert_cycles)
-    cycles += w * T.sampler_insert_cycles + T.top_k * tb * T.sampler_merge_cycles + T.sampler_tail_cycles
+    if modules.process_granularity == "array":  # one list, a logit a cycle
+        cycles += norm + quant + linear(hidden, rows, beside=tb * w) + T.sampler_tail_cycles
+    else:
+        cycles += norm + quant + linear(hidden, rows, beside=w * T.sampler_insert_cycles)
+        cycles += w * T.sampler_insert_cycles + T.top_k * tb * T.sampler_merge_cycles + T.sampler_tail_cycles
     return cycles + hidden / lanes("embedding")
 
 
@@ -193,6 +201,8 @@ def test_published_designs(name: str) -> None:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
+    "rows as processes": {"process_granularity": "array"},
+    "rows as processes, wide softmax": {"process_granularity": "array", "softmax_width": 4, "kv_read": "per_kv_head"},
     "pipelined dequantizer": {"dequantizer": "pipelined"},
     "pipelined softmax": {"softmax": "pipelined"},
     "wide softmax": {"softmax_width": 4},

@@ -54,12 +54,12 @@ def own_cycles(cost: StageCost) -> float:
 
 def test_64_segments_take_the_cycles_derived_from_the_repository() -> None:
     """47.7e9 cycles by its loop bounds; 156.5 s is what its 23.23 leaves of 3636 s, its own formula for 64k tokens, at the
-    304 MHz of the pair without the plug-in. No clock with it is published: the clock law expects 2.5 % less.
+    304 MHz of the pair without the plug-in. No clock with it is published: the clock law expects 1.5 % less.
     """
     cost = priced([WITH_HMT], SEGMENTS_64)
     assert cost.cycles[0] == pytest.approx(47.7e9, rel=0.01)
     assert cost.cycles[0] / CLOCK_HZ == pytest.approx(156.5, rel=0.01)
-    assert cost.latency_s[0] == pytest.approx(160.4, rel=0.005)
+    assert cost.latency_s[0] == pytest.approx(159.1, rel=0.005)
 
 
 def test_speed_up_in_both_readings() -> None:
@@ -68,7 +68,7 @@ def test_speed_up_in_both_readings() -> None:
     # The paper's formula: 16 x 65536/8 x (2048 x 512/24 + 2048 x 65536/16) cycles.
     bound_s = 16 * windows / 8 * (2048 * 512 / 24 + 2048 * windows / 16) / CLOCK_HZ
     assert bound_s == pytest.approx(3636, rel=0.001)
-    assert bound_s / hmt_s == pytest.approx(22.66, rel=0.005)
+    assert bound_s / hmt_s == pytest.approx(22.86, rel=0.005)
     # Like for like, with AV as it is built, 5 L cycles a head: 27.0 by loop bounds, at one clock.
     plain, with_hmt = priced([PLAIN], SEGMENTS_64), priced([WITH_HMT], SEGMENTS_64)
     assert plain.cycles[0] / with_hmt.cycles[0] == pytest.approx(27.0, rel=0.01)
@@ -96,7 +96,7 @@ def test_resources_of_the_plugin() -> None:
     whole = priced([WITH_HMT], SEGMENTS_64).resources
     assert whole.uram[0] - plain.uram[0] == extra.uram[0]
     assert whole.dsp[0] - plain.dsp[0] == extra.dsp[0]
-    assert whole.bram_18k[0] - plain.bram_18k[0] == extra.bram_18k[0] + 5 * 10 + (4 * 256 + 128) * 10 / 256
+    assert whole.bram_18k[0] - plain.bram_18k[0] == extra.bram_18k[0] + (4 * 256 + 128) / 16
 
 
 def test_the_kernel_does_not_grow_with_the_prompt() -> None:

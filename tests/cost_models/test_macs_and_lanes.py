@@ -79,9 +79,9 @@ def test_linear_elements_of_a_kernel(stage: Stage, element: str, share: float) -
 
 def test_lanes_counted_by_hand() -> None:
     cost = lane_cost("quant", T)
-    assert (cost.dsp, cost.lut) == (2, 2 * 239 + 390 + 994)
+    assert (cost.dsp, cost.lut) == (2, 2 * 239 + 198 + 994)
     reciprocal = lane_cost("quant", T, quantizer="reciprocal")
-    assert (reciprocal.dsp, reciprocal.lut) == (2 + 3, 2 * 239 + 390 + 321)
+    assert (reciprocal.dsp, reciprocal.lut) == (2 + 3, 2 * 239 + 198 + 78)
     symmetric = W4A4KV8.model_copy(update={"activation_symmetry": "symmetric"})
     assert module_operators("quant", symmetric, "divider") == {"fcmp": 1, "fdiv": 1}
     assert module_operators("dequant", symmetric, "divider") == {"fmul": 2, "int_to_float": 1}

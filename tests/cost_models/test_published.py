@@ -79,18 +79,19 @@ def test_measured_dsp(flexllm: CostReport) -> None:
     assert flexllm.decode.resources.dsp == pytest.approx(1624, rel=0.05)
 
 
-# The paper rounds to whole percents, so its 11 % of URAM is itself 10.5 to 11.5 %. The LUT, FF and URAM of the
-# decode row chose coefficients: a guard, no evidence.
+# The paper rounds to whole percents, so its 11 % of URAM is itself 10.5 to 11.5 %. LUT and FF of the
+# prefill row set one factor each, URAM of the decode row the number of width converters: a guard, no evidence. The bar of
+# the others is 20 %.
 @pytest.mark.parametrize(
     ("stage", "kind", "published", "error"),
     [
-        ("prefill", "lut", 0.39, 0.05),
-        ("prefill", "ff", 0.24, 0.10),
-        ("prefill", "bram_18k", 0.35, 0.10),
-        ("prefill", "uram", 0.11, 0.15),
-        ("decode", "lut", 0.44, 0.03),
+        ("prefill", "lut", 0.39, 0.02),
+        ("prefill", "ff", 0.24, 0.02),
+        ("prefill", "bram_18k", 0.35, 0.15),
+        ("prefill", "uram", 0.11, 0.05),
+        ("decode", "lut", 0.44, 0.05),
         ("decode", "ff", 0.28, 0.03),
-        ("decode", "bram_18k", 0.41, 0.20),
+        ("decode", "bram_18k", 0.41, 0.10),
         ("decode", "uram", 0.15, 0.05),
     ],
 )
@@ -321,13 +322,18 @@ def test_dsp_of_the_other_configurations() -> None:
 
 def test_buffers_of_the_published_pair_without_adapters() -> None:
     """BRAM18 and URAM against an inventory of the repository's buffers (a simple packer, +-20 %, no AXI adapters). The
-    inventory counts four width converters of decode, the law six.
+    inventory counts four width converters of decode, the law six; it leaves out the FIFO before the Hadamard (8 URAM).
     """
     workload = Workload(prompt_tokens=1024, output_tokens=1024)
     report = evaluate_point(load_design("flexllm-u280"), LLAMA, U280, workload)
     ports = load_design("flexllm-u280").memory_map.ports
-    for stage, bram, uram in (("prefill", 663, 94), ("decode", 591, 112 + 2 * 16)):
-        adapters = sum(10 + 10 * port.width_bits / 256 for port in ports if port.stage == stage)
+    for stage, bram, uram in (("prefill", 663, 94 + 8), ("decode", 591, 112 + 2 * 16)):
+        # Each task at a port has an adapter; prefill reads and writes the hidden state by two.
+        adapters = sum(
+            (len(port.roles) + (stage == "prefill" and "io" in port.roles)) * port.width_bits / 16
+            for port in ports
+            if port.stage == stage
+        )
         resources = getattr(report, stage).resources
         assert resources.bram_18k - adapters == pytest.approx(bram, rel=0.20)
         assert resources.uram == uram

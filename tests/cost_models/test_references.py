@@ -24,8 +24,8 @@ from cost_models.reference import (
     roofline_limits,
 )
 from cost_models.report import evaluate_point
+from dse.references import baseline, design_times, known_system, reference_names
 from flexdse.commands.compare import compare as compare_command
-from flexdse.references import baseline, design_times, known_system, reference_names
 from spec.catalog import load_design, load_device, load_model, load_published_design, load_reference
 from spec.errors import InputError, UnknownNameError
 from spec.workload import Workload

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from flexdse.serve import BackgroundService, start_background
 
-pytestmark = pytest.mark.needs_program("chromium")
+pytestmark = [pytest.mark.needs_program("chromium"), pytest.mark.needs_program("node")]
 
-ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "build" / "screenshots"
-SEARCH_MS = 240_000
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",  # tests may run as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+SEARCH_MS = 300_000
+PATIENCE_MS = 120_000
+
+Pictures = Callable[..., None]
+Check = Callable[[Page], None]
+Errors = Any
 
 # Notes every state and number of points that the page has ever shown: a fast search must not outrun the test.
 RECORDER = """
@@ -44,67 +38,18 @@ new MutationObserver(() => {
 """
 
 
-@pytest.fixture(scope="module")
-def browser(built_page: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def empty_service(tmp_path: Path) -> Iterator[BackgroundService]:
+    """One that nothing was explored on."""
     with start_background(home=tmp_path / "home", port=0, log=tmp_path / "log") as service:
         yield service
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundService]:
-    folder = tmp_path_factory.mktemp("service")
-    assert threading.current_thread() is threading.main_thread(), "the service ends with the thread that starts it"
-    with start_background(home=folder / "home", port=0, log=folder / "log") as service:
-        yield service
-
-
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+def context(context: BrowserContext) -> BrowserContext:
+    """Each page notes its states from its first line on."""
     context.add_init_script(RECORDER)
-    yield context
-    context.close()
-
-
-class Errors(list[str]):
-    """Errors that the page wrote to the console; a broken Content-Security-Policy is among them."""
-
-    def watch(self, page: Page) -> Page:
-        page.on("console", lambda message: self.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.append(str(error)))
-        return page
-
-
-@pytest.fixture
-def errors() -> Errors:
-    return Errors()
-
-
-@pytest.fixture
-def page(context: BrowserContext, errors: Errors) -> Iterator[Page]:
-    yield errors.watch(context.new_page())
-    assert errors == []
-
-
-def screenshots(page: Page, name: str, height: int) -> None:
-    """The page in both colour schemes, as tall as its content."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.set_viewport_size({"width": 1280, "height": height})
-    page.mouse.move(0, 0)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(150)  # one redraw of the canvas
-        page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png")
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 1280, "height": 900})
+    return context
 
 
 def seconds(text: str) -> float:
@@ -113,8 +58,10 @@ def seconds(text: str) -> float:
     return float(number.replace(",", "")) * {"s": 1.0, "ms": 1e-3, "µs": 1e-6}[unit]
 
 
-def api(service: BackgroundService, path: str) -> Any:
-    return httpx.get(f"{service.url}/api/v1{path}", headers=service.address.headers, timeout=30).raise_for_status().json()
+def read(service: BackgroundService, path: str) -> Any:
+    return (
+        httpx.get(f"{service.url}/api/v1{path}", headers=service.address.headers, timeout=30).raise_for_status().json()
+    )
 
 
 def start(page: Page, service: BackgroundService, **fields: str) -> str:
@@ -133,12 +80,15 @@ def start(page: Page, service: BackgroundService, **fields: str) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
-def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: BackgroundService) -> None:
+def test_from_the_form_to_the_latency_of_a_design(
+    page: Page, empty_service: BackgroundService, screenshots: Pictures, assert_accessible: Check
+) -> None:
     service = empty_service
     page.goto(service.address.login_url())
     expect(page.get_by_role("heading", name="New exploration")).to_be_visible()
     expect(page.get_by_text("Nothing explored yet")).to_be_visible()
     expect(page.get_by_label("Model", exact=True).locator("option")).not_to_have_count(0)
+    assert_accessible(page)
     screenshots(page, "new-exploration", 900)
 
     # A search of the demo's model and card, submitted by the form.
@@ -151,7 +101,7 @@ def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: Bac
     expect(state).to_contain_text("Succeeded")
 
     # Points were there while it ran, and grew into the whole front.
-    front = api(service, f"/explorations/{exploration}/front")
+    front = read(service, f"/explorations/{exploration}/front")
     entries = front["entries"]
     expect(plot).to_have_attribute("data-points", str(len(entries)))
     expect(page.get_by_role("link", name="Design 0", exact=True)).to_be_visible()
@@ -176,13 +126,14 @@ def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: Bac
     # Axes are in the address, and come back with it.
     page.get_by_label("x axis", exact=True).select_option("tpot_s")
     page.get_by_label("y axis", exact=True).select_option("energy_j_per_token")
-    page.get_by_role("button", name="y axis logarithmic").click()
+    page.get_by_role("button", name="log scale, y axis").click()
     expect(page).to_have_url(re.compile(r"\?x=tpot_s&y=energy_j_per_token&yscale=(log|linear)$"))
     page.reload()
     expect(plot).to_have_accessible_name("Energy per output token against Time per output token")
     page.goto(service.address.login_url(f"/explorations/{exploration}"))
     expect(plot).to_have_attribute("data-points", str(len(entries)))
-    page.wait_for_timeout(300)
+    expect(page.locator("canvas[data-painter]")).to_be_attached(timeout=PATIENCE_MS)
+    assert_accessible(page)
     screenshots(page, "exploration", 1420)
 
     # Hovering says what a point is, and a click opens it.
@@ -199,7 +150,7 @@ def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: Bac
     index = int(page.url.rsplit("/", 1)[1])
 
     # The design: its latency is the server's number.
-    report = api(service, f"/explorations/{exploration}/front/{index}/report")
+    report = read(service, f"/explorations/{exploration}/front/{index}/report")
     metrics = page.get_by_role("table", name="Metrics")
     for title, name in (("Time to first token", "ttft_s"), ("Time per output token", "tpot_s")):
         cells = (
@@ -223,8 +174,8 @@ def test_from_the_form_to_the_latency_of_a_design(page: Page, empty_service: Bac
     modules = {row["module"] for row in report["breakdown"] if row["stage"] == "decode"}
     shown_modules = page.get_by_role("table", name="Decode step: time per module").get_by_role("rowheader")
     assert set(shown_modules.all_inner_texts()) == modules
-    page.wait_for_timeout(300)
-    screenshots(page, "design", 2300)
+    assert_accessible(page)
+    screenshots(page, "design", 2400)
 
     # The downloaded document is the design of the front, and the commands name it.
     with page.expect_download() as download:
@@ -252,7 +203,9 @@ def test_keys_alone_lead_through_the_table(page: Page, service: BackgroundServic
     expect(first).to_be_visible()
 
 
-def test_refusals_stand_beside_their_fields(page: Page, service: BackgroundService, errors: Errors) -> None:
+def test_refusals_stand_beside_their_fields(
+    page: Page, service: BackgroundService, errors: Errors, screenshots: Pictures, assert_accessible: Check
+) -> None:
     page.goto(service.address.login_url("/new"))
     form = page.get_by_role("form", name="New exploration")
     form.get_by_label("Prompt tokens").fill("0")
@@ -266,11 +219,11 @@ def test_refusals_stand_beside_their_fields(page: Page, service: BackgroundServi
     expect(form.get_by_label("Prompt tokens")).to_be_focused()
     expect(form.get_by_label("Output tokens")).to_have_attribute("aria-invalid", "false")
     expect(form.get_by_role("alert")).to_contain_text("refused")
+    assert_accessible(page)
     screenshots(page, "refused", 900)
     expect(page).to_have_url(re.compile("/new$"))
     # The browser itself notes the 422; nothing else may be there.
-    assert [text for text in errors if "422" not in text] == []
-    errors.clear()
+    errors.expected("422")
 
 
 def test_what_is_not_there_is_said(page: Page, service: BackgroundService, errors: Errors) -> None:
@@ -278,17 +231,20 @@ def test_what_is_not_there_is_said(page: Page, service: BackgroundService, error
     expect(page.get_by_role("heading", name="There is no such exploration")).to_be_visible()
     page.goto(service.address.login_url("/no/such/page"))
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
-    assert [text for text in errors if "404" not in text] == []
-    errors.clear()
+    page.goto(service.address.login_url("/projects/none"))
+    expect(page.get_by_role("heading", name="There is no such project")).to_be_visible()
+    page.goto(service.address.login_url("/jobs/none"))
+    expect(page.get_by_role("heading", name="There is no such job")).to_be_visible()
+    errors.expected("404")
 
 
 def test_a_cancelled_search_says_so(page: Page, service: BackgroundService) -> None:
     start(page, service, Method="Random", Budget="5000000")
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=60_000)
+    expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=PATIENCE_MS)
 
 
-def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path) -> None:
+def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path, screenshots: Pictures) -> None:
     """The page says that the server is away, keeps what it shows, and goes on by itself."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -299,21 +255,146 @@ def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path) -
         page.goto(service.address.login_url())
         expect(page.get_by_role("heading", name="New exploration")).to_be_visible()
         start(page, service, Name="Interrupted", Method="Random", Budget="5000000")
-        expect(page.get_by_role("application", name=re.compile(" against "))).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("application", name=re.compile(" against "))).to_be_visible(timeout=PATIENCE_MS)
         service.stop()
         connection = page.get_by_role("status", name="Connection")
-        expect(connection).to_contain_text("No connection", timeout=30_000)
+        expect(connection).to_contain_text("No connection", timeout=PATIENCE_MS)
         expect(page.get_by_text("The live stream is interrupted")).to_be_visible()
         expect(page.get_by_role("heading", name="Interrupted")).to_be_visible()
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / "disconnected-light.png")
+        screenshots(page, "disconnected", 900)
         port = int(service.url.rsplit(":", 1)[1])
         service = start_background(home=tmp_path / "home", port=port, strict_port=True, log=tmp_path / "log")
-        expect(connection).not_to_contain_text("No connection", timeout=30_000)
-        expect(page.get_by_text("The live stream is interrupted")).to_have_count(0, timeout=30_000)
+        expect(connection).not_to_contain_text("No connection", timeout=PATIENCE_MS)
+        expect(page.get_by_text("The live stream is interrupted")).to_have_count(0, timeout=PATIENCE_MS)
         page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=60_000)
+        expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=PATIENCE_MS)
     finally:
         service.stop()
         context.close()
     assert failures == []
+
+
+def test_from_a_lasso_to_a_proven_project(
+    page: Page, service: BackgroundService, screenshots: Pictures, assert_accessible: Check
+) -> None:
+    """Submit, live front, lasso, design page, generate, C simulation, zip."""
+    exploration = start(
+        page,
+        service,
+        **{
+            "Name": "Chain",
+            "Model": "SmolLM2 135M",
+            "Method": "NSGA-II",
+            "Budget": "400",
+            "Prompt tokens": "64",
+            "Output tokens": "16",
+        },
+    )
+    plot = page.get_by_role("application", name=re.compile(" against "))
+    expect(page.get_by_label("State of the exploration")).to_contain_text("Succeeded", timeout=SEARCH_MS)
+    expect(page.locator("canvas[data-painter]")).to_be_attached(timeout=PATIENCE_MS)
+
+    # A lasso around everything selects the whole front; around its left half, a part.
+    entries = read(service, f"/explorations/{exploration}/front")["entries"]
+    selection = page.get_by_role("status", name="Selection")
+    box = plot.bounding_box()
+    assert box is not None
+    page.get_by_role("button", name="Lasso").click()
+    corners = [(0.09, 0.06), (0.35, 0.06), (0.35, 0.88), (0.09, 0.88)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+    page.wait_for_url(re.compile("lasso="))
+    chosen = re.match(r"([\d,]+) of", selection.inner_text())
+    assert chosen is not None
+    assert 0 < int(chosen[1].replace(",", "")) < len(entries)
+    expect(page.get_by_role("list", name="Rules of the selection")).to_contain_text("within the lasso")
+    screenshots(page, "lasso", 1420)
+
+    # Parallel coordinates show the same selection; then a selected design is opened.
+    page.get_by_role("tab", name="Parallel coordinates").click()
+    expect(page.get_by_role("img", name=re.compile("designs across"))).to_be_visible()
+    assert_accessible(page)
+    screenshots(page, "parallel", 1300)
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Save Parallel coordinates as SVG").click()
+    assert Path(picture.value.path()).read_text().startswith("<svg")
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Save Pareto front as PNG").click()
+    assert Path(picture.value.path()).read_bytes().startswith(b"\x89PNG")
+    page.get_by_role("tab", name="Designs").click()
+    page.locator("tbody tr[data-row='0'] a").click()
+    page.wait_for_url(re.compile(r"/designs/\d+"))
+
+    page.get_by_role("button", name="Generate project").click()
+    steps = page.get_by_role("list", name="Steps of the project")
+    download = steps.get_by_role("link", name=re.compile("Download zip"))
+    expect(download).to_be_visible(timeout=SEARCH_MS)
+    steps.get_by_role("button", name="Run C simulation").click()
+    expect(steps.locator("[data-step=csim]")).to_contain_text("PASS", timeout=2 * SEARCH_MS)
+    with page.expect_download(timeout=PATIENCE_MS) as archive:
+        download.click()
+    with zipfile.ZipFile(archive.value.path()) as found:
+        names = found.namelist()
+    assert any(name.endswith("manifest.json") for name in names)
+
+    # The project's own page shows its files, the job's its log.
+    page.get_by_role("link", name="Open the project with its files").click()
+    page.wait_for_url(re.compile("/projects/"))
+    files = page.get_by_role("list", name="Files")
+    files.get_by_role("button", name=re.compile(r"\.cpp")).first.click()
+    expect(page.locator("pre [data-token=keyword]").first).to_be_visible(timeout=PATIENCE_MS)
+    assert_accessible(page)
+    screenshots(page, "project", 1000)
+    page.locator("[data-step=csim]").get_by_role("link", name="Job and log").click()
+    expect(page.get_by_role("log", name="Log of the job")).not_to_contain_text(
+        "Nothing printed yet", timeout=PATIENCE_MS
+    )
+    assert_accessible(page)
+    screenshots(page, "job", 900)
+    page.get_by_role("link", name="Jobs").click()
+    expect(page.get_by_role("table", name="Jobs")).to_contain_text("C simulation")
+    assert_accessible(page)
+    screenshots(page, "jobs", 900)
+    page.get_by_role("link", name="Explorations", exact=True).click()
+    expect(page.get_by_role("table", name="Explorations")).to_contain_text("Chain")
+    assert_accessible(page)
+    screenshots(page, "explorations", 700)
+
+
+def test_login_and_the_end_of_a_session(
+    page: Page,
+    context: BrowserContext,
+    service: BackgroundService,
+    errors: Errors,
+    screenshots: Pictures,
+    assert_accessible: Check,
+) -> None:
+    page.goto(service.url + "/jobs")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert_accessible(page)
+    screenshots(page, "login", 700)
+    field = page.get_by_label("Token or API key")
+    field.fill("not-a-token")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not know this credential")
+    token = service.address.login_url("/").split("token=")[1]
+    field.fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+
+    # Without its cookie the page asks again, says why, and comes back to where it was.
+    context.clear_cookies()
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible(timeout=PATIENCE_MS)
+    screenshots(page, "expired", 700)
+    field.fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    errors.expected("401")

@@ -13,7 +13,7 @@ import pytest
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 REGENERATE = "regenerate: .venv/bin/python dashboard/contract.py && npm --prefix dashboard run client"
-MAX_SCRIPT_BYTES = 120_000
+MAX_SCRIPT_BYTES = 350_000
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -114,11 +114,29 @@ def fill(database: Database, store: ArtifactStore) -> None:
 
 def fill_first_revision(connection: sa.Connection) -> None:
     """Rows of schema 8983e4aa89a0: a finished exploration with its front, and a job that failed."""
+    _fill_old(connection, {}, {})
+
+
+def fill_second_revision(connection: sa.Connection) -> None:
+    """The same in schema 5b1f0c7d92e4, with a line of a log, and an exploration without a word about it in lists."""
+    _fill_old(connection, {"priority": 0}, {"labels": [], "note": "", "evaluations": 77})
     tables = sa.MetaData()
     tables.reflect(connection)
+    connection.execute(
+        sa.insert(tables.tables["job_log_line"]),
+        {"job_id": "j000000000000001", "seq": 1, "at": _moment(connection), "stream": "stderr", "text": "a line"},
+    )
+
+
+def _moment(connection: sa.Connection) -> datetime:
     moment = utc_now()
-    if connection.dialect.name == "sqlite":
-        moment = moment.replace(tzinfo=None)
+    return moment.replace(tzinfo=None) if connection.dialect.name == "sqlite" else moment
+
+
+def _fill_old(connection: sa.Connection, of_jobs: dict[str, object], of_explorations: dict[str, object]) -> None:
+    tables = sa.MetaData()
+    tables.reflect(connection)
+    moment = _moment(connection)
 
     def job(number: int, state: str, attempt: int) -> dict[str, object]:
         return {
@@ -140,6 +158,8 @@ def fill_first_revision(connection: sa.Connection) -> None:
             "created_at": moment,
             "started_at": moment,
             "finished_at": moment,
+            **({"losses": attempt - 1} if of_jobs else {}),
+            **of_jobs,
         }
 
     connection.execute(sa.insert(tables.tables["job"]), job(1, "succeeded", 2))
@@ -161,6 +181,7 @@ def fill_first_revision(connection: sa.Connection) -> None:
             "model_version": "1",
             "timing_table_version": "1",
             "created_at": moment,
+            **of_explorations,
         },
     )
     entries = [

@@ -19,9 +19,10 @@ from db.backup import backup, compact, restore
 from db.base import Base
 from db.errors import UnusableDatabaseError
 from db.migrations import SCHEMA_REVISION, alembic_config, upgrade
+from db.repositories.explorations import SUMMARY_FIELDS
 from db.session import Database
 from spec.errors import InputError
-from tests.db.sample_rows import fill, fill_first_revision
+from tests.db.sample_rows import fill, fill_first_revision, fill_second_revision
 
 
 @pytest.fixture
@@ -153,7 +154,10 @@ def test_compacting_gives_room_back(database: Database) -> None:
 
 # Upgrades
 
-FILLS: dict[str, Callable[[sa.Connection], None]] = {"8983e4aa89a0": fill_first_revision}
+FILLS: dict[str, Callable[[sa.Connection], None]] = {
+    "8983e4aa89a0": fill_first_revision,
+    "5b1f0c7d92e4": fill_second_revision,
+}
 
 
 def test_there_is_data_for_every_earlier_revision() -> None:
@@ -175,6 +179,7 @@ def test_upgrade_with_data_keeps_it(empty_database_url: str, revision: str, tmp_
     assert found is not None
     exploration, job = found
     assert (exploration.labels, exploration.note, exploration.evaluations) == ([], "", 77)
+    assert exploration.summary == {name: exploration.request[name] for name in SUMMARY_FIELDS}
     assert (job.priority, job.losses, job.attempt, job.error) == (0, 1, 2, None)
     assert [entry.index for entry in front] == [0, 1]
     assert answer is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 
 from db.base import utc_now
 from db.job_state import JobState
-from db.models import Job
+from db.models import Job, JobEventKind
 from db.paging import Position
+from db.repositories.job_events import KEPT_EVENTS
 from db.session import Database
 
 LEASE = timedelta(seconds=30)
@@ -251,6 +253,43 @@ def test_a_time_without_a_zone_is_refused(database: Database) -> None:
         work.jobs.page("local", Position(utc_now().replace(tzinfo=None), "0"), 1)
 
 
+def _check_story(database: Database, job: Job) -> None:
+    """A version each, no gap, and read backwards the story tells the job as it is."""
+    with database.read() as work:
+        events = work.job_events.after(job.id, 0, 10_000)
+    assert [event.version for event in events] == list(range(1, job.version + 1))
+    newest = {event.kind: event for event in events}
+    state = newest[JobEventKind.STATE]
+    assert (state.version, json.loads(state.data)) == (
+        job.state_version,
+        {
+            "state": job.state.value,
+            "attempt": job.attempt,
+            "max_attempts": job.max_attempts,
+            "cancel_requested": job.cancel_requested,
+        },
+    )
+    if job.progress is not None:
+        progress = newest[JobEventKind.PROGRESS]
+        assert (progress.version, json.loads(progress.data)) == (job.progress_version, job.progress)
+    assert (JobEventKind.DONE in newest) == job.state.is_final
+    if job.state.is_final:
+        assert newest[JobEventKind.DONE].version == job.version
+
+
+def test_long_story_keeps_its_newest_events(database: Database) -> None:
+    job_id = add(database)
+    claim(database)
+    with database.write() as work:
+        for number in range(2 * KEPT_EVENTS):
+            assert work.jobs.save_progress(job_id, 1, {"evaluations": number}, LEASE)
+    with database.read() as work:
+        versions = [event.version for event in work.job_events.after(job_id, 0, 10_000)]
+    newest = 2 + 2 * KEPT_EVENTS
+    assert versions == list(range(versions[0], newest + 1))
+    assert KEPT_EVENTS <= len(versions) <= KEPT_EVENTS + 64
+
+
 OPERATIONS = ("claim", "beat", "progress", "finish", "fail", "lose", "expire", "give_back", "cancel")
 MAY_FOLLOW = {
     JobState.QUEUED: {JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED},
@@ -303,6 +342,7 @@ def test_no_order_of_events_breaks_the_rules(database: Database, story: list[tup
         if before.state.is_final or (operation in ("beat", "progress", "finish", "fail") and attempt != before.attempt):
             assert after.version == before.version
         before = after
+    _check_story(database, before)
     with database.write() as work:  # the next example starts with an empty queue
         work.jobs.request_cancel(job_id)
         work.jobs.lose_held()

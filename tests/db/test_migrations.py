@@ -8,21 +8,24 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from db.bundled import bundled
 from db.data_folder import DATABASE_NAME, database_url, prepare_home
-from db.errors import DatabaseError, UnusableDatabaseError
+from db.errors import DatabaseError, UnusableDatabaseError, translate
 from db.migrations import SCHEMA_REVISION, alembic_config, check_schema, upgrade
 from db.session import Database
 from spec.errors import InputError
 
 TABLES = set(
     "alembic_version api_key artifact audit_entry blob calibration event exploration front_entry idempotency_key job "
-    "job_log_line licence_pool measurement project report run suggestion sweep upload".split()
+    "job_event job_log_line licence_pool measurement project report run suggestion sweep upload".split()
 )
 
 
@@ -173,6 +176,13 @@ def test_full_disk_is_said_and_leaves_nothing_behind(sqlite_database: Database) 
     assert caught.value.exit_code == 1
     with sqlite_database.read() as work:
         assert work.jobs.page("local", None, 10) == []
+
+
+def test_full_disk_of_postgresql_is_no_lost_connection() -> None:
+    error = OperationalError("INSERT", {}, psycopg.errors.DiskFull("could not extend file"))
+    found = translate(make_url("postgresql+psycopg://me:secret@host/name"), error)
+    assert "disk with the database is full" in str(found)
+    assert "secret" not in str(found)
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite://", "sqlite:///:memory:"])

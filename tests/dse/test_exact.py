@@ -120,7 +120,7 @@ def test_rounded_stage_fronts_are_within_the_stated_gap(
     context = context_of(space, 512, 512)
     exact = run(space, objectives, context)
     assert exact.gap is None
-    monkeypatch.setattr(exact_module, "MAX_STAGE_FRONT", 40)
+    monkeypatch.setattr("dse.stage_front.MAX_STAGE_FRONT", 40)
     rounded = run(space, objectives, context)
     assert rounded.gap is not None
     widest = max(rounded.arms[0].prefill.epsilon, rounded.arms[0].decode.epsilon)

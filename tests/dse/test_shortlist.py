@@ -9,10 +9,10 @@ import pytest
 from cost_models.evaluate import Context
 from dse.arms import Arm
 from dse.exact import exact_front
-from dse.explore import _entries
 from dse.objectives import Goals
 from dse.progress import Reporter
 from dse.promotion import RungResult, check_rungs, promote
+from dse.results import entries
 from dse.shortlist import Pick, shortlist
 from dse.space import DesignSpace
 from spec.calibration import Measurement
@@ -34,7 +34,7 @@ def small(
     space = part_of(space_of("smollm2-135m", "u280"), (8, 5, 8, 3), (40, 3), 2)
     arm = Arm(space, context_of(space, 128, 64))
     found = exact_front([arm], Goals.of(OBJECTIVES), Reporter(None, None, 1))
-    return _entries([arm], found.arm, found.prefill_index, found.decode_index)[0], arm.context
+    return entries([arm], found.arm, found.prefill_index, found.decode_index)[0], arm.context
 
 
 def test_picks_are_distinct_and_cover_the_ends(small: tuple[Sequence[FrontEntry], Context]) -> None:
@@ -111,6 +111,19 @@ def test_ladder_takes_survivors_within_the_budgets(small: tuple[Sequence[FrontEn
         assert metrics["prefill_latency_s"] == entry.metrics["prefill_latency_s"]
 
 
+def test_refused_designs_leave_the_front(small: tuple[Sequence[FrontEntry], Context]) -> None:
+    """A rung that changes what the models read prices the front again, without any factor."""
+    front, context = small
+
+    def rung(design: DesignPoint) -> RungResult:
+        return RungResult(design != front[3].design, "said", changes_models=True)
+
+    done = promote(front, [Pick(3, ""), Pick(5, "")], Goals.of(OBJECTIVES), context, {"quality": 2}, {"quality": rung})
+    assert set(done.before) - set(done.after) == {3}
+    assert done.calibration is None
+    assert [metrics["tpot_s"] for metrics in done.calibrated] == [entry.metrics["tpot_s"] for entry in front]
+
+
 def test_nothing_measured_says_so(small: tuple[Sequence[FrontEntry], Context]) -> None:
     front, context = small
     done = promote(front, [Pick(0, "why")], Goals.of(OBJECTIVES), context, {"analytical": 1}, {})
@@ -122,9 +135,8 @@ def test_nothing_measured_says_so(small: tuple[Sequence[FrontEntry], Context]) -
 def test_rungs_that_do_not_exist_are_refused_by_name() -> None:
     with pytest.raises(UnknownNameError, match="csim"):
         check_rungs(("cism",), {})
-    with pytest.raises(InputError, match="post_route is not built yet"):
-        check_rungs(("post_route",), {})
-    runners = {"csim": lambda _: RungResult(True, ""), "csynth": lambda _: RungResult(True, "")}
+    with pytest.raises(InputError, match="post_route cannot run here: no Vivado"):
+        check_rungs(("csim", "post_route"), {"post_route": "no Vivado"})
     with pytest.raises(InputError, match="order of the ladder"):
-        check_rungs(("csynth", "csim"), runners)
-    check_rungs(("analytical", "csim", "csynth"), runners)
+        check_rungs(("csynth", "csim"), {})
+    check_rungs(("analytical", "quality", "csim", "csynth"), {})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import dse.space as space_module
+import dse.spread as spread_module
 from cost_models.evaluate import Context, evaluate_batch
 from dse.pricing import price
 from dse.space import DesignSpace, design_space, even_divisors, even_values
@@ -203,7 +204,7 @@ def test_array_and_scalar_port_widths_agree() -> None:
     lanes = np.arange(1, 2050)
     for bits in (4, 8):
         expected = [lane_port_bits(int(n), bits) for n in lanes]
-        assert space_module._lane_port_bits(lanes, bits).tolist() == expected
+        assert spread_module._lane_port_bits(lanes, bits).tolist() == expected
     assert [next_power_of_two(n) for n in (1, 2, 3, 64, 65)] == [1, 2, 4, 64, 128]
 
 
@@ -295,7 +296,7 @@ def test_forbid_takes_out_just_what_it_names(rule: dict[str, object]) -> None:
          ["fix decode.head_parallelism = 3", "forbid[0]"]),
         ({"restrict": {"decode.block_parallelism": {"min": 60, "max": 63}}}, ["60..63", "legal values"]),
         ({"fix": {"prefill.token_paralelism": 8}}, ["token_parallelism", "unknown knob"]),
-        ({"modules": {"prefill.hadamard": ["streaming"]}}, ["prefill.hadamard", "cannot be searched"]),
+        ({"modules": {"decode.overlap_attention": ["on"]}}, ["decode.overlap_attention", "cannot be searched"]),
     ],
 )  # fmt: skip
 def test_overrides_that_cannot_be_met(document: dict[str, object], words: list[str]) -> None:

@@ -67,7 +67,7 @@ def test_explain_compares_two_designs(flexdse: Run) -> None:
     assert found["binds"]["first"]
 
 
-def test_rung_that_is_not_built_is_refused_before_the_search(explore_tiny: Run) -> None:
+def test_rung_that_cannot_run_here_is_refused_before_the_search(explore_tiny: Run) -> None:
     shown = explore_tiny("--promote", 2, "--backend", "post_route")
     assert shown.code == 2
-    assert "post_route is not built yet" in shown.err
+    assert "post_route cannot run here" in shown.err

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from spec.quality import SensitivityTable
+from spec.catalog import resolve_design
+from spec.quality import MeasuredTable, SensitivityTable
+from spec.quality_catalog import load_quality_table
 from spec.quantized_checkpoint import load_checkpoint
+from spec.scheme_names import scheme_named
 from tests.flexdse.conftest import Run
 from tests.quantize.tiny import tiny_model, write_checkpoint, write_text
 
@@ -83,6 +86,44 @@ def test_quality_measures_every_scheme_on_the_same_tokens(
     assert "w3a4kv4" in table
 
 
+def test_results_are_recorded_beside_those_of_the_same_tokens(
+    flexdse: Run, common: tuple[object, ...], text_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.json"
+    arguments = ("quality", *common, "--text", text_file, "--max-windows", 2, "--rounding", "rtn", "--out", out)
+    for more in (("--scheme", "w4a8kv8"), ("--scheme", "w8a8kv8", "--scheme", "w4a8kv8", "--no-folding"),
+                 ("--scheme", "w4a8kv8", "--no-rotation"), ("--scheme", "w4a8kv8")):  # fmt: skip
+        assert flexdse(*arguments, "--window", 48, *more).code == 0
+    table = load_quality_table(out)
+    assert isinstance(table, MeasuredTable)
+    assert [result.name for result in table.results] == [
+        "w8a8kv8, not rotated, online down_proj, rtn", "w4a8kv8, not rotated, online down_proj, rtn",
+        "w4a8kv8, not rotated, rtn", "w4a8kv8, rotated, online down_proj, rtn"]  # fmt: skip
+    assert len({result.measurement.perplexity for result in table.results}) == 4
+    refused = flexdse(*arguments, "--window", 24, "--scheme", "w4a8kv8")
+    assert (refused.code, "holds other measurements" in refused.err) == (2, True)
+    assert "perplexity" not in refused.err, "measured first"
+
+
+@pytest.mark.parametrize("command", ["quality", "quality-table", "quantize"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    flexdse: Run, common: tuple[object, ...], text_file: Path, command: str
+) -> None:
+    text = () if command == "quantize" else ("--text", text_file, "--window", 24, "--max-windows", 1)
+    shown = flexdse(command, *common, *text, "--scheme", "w8a8kv8", "--out", text_file / "results")
+    assert shown.code == 1
+    assert "way out" in shown.err
+    assert "window 1/1" not in shown.err
+    assert "writing" not in shown.err
+
+
+@pytest.mark.parametrize("command", ["quality", "quality-table", "quantize"])
+def test_help_names_the_extra_and_what_is_replaced(flexdse: Run, command: str) -> None:
+    shown = " ".join(flexdse(command, "--help").out.replace("│", " ").split())
+    assert "with the extra `quality`" in shown
+    assert "earlier project" not in shown
+
+
 def test_a_table_is_measured_fitted_and_read_back(
     flexdse: Run,
     common: tuple[object, ...],
@@ -95,8 +136,11 @@ def test_a_table_is_measured_fitted_and_read_back(
     shown = flexdse(*arguments)
     assert shown.code == 0, shown.err
     assert "curvature" in shown.out
+    assert ("no band yet" in shown.out) == (not json.loads(out.read_text())["band_relative"])
     table = SensitivityTable.model_validate(json.loads(out.read_text()))
-    assert [c.used_in_fit for c in table.combinations] == [True, False, True, False]
+    assert [c.used_in_fit for c in table.combinations] == [True, False, False, False]
+    assert table.calibration is not None
+    assert (table.calibration.windows, table.rotation_seed) == (2, 0)
     assert {s.group for s in table.sensitivities} >= {"weight.down", "activation.lm_head", "key", "attention"}
     assert np.isfinite([s.delta_nll for s in table.sensitivities]).all()
 
@@ -109,7 +153,7 @@ def test_a_table_is_measured_fitted_and_read_back(
         (("--scheme", "w8a8kv8", "--rounding", "best"), "unknown rounding 'best'"),
         (("--scheme", "w8a8kv8", "--backend", "tpu"), "unknown backend 'tpu'"),
         (("--scheme", "w8a8kv8", "--protocol", "slow"), "unknown protocol"),
-        (("--scheme", "w8a8kv8", "--window", "100000"), "too short"),
+        (("--scheme", "w8a8kv8", "--window", "100000"), "longer than the context"),
         (("--scheme", "w8a8kv8", "--stride", "99", "--window", "48"), "stride is longer"),
         (("--scheme", "missing.yaml"), "missing.yaml"),
     ],
@@ -127,14 +171,28 @@ def test_bad_options_are_refused(
     assert "way out" in shown.err
 
 
-def test_evaluate_shows_quality_with_its_source(flexdse: Run) -> None:
+def catalog_design(**changes: object) -> dict[str, object]:
+    return {**resolve_design("flexllm-u280").model_dump(mode="json", by_alias=True), **changes}
+
+
+def test_evaluate_shows_quality_with_its_source(flexdse: Run, tmp_path: Path) -> None:
     base = ("evaluate", "--design", "flexllm-u280", "--device", "u280", "--prompt-tokens", 64, "--output-tokens", 64)
     published = flexdse(*base, "--model", "llama-3.2-1b", "--json").document["quality"]
     assert published["kind"] == "published"
     assert published["value"] == pytest.approx(0.418, abs=0.001)
     measured = flexdse(*base, "--model", "smollm2-135m", "--json").document["quality"]
-    assert measured["kind"] == "predicted from measured sensitivities"
-    assert measured["low"] < measured["value"] < measured["high"]
+    assert (measured["kind"], measured["low"]) == ("measured", None)
+    assert "2044 tokens in windows of 512" in measured["detail"]
+    document = catalog_design(quant_scheme=scheme_named("w3a8kv8").model_dump(mode="json"))
+    (tmp_path / "design.json").write_text(json.dumps(document))
+    predicted = flexdse(
+        "evaluate", "--design", tmp_path / "design.json", *base[3:], "--model", "smollm2-135m", "--json"
+    )
+    quality = predicted.document["quality"]
+    assert quality["kind"] == "predicted from measured sensitivities"
+    assert quality["low"] < quality["value"] < quality["high"]
+    shown = flexdse(*base, "--model", "llama-3.2-1b").out
+    assert "perplexity +41.8% over unquantized, published" in " ".join(shown.split())
     unknown = flexdse(*base, "--model", "llama-3.2-3b", "--json").document["quality"]
     assert unknown["value"] is None
     assert "no measured or published quality" in unknown["missing"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,40 @@ def test_weights_of_another_model_are_refused(built: Built, tiny_model: ModelCon
         write_images(plan, other, tmp_path)
     assert refused.value.field == "checkpoint.ffn_dim"
     assert not list(tmp_path.iterdir())
+
+
+def test_co_resident_kernels_run_from_one_bitstream(
+    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload, built: Built, tmp_path: Path
+) -> None:
+    """Both kernels in one link, all weights on the card at first; the parts of the project that differ are built anew."""
+    project, _, _, images, golden, tokens = built
+    design = tiny_design.model_copy(update={"deployment": "co_resident"})
+    together = generate_project(design, tiny_model, u280, workload, tmp_path / "together")
+    link = (together / "vitis" / "accelerator.cfg").read_text()
+    assert "nk=prefill:1:prefill_1\n" in link
+    assert "nk=decode:1:decode_1\n" in link
+    assert link.count("sp=") == sum(
+        (project / "vitis" / f"{stage}.cfg").read_text().count("sp=") for stage in ("prefill", "decode")
+    )
+    assert not (project / "vitis" / "accelerator.cfg").exists()
+    for path in ("src/prefill.cpp", "src/decode.cpp", "include/config.hpp"):
+        assert (together / path).read_bytes() == (project / path).read_bytes()
+    objects = project / "build" / "host"
+    shutil.copytree(objects, together / "build" / "host")
+    build_host(together, sources=("host/host.cpp", "host/fake_xrt.cpp"))
+    run = run_host(together, images, PROMPT, TOKENS, golden=golden)
+    assert run.tokens == tokens
+    assert min(run.compared_values.values()) > 5000
+    with pytest.raises(SimulationError, match="co-resident kernels are of one bitstream"):
+        run_host(together, images, PROMPT, 1, links=("vitis/prefill.cfg", "vitis/decode.cfg"))
+
+
+def test_two_cards_hand_over_through_the_host(
+    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload, built: Built, tmp_path: Path
+) -> None:
+    project, _, _, images, golden, tokens = built
+    design = tiny_design.model_copy(update={"deployment": "two_cards"})
+    apart = generate_project(design, tiny_model, u280, workload, tmp_path / "apart")
+    shutil.copytree(project / "build" / "host", apart / "build" / "host")
+    build_host(apart, sources=("host/host.cpp",))
+    assert run_host(apart, images, PROMPT, TOKENS, golden=golden).tokens == tokens

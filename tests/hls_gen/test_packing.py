@@ -66,6 +66,28 @@ def test_decode_weights(groups: int, lanes: int, ports: int, d_out: int, bits: i
                     assert value(image, p * d_in + k, i, bits, width_bits) == expected
 
 
+@pytest.mark.parametrize("d_out", [4, 24, 30, 48, 53])
+def test_words_of_sub_engines_lie_side_by_side(d_out: int) -> None:
+    """Two sub-engines of 4 groups x 3 channels: the words of their passes alternate, where the last pass has both."""
+    groups, lanes, ports, bits, d_in, width_bits, subs = 4, 3, 2, 4, 5, 64, 2
+    weights = random_weights(d_out, d_in, bits)
+    images = decode_weight_words(weights, groups, lanes, ports, bits, width_bits, subs)
+    sub_passes = -(-d_out // (groups * lanes))
+    per_port = groups * lanes // ports
+    for port, image in enumerate(images):
+        assert len(image) == sub_passes * d_in * width_bits // 8
+        word = 0
+        for first in range(0, sub_passes, subs):
+            for k in range(d_in):
+                for sub_pass in range(first, min(first + subs, sub_passes)):
+                    for i in range(per_port):
+                        g, n = divmod(port * per_port + i, lanes)
+                        channel = sub_pass * groups * lanes + n * groups + g
+                        expected = weights[channel, k] if channel < d_out else 0
+                        assert value(image, word, i, bits, width_bits) == expected
+                    word += 1
+
+
 def test_scales_are_pairs_in_channel_order() -> None:
     scales, sums = np.arange(5, dtype=np.float32), np.arange(5, 10, dtype=np.float32)
     found = np.frombuffer(scale_words(scales, sums, 6, 256), dtype="<f4").reshape(-1, 2)

@@ -28,8 +28,8 @@ BROKEN = {
     "an accumulator holds at least one product": "pe_array<1, 2, w4a4, 7, pe_kind::dsp1> array;",
     "four products a DSP take the activations of two rows": "pe_array<3, 2, w4a4, 19, pe_kind::dsp4> array;",
     "four products fit a DSP up to 4 bits an operand": "pe_array<2, 2, w8a8, 19, pe_kind::dsp4> array;",
-    "feed_tokens needs at least one token and one output channel": "USE(feed_tokens<w4a4, 2, 0, 8, 1, 2>);",
-    "feed_tokens needs room for at least one channel": "USE(feed_tokens<w4a4, 2, 4, 0, 1, 2>);",
+    "feed_tokens needs at least one token and one output channel": "USE(feed_tokens<w4a4, 2, 0, 8, input_fill::before_first_pass, 1, 2>);",
+    "feed_tokens needs room for at least one channel": "USE(feed_tokens<w4a4, 2, 4, 0, input_fill::before_first_pass, 1, 2>);",
     "a systolic array needs at least one token row": (
         "USE(systolic_sub_array<w4a4, pe_kind::dsp2, 0, 4, 4, 8, accumulator_bits(8)>);"
     ),
@@ -46,20 +46,24 @@ BROKEN = {
     "the lanes of feed_vector must divide the longest vector": "USE(feed_vector<w4a4, 4, 8, 10, 1, 2, 2>);",
     "a lane unit computes at least one channel of one group": "constexpr int groups = groups_of_unit<0, 2>();",
     "lane units share out the channels of a pass evenly": (
-        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 6, 8, accumulator_bits(8), 2, 2, 4>);"
+        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 6, 0, 8, accumulator_bits(8), lanes<int_t<4>, 4>, 2, 2, 4>);"
     ),
     "the first lane of a unit lies in its first group": (
-        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 4, 8, 8, accumulator_bits(8), 2, 2, 4>);"
+        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 4, 8, 0, 8, accumulator_bits(8), lanes<int_t<4>, 4>, 2, 2, 4>);"
     ),
     "the weights of a lane unit are packed in pairs: their number must be even": (
-        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 3, 3, 0, 9, 8, accumulator_bits(8), 2, 2, 3>);"
+        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 3, 3, 0, 9, 0, 8, accumulator_bits(8), lanes<int_t<4>, 3>, 2, 2, 3>);"
     ),
     "the accumulator of a lane unit is sized for its longest dot product": (
-        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 8, 12, 2, 2, 4>);"
+        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 0, 8, 12, lanes<int_t<4>, 4>, 2, 2, 4>);"
     ),
     "the FIFO behind a lane unit holds the results of one pass": (
-        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 8, accumulator_bits(8), 2, 2, 3>);"
+        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 0, 8, accumulator_bits(8), lanes<int_t<4>, 4>, 2, 2, 3>);"
     ),
+    "the channels of a sub-engine lie in the pass": (
+        "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 8, 8, accumulator_bits(8), lanes<int_t<4>, 4>, 2, 2, 4>);"
+    ),
+    "the words of the newest token divide a head": "USE(append_newest<8, 8, 16, 16, 3, 128, 2, 2, 2>);",
     "dequantize_tokens needs a token, a sub-array and a column": (
         "USE(dequantize_tokens<symmetry::symmetric, 2, 1, 0, 11, 4>);"
     ),
@@ -67,13 +71,13 @@ BROKEN = {
         "USE(dequantize_tokens<symmetry::symmetric, 2, 1, 4, 11, 3>);"
     ),
     "the lane units together have the lanes of the engine": (
-        "USE(dequantize_vector<symmetry::symmetric, 4, 4, 2, 4, 1, 11, 4>);"
+        "USE(dequantize_vector<symmetry::symmetric, 4, 4, 1, 2, 4, 1, 11, 4>);"
     ),
     "the channel scales of a cycle must divide the groups": (
-        "USE(dequantize_vector<symmetry::symmetric, 4, 4, 4, 4, 3, 11, 4>);"
+        "USE(dequantize_vector<symmetry::symmetric, 4, 4, 1, 4, 4, 3, 11, 4>);"
     ),
     "the FIFO behind a lane unit holds the results of one pass, or the unit stalls": (
-        "USE(dequantize_vector<symmetry::symmetric, 4, 4, 4, 4, 1, 11, 3>);"
+        "USE(dequantize_vector<symmetry::symmetric, 4, 4, 1, 4, 4, 1, 11, 3>);"
     ),
     "the weights of a beat must fit the memory port": "USE(load_weights<4, 33, 128, 33, 1, 2>);",
     "a pass has at least the channels of one port": "USE(load_weights<4, 16, 128, 24, 2, 2>);",
@@ -85,17 +89,25 @@ BROKEN = {
     "the words that are written divide a head": "USE(write_cache<8, 8, 16, 16, 1, 3, 128, 2>);",
     "attention operands of 8 bits do not share a DSP four by four": "USE(dot_products<w8a8, pe_kind::dsp4, 2, 4, 22>);",
     "attention needs a query row, a key channel and a head": (
-        "USE(attention_scores<w8a8, pe_kind::dsp2, 2, 1, 4, 0, 16, 2, 2, 2, 2>);"
+        "USE(attention_scores<w8a8, pe_kind::dsp2, attention_rows::tokens, 2, 1, 4, 0, 16, 2, 2, 2, 2>);"
     ),
-    "the words of a query divide its head": "USE(attention_scores<w8a8, pe_kind::dsp2, 2, 3, 4, 1, 16, 2, 2, 2, 2>);",
+    "the words of a query divide its head": (
+        "USE(attention_scores<w8a8, pe_kind::dsp2, attention_rows::tokens, 2, 3, 4, 1, 16, 2, 2, 2, 2>);"
+    ),
+    "heads that are rows leave no group for another loop": (
+        "USE(attention_scores<w8a8, pe_kind::dsp2, attention_rows::heads, 2, 1, 4, 2, 16, 2, 2, 2, 2>);"
+    ),
+    "the channels of a word of results divide a word of values and the head": (
+        "USE(attention_values<a8v8, pe_kind::dsp2, attention_rows::heads, 2, 4, 1, 3, 16, 16, 2, 2, 2, 2, 2>);"
+    ),
     "the sum of a score has at most 32 bits": (
-        "USE(attention_scores<w8a8, pe_kind::dsp2, 2, 1, 4, 1, 262144, 2, 2, 2, 2>);"
+        "USE(attention_scores<w8a8, pe_kind::dsp2, attention_rows::tokens, 2, 1, 4, 1, 262144, 2, 2, 2, 2>);"
     ),
     "attention needs a query row, a value channel and a head": (
-        "USE(attention_values<a8v8, pe_kind::dsp2, 2, 4, 0, 16, 16, 2, 2, 2, 2, 2>);"
+        "USE(attention_values<a8v8, pe_kind::dsp2, attention_rows::tokens, 2, 4, 0, 1, 16, 16, 2, 2, 2, 2, 2>);"
     ),
     "the weighted sum of values has at most 32 bits: fewer keys or narrower operands": (
-        "USE(attention_values<a8v8, pe_kind::dsp2, 2, 4, 1, 16, 131072, 2, 2, 2, 2, 2>);"
+        "USE(attention_values<a8v8, pe_kind::dsp2, attention_rows::tokens, 2, 4, 1, 1, 16, 131072, 2, 2, 2, 2, 2>);"
     ),
 }
 
@@ -112,6 +124,7 @@ NONLINEAR_BROKEN = {
     "add_bias needs at least one token and one channel a word": "USE(add_bias<0, 1>);",
     "a rounded magnitude has 1 to 22 bits": "USE(round_magnitude<23>);",
     "the order of a Hadamard transform is a base of Paley times a power of two": "USE(hadamard_serial<52, 1, 1>);",
+    "a streaming transform has at most fourteen stages between words": "USE(hadamard_butterflies<32768, 1, 1>);",
     "a Hadamard transform needs at least one token and one channel a word": "USE(hadamard_serial<8, 0, 1>);",
     "the channels of a word must be a power of two that divides the power of two in the order": (
         "USE(hadamard_serial<24, 1, 4>);"
@@ -133,11 +146,16 @@ NONLINEAR_BROKEN = {
     "rms_norm needs at least one token and one channel a word": "USE(rms_norm<0, 1, 4>);",
     "rms_norm normalises 1 to 65536 channels": "USE(rms_norm<1, 8, 8193>);",
     "rope needs at least one lane and one word of half a head": "USE(rope<1, 0>);",
-    "sample needs at least one logit a word": "USE(sample<0, 1>);",
-    "sample keeps 1 to 256 candidates": "USE(sample<1, 257>);",
-    "softmax needs at least one row and one query head": "USE(softmax<1, 0, 8, 4>);",
-    "softmax weights have 2 to 16 bits": "USE(softmax<1, 1, 17, 4>);",
-    "the sum of the softmax weights must fit 32 bits": "USE(softmax<1, 1, 16, 65537>);",
+    "sample needs at least one logit a word": "USE(sample<0, 1, 1>);",
+    "sample keeps 1 to 256 candidates": "USE(sample<1, 1, 257>);",
+    "the lists of candidates share out the logits of a word evenly": "USE(sample<4, 3, 1>);",
+    "the FIFO of maxima holds those of a unit": "USE(softmax_maxima<attention_rows::tokens, 1, 2, 8, 1>);",
+    "the sum of the weights of a row must fit 32 bits": (
+        "USE(softmax_weights<attention_rows::tokens, 1, 1, 16, 65537, 1>);"
+    ),
+    "softmax needs at least one row and one query head": "USE(softmax<attention_rows::tokens, 1, 0, 8, 4>);",
+    "softmax weights have 2 to 16 bits": "USE(softmax<attention_rows::tokens, 1, 1, 17, 4>);",
+    "the sum of the softmax weights must fit 32 bits": "USE(softmax<attention_rows::tokens, 1, 1, 16, 65537>);",
     "swiglu needs at least one lane": "USE(swiglu<0>);",
 }
 BROKEN |= NONLINEAR_BROKEN

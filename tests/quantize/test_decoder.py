@@ -89,10 +89,12 @@ def test_a_depth_touches_its_third_of_the_layers_only() -> None:
     [
         {"activation_symmetry": "symmetric"},
         {"activation_symmetry": "symmetric", "activation_scale": "static_per_tensor"},
+        {"activation_scale": "static_per_tensor"},
         {"attention_scale": "dynamic_per_token"},
         {"weight_scale": "per_tensor"},
         {"weight_scale": "per_group", "weight_group_size": 16},
         {"weight_symmetry": "asymmetric"},
+        {"weight_symmetry": "asymmetric", "weight_scale": "per_group", "weight_group_size": 16},
     ],
     ids=str,
 )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +14,13 @@ import pytest
 
 from quantize.decoder import Decoder
 from quantize.evaluation import Evaluator, cut_windows
-from quantize.memory import check_memory, evaluation_bytes
+from quantize.memory import calibration_bytes, check_memory, evaluation_bytes, weights_bytes, window_bytes
 from quantize.precision import Precision
+from quantize.sources import open_model
+from quantize.weight_bank import unquantized
 from spec.catalog import load_model
 from spec.errors import FlexDSEError, InputError
+from spec.quality import Measurement
 from spec.scheme_names import scheme_named
 from tests.quantize import plain_llama
 from tests.quantize.tiny import ids_of, tiny_bank, tiny_model
@@ -119,6 +126,68 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypa
     assert len(forwards) == 2
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from quantize.evaluation import Evaluator
+from quantize.precision import Precision
+from tests.quantize.test_evaluation import SCHEME, windows
+from tests.quantize.tiny import ids_of, tiny_bank
+
+def die(line):
+    if sys.argv[2] in line:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+cache = Path(sys.argv[1])
+bank = tiny_bank(scheme=SCHEME, rounding="gptq", cache=cache, progress=die)
+Evaluator(bank, windows(ids_of(4, 128)), cache, die).measure(Precision(SCHEME, 3))
+"""
+
+
+def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Killed while weights are rounded, killed between windows: each time the next run finds what was done."""
+    root = Path(__file__).parents[2]
+    said: list[str] = []
+    for when in ("GPTQ at 4 bits: layer 2", "window 3/4"):
+        done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), when], cwd=root, check=False, timeout=300)
+        assert done.returncode == -signal.SIGKILL
+    text, precision = windows(ids_of(4, 128)), Precision(SCHEME, 3)
+    bank = tiny_bank(scheme=SCHEME, rounding="gptq", cache=tmp_path, progress=said.append)
+    evaluator = Evaluator(bank, text, tmp_path, said.append)
+    assert len([p for p in tmp_path.rglob("windows.jsonl") if len(p.read_text().splitlines()) == 3]) == 1
+    found = evaluator.measure(precision)
+    assert not [line for line in said if "GPTQ" in line]
+    fresh = tiny_bank(scheme=SCHEME, rounding="gptq")
+    assert found == Evaluator(fresh, text).measure(precision)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"\xff\xfe" * 500])
+@pytest.mark.parametrize("kept", ["hidden-0.npy", "windows.jsonl", "gptq-*.safetensors", "site-samples-*.safetensors"])
+def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, kept: str, damage: bytes) -> None:
+    text, precision, said = windows(ids_of(4, 64)), Precision(SCHEME, 3), list[str]()
+
+    def measure() -> Measurement:
+        bank = tiny_bank(scheme=SCHEME, rounding="gptq", cache=tmp_path, progress=said.append)
+        return Evaluator(bank, text, tmp_path, said.append).measure(precision)
+
+    expected = measure()
+    files = list(tmp_path.rglob(kept))
+    assert files
+    for file in files:
+        file.write_bytes(damage)
+    for lines in tmp_path.rglob("windows.jsonl") if kept != "windows.jsonl" else ():
+        lines.unlink()
+    assert measure() == expected
+    assert any("is damaged" in line for line in said) == (kept != "windows.jsonl")
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_a_model_that_guesses_no_better_than_by_chance_is_pointed_out() -> None:
+    said: list[str] = []
+    Evaluator(tiny_bank(scheme=SCHEME), windows(ids_of(4, 64)), progress=said.append).reference()
+    assert "no better than by chance" in said[-1]
+
+
 def test_a_result_is_found_again_by_content_only(tmp_path: Path) -> None:
     """Another name of the same widths finds it; another text, seed or width does not."""
     text, other = windows(ids_of(5, 64)), windows(ids_of(6, 64))
@@ -129,6 +198,24 @@ def test_a_result_is_found_again_by_content_only(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("evaluation-*"))) == folders
     assert Evaluator(tiny_bank(scheme=SCHEME), other, tmp_path).measure(Precision(SCHEME, 3)) != first
     assert Evaluator(tiny_bank(scheme=SCHEME, seed=1), text, tmp_path).measure(Precision(SCHEME, 3)) != first
+
+
+@pytest.mark.parametrize(
+    ("field", "rounding", "widths"),
+    [("weight_bits", "rtn", range(2, 9)), ("weight_bits", "gptq", (2, 3, 8)), ("lm_head_weight_bits", "rtn", range(2, 9)),
+     ("activation_bits", "rtn", range(4, 17)), ("kv_bits", "rtn", range(4, 17)), ("attention_bits", "rtn", range(4, 17))],
+)  # fmt: skip
+def test_every_width_of_a_scheme_is_measurable(field: str, rounding: str, widths: Sequence[int]) -> None:
+    bank = tiny_bank(rounding=rounding)
+    evaluator = Evaluator(bank, windows(ids_of(9, 32)))
+    measured = {
+        bits: evaluator.measure(Precision(unquantized(bank.scheme).model_copy(update={field: bits}), 3))
+        for bits in widths
+    }
+    assert all(math.isfinite(one.perplexity) for one in measured.values())
+    divergence = {bits: one.kl_divergence or 0.0 for bits, one in measured.items()}
+    assert divergence[min(widths)] > 10 * divergence[8] > 0
+    assert 16 not in widths or measured[16] == evaluator.reference()
 
 
 def test_logits_that_are_not_finite_are_an_error() -> None:
@@ -148,6 +235,45 @@ def test_running_out_of_memory_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     assert "--window" in str(caught.value)
 
 
+def test_what_is_in_memory_already_is_not_asked_for_again() -> None:
+    model = load_model("llama-3.2-1b")
+    loaded = weights_bytes(model)
+    work = window_bytes(model, 2048)
+    check_memory(model, 2048, work, live=loaded)  # all weights are there: only the window has to fit
+    check_memory(model, 2048, work + loaded // 2, live=loaded - loaded // 2)
+    with pytest.raises(InputError, match="does not fit"):
+        check_memory(model, 2048, work - 1, live=loaded)
+    bank = tiny_bank()
+    both = [*bank.model.tensors.values(), *bank.rotated.tensors.values()]
+    assert bank.live_bytes == sum({id(array): array.nbytes for array in both}.values())
+    bank.rounded("lm_head", 4)
+    assert bank.live_bytes > sum({id(array): array.nbytes for array in both}.values())
+
+
+def test_gptq_and_the_gpu_have_needs_of_their_own() -> None:
+    model = load_model("llama-3.2-1b")
+    gptq = calibration_bytes(model, 16, 512)
+    assert gptq > 5 * 8 * model.ffn_dim**2  # the Hessian of down_proj's input in fp64, several times
+    loaded, work = weights_bytes(model), window_bytes(model, 512)
+    check_memory(model, 512, max(gptq, work), live=loaded, calibration=(16, 512))
+    with pytest.raises(InputError, match="does not fit") as caught:
+        check_memory(model, 512, gptq - 1, live=loaded, calibration=(16, 512))
+    assert "--calibration-windows" in str(caught.value.hint)
+    check_memory(model, 512, 0, live=loaded, gpu_free=work)
+    with pytest.raises(InputError, match="memory of the GPU"):
+        check_memory(model, 512, 10**12, live=loaded, gpu_free=work - 1)
+
+
+def test_a_model_that_cannot_fit_is_refused_before_its_weights_are_read(
+    checkpoint_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint_folder(tiny_model())
+    monkeypatch.setattr("quantize.memory.available_bytes", lambda: 1000)
+    monkeypatch.setattr("quantize.hugging_face_source.read_safetensors", lambda _: pytest.fail("weights were read"))
+    with pytest.raises(InputError, match="does not fit into memory"):
+        open_model(str(folder))
+
+
 def test_what_will_not_fit_is_refused_before_it_starts() -> None:
     model = load_model("llama-3.2-1b")
     needed = evaluation_bytes(model, 8192)
@@ -158,3 +284,14 @@ def test_what_will_not_fit_is_refused_before_it_starts() -> None:
     with pytest.raises(InputError, match="does not fit") as caught:
         check_memory(model, 2048, 10**9)
     assert "smaller model" in str(caught.value.hint)
+
+
+def test_results_of_another_backend_or_arithmetic_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = tiny_bank()
+    keys = {bank.key("part")}
+    monkeypatch.setattr(bank.xp, "name", "torch")
+    keys.add(bank.key("part"))
+    monkeypatch.setattr("quantize.weight_bank.ARITHMETIC_VERSION", 10**6)
+    keys.add(bank.key("part"))
+    assert len(keys) == 3
+    assert bank.key("part") in keys

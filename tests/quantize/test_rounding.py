@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantize.arrays import NumpyArrays
+from quantize.calibration import SiteSamples, range_of, static_range
 from quantize.gptq import gptq
+from quantize.integer_linear import quantize_static_range
 from quantize.rounding import CLIP_FRACTIONS, grid_scale, round_to_nearest
 from spec.errors import InputError
 from spec.scheme_names import scheme_named
@@ -36,6 +39,23 @@ def test_the_clip_is_the_best_of_those_tried() -> None:
         candidates = np.abs(row).max() / 7 * np.array(CLIP_FRACTIONS)
         errors = [np.square(np.clip(np.rint(row / s), -8, 7) * s - row).sum() for s in candidates]
         assert scale == pytest.approx(candidates[int(np.argmin(errors))], rel=1e-5)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_static_range_fits_one_sided_values_better_than_a_symmetric_scale(bits: int) -> None:
+    values = np.abs(np.random.default_rng(6).standard_normal(4000)).astype(np.float32) + np.float32(1)
+    watch = SiteSamples(NumpyArrays())
+    watch("site", values.reshape(50, 80))
+    assert watch.samples[range_of("site")].tolist() == [[values.min(), values.max()]]
+    low, scale = static_range(watch.samples["site"], watch.samples[range_of("site")], bits)
+    found = quantize_static_range(NumpyArrays(), values, low, scale, bits)
+    assert found.q.min() >= 0
+    assert found.q.max() <= 2**bits - 1
+    ours = np.square(found.q * scale + low - values).mean()
+    top = watch.scale("site", bits)[0]
+    symmetric = np.square(np.clip(np.rint(values / top), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) * top - values).mean()
+    assert ours < 0.5 * symmetric
+    assert ours < (scale * scale) / 4  # about a twelfth of the squared step, and what is clipped
 
 
 def test_finer_scales_fit_better() -> None:

@@ -38,12 +38,15 @@ from spec.quality import (
     Sensitivity,
     SensitivityTable,
     WidthOverride,
+    delta_nll,
+    measured_alone,
+    measured_nll,
     mode_of,
     plan_overrides,
     predicted_nll,
     sum_of_sensitivities,
 )
-from spec.quality_catalog import quality_tables
+from spec.quality_catalog import QUALITY_DIR, load_quality_table, measured_schemes, quality_tables
 from spec.quant_scheme import W4A4KV8
 from spec.scheme_names import scheme_named
 from tests.quantize.tiny import tiny_bank
@@ -184,7 +187,7 @@ def test_widths_between_measured_ones_are_between_and_narrower_ones_are_unknown(
     known = [delta(bits) for bits in (8, 7, 6, 5, 4, 3)]
     assert None not in known
     assert known == sorted(known)  # type: ignore[type-var]
-    assert delta(16) == 0
+    assert delta(16) is None  # what more than the base would take away was not measured
     assert delta(2) is None
     assert math.isnan(predicted_nll(table, [WidthOverride(group="weight.down", bits=2)]))
 
@@ -203,17 +206,104 @@ def test_refit_finds_the_curvature_that_made_the_data_and_its_band() -> None:
     assert len(again.combinations) == 60
 
 
-def test_refit_refuses_widths_without_a_sensitivity() -> None:
+def test_a_mixture_that_has_no_prediction_is_a_measurement_and_nothing_to_fit() -> None:
     mixture = (WidthOverride(group="weight.down", bits=2),)
     with pytest.raises(InputError, match="never measured alone"):
         refit(made_up_table(), [MeasuredCombination(overrides=mixture, nll=4.0, used_in_fit=True)])
+    table = made_up_table()
+    kept = refit(table, [MeasuredCombination(overrides=mixture, nll=4.0, used_in_fit=False)])
+    assert (kept.curvature, kept.band_relative) == (table.curvature, table.band_relative)
+    assert measured_nll(kept, mixture) == 4.0
+
+
+def test_a_measured_mixture_is_found_however_it_is_written() -> None:
+    table = made_up_table()
+    thirds = tuple(WidthOverride(group="key", depth=depth, bits=4) for depth in DEPTHS)
+    table = refit(table, [MeasuredCombination(overrides=thirds, nll=3.3, used_in_fit=False)])
+    assert measured_nll(table, [WidthOverride(group="key", bits=4)]) == 3.3
+    assert measured_nll(table, [WidthOverride(group="key", bits=6), *thirds]) == 3.3
+    assert measured_nll(table, [WidthOverride(group="value", bits=8), *reversed(thirds)]) == 3.3
+    assert measured_nll(table, thirds[:2]) is None
+    assert measured_nll(table, [*thirds, WidthOverride(group="value", bits=6)]) is None
+    assert measured_nll(table, []) == table.base.nll
+    estimate = scheme_quality(load_model("smollm2-135m"), scheme_named("w8a8kv8"), thirds, [table])
+    assert (estimate.kind, estimate.low) == ("measured", None)
+    assert estimate.value == pytest.approx(math.exp(0.3) - 1)
 
 
 def test_random_combinations_use_only_widths_that_are_measured() -> None:
     generator = np.random.default_rng(0)
     measured = {(c.group, c.bits) for c in single_changes()}
     for _ in range(50):
-        assert {(o.group, o.bits) for o in random_combination(generator)} <= measured
+        mixture = random_combination(generator)
+        assert {(o.group, o.bits) for o in mixture} <= measured
+        assert len(mixture) >= 2  # one change alone is what the table consists of
+
+
+def test_noise_at_the_wider_of_two_widths_does_not_pull_the_one_between_down() -> None:
+    def table_of(narrow: float, wide: float) -> SensitivityTable:
+        entries = tuple(
+            Sensitivity(group="weight.down", depth="all", bits=bits, delta_nll=delta)
+            for bits, delta in ((4, narrow), (6, wide))
+        )
+        return made_up_table().model_copy(update={"sensitivities": entries})
+
+    for wide in (-0.01, 0.0, 1e-9):  # a grid of 4 times the step at least: 0.16 at 4 bits, 0.04 at 5, 0.01 at 6
+        assert delta_nll(table_of(0.16, wide), "weight.down", "all", 5) == pytest.approx(0.04)
+    assert delta_nll(table_of(0.16, 0.04), "weight.down", "all", 5) == pytest.approx(0.08)  # measured above the floor
+    for narrow in (-0.01, 0.001):  # fewer bits that seem to help are noise
+        found = delta_nll(table_of(narrow, 0.04), "weight.down", "all", 5)
+        assert found == pytest.approx(0.04)
+
+
+def test_more_bits_than_the_base_have_no_prediction_but_unquantized_is_zero_by_definition() -> None:
+    table, model = made_up_table(), load_model("smollm2-135m")
+    nothing = scheme_quality(model, scheme_named("w16a16kv16"), tables=[table])
+    assert (nothing.value, nothing.kind, nothing.low) == (0.0, "measured", None)
+    for name in ("w8a16kv16", "w4a12kv8", "w16a8kv8", "w9a9kv9"):
+        found = scheme_quality(model, scheme_named(name), tables=[table])
+        assert found.value is None
+        assert "quality-verify" in str(found.missing)
+    lookup = WidthLookup.of(table)
+    all_16 = {group: np.full(2, 16) for group in TENSOR_GROUPS}
+    all_16["key"] = np.array([16, 8])
+    found_16 = lookup.quality(all_16)
+    assert found_16[0] == 0
+    assert np.isnan(found_16[1])
+    mixture = plan_overrides(scheme_named("w8a16kv16"))
+    measured = refit(table, [MeasuredCombination(overrides=mixture, nll=3.002, used_in_fit=False)])
+    assert scheme_quality(model, scheme_named("w8a16kv16"), tables=[measured]).kind == "measured"
+
+
+def test_a_width_between_measured_ones_says_that_no_mixture_checked_it() -> None:
+    table, model = made_up_table(), load_model("smollm2-135m")
+    for name, said in (("w5a8kv8", "5 bits interpolated"), ("w7a5kv8", "5, 7 bits interpolated")):
+        assert said in scheme_quality(model, scheme_named(name), tables=[table]).detail
+    assert "interpolated" not in scheme_quality(model, scheme_named("w6a8kv8"), tables=[table]).detail
+    checked = tuple(WidthOverride(group=g, bits=5) for g in TENSOR_GROUPS if g.startswith("weight."))
+    mild = (*checked, WidthOverride(group="key", bits=6))
+    refitted = refit(table, [MeasuredCombination(overrides=mild, nll=3.2, used_in_fit=False)])
+    assert "interpolated" not in scheme_quality(model, scheme_named("w5a8kv8"), tables=[refitted]).detail
+
+
+def test_the_shipped_table_predicts_what_it_has_not_seen() -> None:
+    """The bars of docs/quality.md, from the recorded measurements alone; ranks by counting pairs, no library."""
+    table = load_quality_table(QUALITY_DIR / "smollm2-135m.json")
+    assert isinstance(table, SensitivityTable)
+    unseen = [c for c in table.combinations if not c.used_in_fit and not measured_alone(table, c.overrides)]
+    assert len(unseen) >= 40
+    known = {(): 0.0} | {((s.group, s.depth, s.bits),): s.delta_nll for s in table.sensitivities}
+    assert not any(tuple((o.group, o.depth, o.bits) for o in c.overrides) in known for c in unseen)
+    assert any(o.depth != "all" for c in unseen for o in c.overrides)  # mixed precision by depth too
+    measured = np.array([c.nll for c in unseen])
+    predicted = np.array([predicted_nll(table, c.overrides) for c in unseen])
+    ranks = [(values[:, None] > values).sum(axis=1) for values in (measured, predicted)]
+    assert np.corrcoef(*ranks)[0, 1] >= 0.95
+    errors = np.abs(np.expm1(predicted - measured))[measured - table.reference.nll < math.log(2)]
+    assert np.median(errors) <= 0.05
+    assert np.quantile(errors, 0.9) == pytest.approx(table.band_relative, rel=1e-6)
+    again = refit(table.model_copy(update={"curvature": 0.0, "band_relative": 0.0}), [])
+    assert again.curvature == pytest.approx(table.curvature, rel=1e-6)
 
 
 # --- the lookup of the search -----------------------------------------------------------------------------------------
@@ -231,6 +321,30 @@ def test_the_published_order_of_schemes_is_reproduced() -> None:
     assert scheme_quality(model, W4A4KV8).value == found["Q3"].value  # the hardware's scheme is Q3
     worst = max(r.perplexity for r in table.results if r.scheme is not None)
     assert all(r.perplexity > worst for r in table.results if r.is_lower_bound)
+
+
+def test_rounding_to_nearest_gptq_and_rotations_keep_their_published_and_measured_order() -> None:
+    """FlexLLM gives no number of rounding to nearest; SpinQuant's table of Llama-3-8B has all methods at one width."""
+    [table] = [t for t in quality_tables("llama-3-8b") if isinstance(t, PublishedTable)]
+    found = {r.name: r.perplexity for r in table.results}
+    for width, order in (("W4A16KV16", ("SpinQuant", "GPTQ", "RTN")), ("W4A4KV4", ("SpinQuant", "QuaRot", "GPTQ"))):
+        values = [found[f"{width} {method}"] for method in order]
+        assert values == sorted(values)
+        assert len(set(values)) == 3
+    assert found["W4A4KV4 RTN"] >= found["W4A4KV4 GPTQ"] > 50 * found["W4A4KV4 QuaRot"]  # rotations, not rounding
+    [ours] = [
+        found
+        for one in measured_schemes("smollm2-135m")
+        if len(
+            found := {
+                (r.mode.folded_rotations, r.mode.weight_rounding): r.measurement.perplexity
+                for r in one.results
+                if r.scheme.name == "w4a4kv8"
+            }
+        )
+        == 3
+    ]  # by one protocol
+    assert ours["r1_r2", "gptq"] < ours["r1_r2", "rtn"] < ours["none", "rtn"] / 50
 
 
 def test_an_unknown_scheme_or_model_says_why_it_has_no_quality() -> None:
@@ -258,6 +372,7 @@ def test_schemes_of_a_search_are_looked_up_by_index() -> None:
     schemes = [scheme_named(name) for name in ("w8a8kv8", "w4a8kv8", "w4a4kv4", "w2a8kv8")]
     found = scheme_qualities(model, schemes, [made_up_table()])
     assert np.all(np.diff(found.value[:3]) > 0)
-    assert np.all((found.low < found.value)[:3] & (found.value < found.high)[:3])
+    assert found.estimates[0].kind == "measured"  # the base of the table
+    assert np.all((found.low < found.value)[1:3] & (found.value < found.high)[1:3])
     assert np.isnan(found.value[3])
     assert "narrower" in str(found.estimates[3].missing)

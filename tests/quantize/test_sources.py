@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quantize.float_model import FloatModel
+from quantize.float_model import FloatModel, check_nothing_left
 from quantize.gguf_source import load_gguf
 from quantize.hugging_face_source import load_hugging_face
 from quantize.packaged import MODEL_NAME, packaged_model, packaged_text
@@ -93,6 +93,44 @@ def test_a_cut_off_file_is_refused(checkpoint_folder: Write) -> None:
     file.write_bytes(b"no safetensors at all")
     with pytest.raises(InputError, match="not a safetensors file"):
         load_hugging_face(folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"shape": [-96, -48]}, {"shape": ["a", "b"]}, {"data_offsets": ["0", "4"]}, {"shape": [1.5, 2]}]
+)
+def test_a_broken_entry_of_a_weights_file_is_refused(checkpoint_folder: Write, change: dict[str, object]) -> None:
+    file = checkpoint_folder(tiny_model()) / "model.safetensors"
+    content = file.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["model.layers.1.mlp.up_proj.weight"].update(change)
+    raw = json.dumps(header).encode()
+    file.write_bytes(len(raw).to_bytes(8, "little") + raw + content[end:])
+    with pytest.raises(InputError, match=r"broken entry 'model\.layers\.1\.mlp\.up_proj\.weight'"):
+        load_hugging_face(file.parent)
+
+
+def test_layers_that_the_configuration_does_not_know_are_refused(checkpoint_folder: Write) -> None:
+    with pytest.raises(InputError, match=r"no place for the tensor 'layers\.2\."):
+        load_hugging_face(checkpoint_folder(tiny_model(), num_hidden_layers=2))
+
+
+def test_biases_that_the_configuration_does_not_know_are_refused(checkpoint_folder: Write) -> None:
+    with pytest.raises(InputError, match=r"no place for the tensor 'layers\.0\.self_attn\.._proj\.bias'"):
+        load_hugging_face(checkpoint_folder(tiny_model(qkv_bias=True), attention_bias=False))
+
+
+def test_a_frequency_table_of_an_older_checkpoint_is_passed_over() -> None:
+    check_nothing_left(tiny_config(), ["layers.0.self_attn.rotary_emb.inv_freq", "visual.proj"], "here")
+
+
+def test_the_current_folder_and_its_config_name_the_same_model(
+    checkpoint_folder: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint_folder(tiny_model())
+    monkeypatch.chdir(folder)
+    named = {open_model(name).model.config.name for name in (".", "config.json", str(folder / "config.json"))}
+    assert named == {folder.name}
 
 
 def test_llama3_scaling_keeps_short_waves_and_stretches_long_ones(checkpoint_folder: Write) -> None:
@@ -230,3 +268,28 @@ def test_rows_of_wikitext_are_joined_as_published_numbers_do(tmp_path: Path) -> 
 def test_hugging_face_names_of_the_fixture_are_those_of_real_checkpoints() -> None:
     assert hugging_face_name("layers.0.mlp.up_proj.weight") == "model.layers.0.mlp.up_proj.weight"
     assert hugging_face_name("lm_head.weight") == "lm_head.weight"
+
+
+def test_a_tokenizer_of_a_smaller_model_or_with_other_special_tokens_is_refused(
+    checkpoint_folder: Callable[..., Path],
+) -> None:
+    folder = checkpoint_folder(tiny_model(), bos_token_id=1, eos_token_id=[1, 2])
+    from tokenizers import Tokenizer
+
+    file = folder / "tokenizer.json"
+    load_tokenizer(folder, tiny_config())  # it has no special tokens, so any of its tokens may be meant
+    with pytest.raises(InputError, match="far fewer"):
+        load_tokenizer(folder, tiny_config(vocab_size=129))
+    load_tokenizer(folder, tiny_config(vocab_size=128))
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.add_special_tokens(["the"])  # id 1
+    tokenizer.save(str(file))
+    with pytest.raises(InputError, match="does not belong") as caught:
+        load_tokenizer(folder, tiny_config())
+    assert caught.value.field == "eos_token_id"
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": 1}))
+    load_tokenizer(folder, tiny_config())
+    (folder / "config.json").write_text(json.dumps(config | {"bos_token_id": 64, "eos_token_id": 1}))
+    with pytest.raises(InputError, match="does not belong"):
+        load_tokenizer(folder, tiny_config())

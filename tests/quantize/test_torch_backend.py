@@ -19,15 +19,15 @@ pytestmark = pytest.mark.needs_torch
 
 
 @pytest.mark.parametrize("bits", [4, 8, 12])
-@pytest.mark.parametrize("d_in", [96, 1100])
-def test_integer_layers_are_bit_for_bit_those_of_numpy(bits: int, d_in: int) -> None:
+@pytest.mark.parametrize(("d_in", "groups"), [(96, 1), (1100, 1), (96, 6)])
+def test_integer_layers_are_bit_for_bit_those_of_numpy(bits: int, d_in: int, groups: int) -> None:
     numpy, torch = NumpyArrays(), open_arrays("torch")
     generator = np.random.default_rng(bits)
     x = (generator.standard_normal((40, d_in)) * generator.lognormal(0, 2, (40, 1))).astype(np.float32)
     x[0], x[1, :3] = 0.0, [1e-41, -0.0, 1e-38]
     weight = RoundedWeight(
         generator.integers(-128, 128, (24, d_in)).astype(np.int16),
-        generator.lognormal(0, 1, (24, 1)).astype(np.float32),
+        generator.lognormal(0, 1, (24, groups)).astype(np.float32),
     )
     for quantizer in (quantize_asymmetric, quantize_symmetric):
         ours = linear(numpy, quantizer(numpy, x, bits), prepare(numpy, weight))

@@ -85,7 +85,7 @@ def write_checkpoint(folder: Path, model: FloatModel, shards: int = 1, **config_
     from safetensors.numpy import save_file
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    folder.mkdir()
+    folder.mkdir(parents=True)
     config = model.config
     document = {
         "model_type": "llama", "hidden_size": config.hidden_dim, "intermediate_size": config.ffn_dim,
@@ -108,6 +108,7 @@ def write_checkpoint(folder: Path, model: FloatModel, shards: int = 1, **config_
         index = {"metadata": {}, "weight_map": files}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     vocabulary = {"[UNK]": 0} | {word: i + 1 for i, word in enumerate(WORDS)}
+    vocabulary |= {f"unused{i}": i for i in range(len(vocabulary), config.vocab_size)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))

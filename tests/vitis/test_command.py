@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from flexdse.commands.synthesize import synthesize
 from hls_gen.toolchain.vitis.errors import SynthesisStepError
-from spec.errors import InputError, ToolNotFoundError, UnknownNameError
+from spec.errors import ToolNotFoundError, UnknownNameError
 
 if TYPE_CHECKING:
     from tests.vitis.conftest import StandIn
@@ -21,17 +21,10 @@ app.command()(synthesize)
 
 
 def test_without_vitis(no_vitis: None, project: Path) -> None:
-    for backend in ("auto", "vitis"):
-        result = CliRunner().invoke(app, [str(project), "--backend", backend])
-        assert isinstance(result.exception, ToolNotFoundError)
-        assert result.exception.exit_code == 1
-        assert result.exception.hint
-
-
-def test_open_backend_is_refused_by_name(project: Path) -> None:
-    result = CliRunner().invoke(app, [str(project), "--backend", "open"])
-    assert isinstance(result.exception, InputError)
-    assert "the open backend is not built yet" in result.exception.message
+    result = CliRunner().invoke(app, [str(project), "--backend", "vitis"])
+    assert isinstance(result.exception, ToolNotFoundError)
+    assert result.exception.exit_code == 1
+    assert result.exception.hint
 
 
 def test_unknown_backend(project: Path) -> None:

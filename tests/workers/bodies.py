@@ -6,6 +6,7 @@ The name of the exploration tells them what to do: `seconds|journal file`.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import subprocess
@@ -181,3 +182,8 @@ def talkative(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[
     sys.stdout.write("a line\n")
     sys.stdout.write("no end")
     return {}
+
+
+def disk_full(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """Finds no room for its files."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

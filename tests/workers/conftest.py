@@ -23,8 +23,8 @@ from workers.enqueue import enqueue_exploration
 from workers.holders import new_worker_id
 from workers.kinds import with_bodies
 from workers.limits import JobLimits
-from workers.runner import Worker, WorkerSettings
 from workers.work_folder import WorkFolder
+from workers.worker import Worker, WorkerSettings
 
 
 @dataclass

@@ -92,7 +92,7 @@ def test_seats_of_a_licence(flexdse: Flexdse, job_id: str) -> None:
 
 def test_backup_restore_and_vacuum(flexdse: Flexdse, job_id: str, tmp_path: Path) -> None:
     backup = tmp_path / "backup.tar"
-    assert "5 rows" in flexdse("db", "backup", str(backup))  # the job, its event, its three lines
+    assert "6 rows" in flexdse("db", "backup", str(backup))  # the job, its event, its story, its three lines
     flexdse("db", "restore", str(backup), at=tmp_path / "other")
     assert shown(lambda *arguments: flexdse(*arguments, at=tmp_path / "other"), job_id) == shown(flexdse, job_id)
     with pytest.raises(InputError, match="not empty"):

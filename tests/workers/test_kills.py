@@ -121,7 +121,7 @@ from pathlib import Path
 from db.artifacts import ArtifactStore
 from db.session import Database
 from workers.kinds import with_bodies
-from workers.runner import Worker, WorkerSettings
+from workers.worker import Worker, WorkerSettings
 from workers.work_folder import WorkFolder
 
 kind = with_bodies({"explore": "tests.workers.bodies:timed"})["explore"]

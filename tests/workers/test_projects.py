@@ -164,7 +164,11 @@ def test_synthesis_needs_a_seat_of_the_vendors_licence(bench: Any, backend: str,
 
 @pytest.mark.parametrize(
     ("options", "field"),
-    [({"backend": "vivado"}, "options.backend"), ({"step": 1}, "options"), ({"steps": "csim"}, "options.steps")],
+    [
+        ({"backend": "vivado"}, "options.backend"),
+        ({"step": 1}, "options"),
+        ({"backend": "vitis", "steps": "csim"}, "options.steps"),
+    ],
 )
 def test_bad_options_of_a_synthesis_are_its_cause(bench: Any, options: dict[str, Any], field: str) -> None:
     worker = bench.worker("timed", generate=with_bodies(STAND_INS)["generate"])
@@ -196,6 +200,14 @@ def test_real_project_is_bit_exact(bench: Any) -> None:
         assert json.loads(archive.read("manifest.json")) == project.manifest
     with zipfile.ZipFile(BytesIO(artifact_content(bench, run.artifact_id))) as archive:
         assert json.loads(archive.read("reports/csim.json")) == report.document
+    run_id, job_id = submit_run(bench, project_id, "simulate", layers=1, prompt_tokens=8)
+    assert worker.run_one()
+    ended(bench, job_id)
+    with bench.database.read() as work:
+        run, _ = work.runs.get_with_job(run_id, "local")
+        (report,) = work.reports.page("local", None, 5, run_id=run_id)
+    assert (run.passed, report.step) == (True, "simulate")
+    assert all(stage["cycles"] > 0 for stage in report.document["stages"])
 
 
 # Files
@@ -242,7 +254,7 @@ def test_result_may_only_name_files_of_its_folder(bench: Any) -> None:
 def test_attempt_that_is_too_late_publishes_no_file(bench: Any) -> None:
     job_id = bench.submit()
     worker = bench.worker("with_file")
-    end = worker._end
+    end = worker.closer.store
 
     def late(*arguments: Any) -> bool:
         with bench.database.write() as work:
@@ -250,7 +262,7 @@ def test_attempt_that_is_too_late_publishes_no_file(bench: Any) -> None:
             work.jobs.claim(kinds=["explore"], queues=["search"], holder="rival", lease=timedelta(minutes=5))
         return bool(end(*arguments))
 
-    worker._end = late
+    worker.closer.store = late
     worker.run_one()
     assert (bench.job(job_id).state, bench.job(job_id).lease_holder) == (JobState.RUNNING, "rival")
     assert list(bench.store.published()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from db.artifacts import ArtifactStoreError
 from db.job_state import JobState
 from spec.errors import InputError
 from workers.kinds import KINDS, with_bodies
-from workers.runner import Worker, main
+from workers.runner import main
+from workers.worker import Worker
 
 Wait = Callable[..., None]
 
@@ -136,7 +140,7 @@ def test_result_of_a_lost_attempt_is_dropped(bench: Any, wait_until: Wait) -> No
     """Somebody else has the job by the time that the first comes to an end."""
     job_id = bench.submit(0)
     at_work = worker(bench, "timed")
-    end = at_work._end
+    end = at_work.closer.store
 
     def late_end(*arguments: Any, **named: Any) -> bool:
         with bench.database.write() as work:
@@ -144,7 +148,7 @@ def test_result_of_a_lost_attempt_is_dropped(bench: Any, wait_until: Wait) -> No
             assert work.jobs.claim(kinds=["explore"], queues=["search"], holder="rival", lease=timedelta(seconds=30))
         return end(*arguments, **named)
 
-    at_work._end = late_end  # type: ignore[method-assign]
+    at_work.closer.store = late_end  # type: ignore[method-assign]
     at_work.run_one()
     job = bench.job(job_id)
     assert (job.state, job.attempt, job.lease_holder) == (JobState.RUNNING, 2, "rival")
@@ -155,7 +159,7 @@ def test_database_that_cannot_be_written_for_a_while(bench: Any) -> None:
     """A full disk when the result comes: it is stored as soon as there is room."""
     job_id = bench.submit(0)
     at_work = worker(bench, "timed")
-    end, pages = at_work._end, iter([1, 1, 2**30])
+    end, pages = at_work.closer.store, iter([1, 1, 2**30])
 
     def end_on_a_small_disk(*arguments: Any, **named: Any) -> bool:
         with bench.database.write() as work:
@@ -165,10 +169,78 @@ def test_database_that_cannot_be_written_for_a_while(bench: Any) -> None:
             connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(100000))")
         return end(*arguments, **named)
 
-    at_work._end = end_on_a_small_disk  # type: ignore[method-assign]
+    at_work.closer.store = end_on_a_small_disk  # type: ignore[method-assign]
     at_work.run_one()
     assert (bench.job(job_id).state, bench.job(job_id).attempt) == (JobState.SUCCEEDED, 1)
     assert next(pages, None) is None
+
+
+class FullStore(ArtifactStoreError):
+    """As of a store on a disk that is full."""
+
+
+def wait_with_a_result(bench: Any, seconds: float, meanwhile: Callable[[str], object]) -> Any:
+    """The job of a worker whose store is full for longer than its lease."""
+    job_id = bench.submit(0)
+    at_work = bench.worker("timed", lease_s=1.5)
+    end, room_s = at_work.closer.store, time.monotonic() + seconds
+
+    def end_on_a_full_disk(*arguments: Any, **named: Any) -> bool:
+        if time.monotonic() < room_s:
+            meanwhile(job_id)
+            raise FullStore("the disk with the artifacts is full")
+        return bool(end(*arguments, **named))
+
+    at_work.closer.store = end_on_a_full_disk
+    at_work.run_one()
+    return bench.job(job_id)
+
+
+def test_result_outlives_its_lease_while_the_disk_is_full(bench: Any) -> None:
+    lost = []
+
+    def look_for_lost_leases(_job_id: str) -> None:
+        with bench.database.write() as work:
+            lost.append(work.jobs.lose_expired())
+
+    job = wait_with_a_result(bench, 6.0, look_for_lost_leases)
+    assert (job.state, job.attempt, job.losses) == (JobState.SUCCEEDED, 1, 0)
+    assert len(lost) >= 3
+    assert not any(lost)
+
+
+def test_job_that_waits_for_room_can_be_cancelled(bench: Any) -> None:
+    def cancel(job_id: str) -> None:
+        with bench.database.write() as work:
+            work.jobs.request_cancel(job_id)
+
+    assert wait_with_a_result(bench, 60.0, cancel).state is JobState.CANCELLED
+
+
+def test_body_that_finds_the_disk_full_says_so(bench: Any) -> None:
+    job_id = bench.submit(0)
+    worker(bench, "disk_full").run_one()
+    job = bench.job(job_id)
+    assert (job.state, job.cause) == (JobState.FAILED, "disk_full")
+    assert "when there is room" in job.error["detail"]
+
+
+def test_no_room_for_the_folder_of_a_job_costs_no_attempt(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = bench.submit(0)
+    at_work = worker(bench, "timed")
+    mkdir = Path.mkdir
+
+    def no_room(path: Path, *arguments: Any, **named: Any) -> None:
+        if path.name.startswith(job_id):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        mkdir(path, *arguments, **named)
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "mkdir", no_room)
+        assert at_work.run_one()
+    assert (bench.job(job_id).state, bench.job(job_id).attempt) == (JobState.QUEUED, 1)
+    at_work.run_one()
+    assert bench.job(job_id).state is JobState.SUCCEEDED
 
 
 def test_bodies_are_checked() -> None:
@@ -182,3 +254,12 @@ def test_bodies_are_checked() -> None:
 def test_worker_refuses_a_database_that_is_not_migrated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert main(["--database", f"sqlite:///{tmp_path / 'empty.db'}", "--artifacts", str(tmp_path)]) == 1
     assert "flexdse db upgrade" in caplog.text
+
+
+def test_worker_refuses_a_database_of_a_newer_version(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+    job_id = bench.submit(0)
+    with bench.database.write() as work:
+        work.session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    assert main(["--database", bench.url, "--artifacts", str(bench.folder / "artifacts")]) == 2
+    assert "newer FlexDSE" in caplog.text
+    assert bench.job(job_id).state is JobState.QUEUED

@@ -20,7 +20,7 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
     folder = Path(job_input["folder"])
     project = unpack(folder / "project.zip", folder / "project")
     report({"phase": "csim"})
-    simulated = run_csim(project, on_log=tool_log)
+    simulated = run_csim(project, mode=job_input["options"].get("mode", "fast"), on_log=tool_log)
     pack(project, folder / "reports.zip", (project / "reports").rglob("*"))
     return {
         "passed": simulated.passed,

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dse.explore import explore
+from dse.evaluated import Evaluated
+from dse.explore import search
 from spec.documents import envelope
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationProgress
+from workers.tasks.evaluations_file import write_evaluations
 from workers.tasks.front_table import write_front
 
 
@@ -24,10 +26,12 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
     def on_progress(progress: ExplorationProgress) -> None:
         report(lambda: progress.model_dump(mode="json", by_alias=True))
 
-    result = explore(request, on_progress=on_progress)
+    found, folder = search(request, on_progress=on_progress), Path(job_input["folder"])
+    result = found.result
     return {
-        "files": [write_front(result.front, Path(job_input["folder"]))],
+        "files": [write_front(result.front, folder), write_evaluations(Evaluated.of(found), folder)],
         "versions": envelope("exploration-result/v1"),
+        "objectives": list(request.objectives),
         "front": [entry.model_dump(mode="json", by_alias=True) for entry in result.front],
         "record": result.record.model_dump(mode="json", by_alias=True),
     }

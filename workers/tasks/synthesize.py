@@ -1,31 +1,41 @@
-"""One synthesis of a project by the tools of the vendor."""
+"""One synthesis of a project: by the tools of the vendor, or in the open."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 from hls_gen.toolchain.vitis import SynthesisOptions, synthesize_project
-from spec.errors import InputError, UnknownNameError
+from hls_gen.toolchain.vitis.find import find_vitis
+from spec.errors import InputError, ToolNotFoundError, UnknownNameError
+from spec.synthesis_report import SynthesisStepReport
 from workers.tasks.project_files import pack, unpack
 from workers.tasks.tool_log import tool_log
 
-_BACKENDS = ("auto", "vitis")
-_OPTIONS = ("steps", "part", "clock_mhz", "timeout_s", "memory_limit_bytes")
+_BACKENDS = ("auto", "vitis", "open")
+_VENDOR_OPTIONS = ("steps", "part", "clock_mhz", "timeout_s", "memory_limit_bytes")
+_OPEN_OPTIONS = ("timeout_s",)
 
 
 def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
-    """The reports of all steps.
+    """The reports of all steps; the open backend has one.
 
     Raises:
         FlexDSEError: bad options, no tool, or a step that failed; the job then fails with that as its cause.
     """
-    options = _options(job_input["options"])
+    options = dict(job_input["options"])
+    backend = _backend(options.pop("backend", "auto"))
     folder = Path(job_input["folder"])
     project = unpack(folder / "project.zip", folder / "project")
-    report({"phase": "synthesize"})
-    reports = synthesize_project(project, options, on_log=tool_log)
+    report({"phase": "synthesize", "backend": backend})
+    reports: tuple[SynthesisStepReport, ...]
+    if backend == "open":
+        reports = (_open(project, options),)
+    else:
+        reports = synthesize_project(project, _vendor_options(options), on_log=tool_log)
     pack(project, folder / "reports.zip", (project / "reports").rglob("*"))
     return {
         "passed": all(each.passed for each in reports),
@@ -34,14 +44,34 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
     }
 
 
-def _options(given: dict[str, Any]) -> SynthesisOptions:
+def _backend(asked: str) -> str:
+    if asked not in _BACKENDS:
+        raise UnknownNameError("backend", asked, _BACKENDS, field="options.backend")
+    if asked != "auto":
+        return asked
+    try:
+        find_vitis()
+    except ToolNotFoundError:
+        return "open"
+    return "vitis"
+
+
+def _open(project: Path, options: dict[str, Any]) -> SynthesisStepReport:
+    _check_names(options, _OPEN_OPTIONS)
+    # The folder of mapped leaves, of this host: filled once, it turns minutes into seconds.
+    home = Path(os.environ.get("FLEXDSE_HOME") or "~/.local/share/flexdse").expanduser()
+    return synthesize_open(project, OpenSynthesisOptions(home / "synthesis", **options), on_log=tool_log)
+
+
+def _check_names(options: dict[str, Any], known: tuple[str, ...]) -> None:
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("option", name, known, field="options")
+
+
+def _vendor_options(given: dict[str, Any]) -> SynthesisOptions:
+    _check_names(given, _VENDOR_OPTIONS)
     known = dict(given)
-    backend = known.pop("backend", "auto")
-    if backend not in _BACKENDS:
-        raise UnknownNameError("backend", backend, _BACKENDS, field="options.backend")
-    for name in known:
-        if name not in _OPTIONS:
-            raise UnknownNameError("option", name, _OPTIONS, field="options")
     if "steps" in known:
         if not isinstance(known["steps"], list):
             raise InputError("not a list", field="options.steps", value=known["steps"], rule="a list of steps")

@@ -17,6 +17,6 @@ export async function listDesigns(): Promise<readonly DesignSummary[]> {
 /** A published design of the catalog on a workload. */
 export function evaluatePublished(design: string, model: string, device: string, workload: Workload): Promise<CostReport> {
   // One design is answered with its report, whatever else the route has for many.
-  const call = client.POST("/api/v1/designs:evaluate", { body: { design, model, device, workload }, headers: { Accept: "application/json" } });
+  const call = client.POST("/api/v1/designs:evaluate", { body: { design, model, device, workload, floorplan: false }, headers: { Accept: "application/json" } });
   return answer<unknown>(call) as Promise<CostReport>;
 }

@@ -1,6 +1,8 @@
 /** Calls of the explorations resource. */
 import { answer, client } from "./client";
-import type { CostReport, Exploration, ExplorationPage, Front, NewExploration } from "../domain/documents";
+import type { FrontView } from "../domain/columns";
+import type { CostReport, Exploration, ExplorationPage, FrontDesign, Measurements, NewExploration } from "../domain/documents";
+import { getFrontTable } from "./evaluations";
 
 export function listExplorations(cursor?: string): Promise<ExplorationPage> {
   return answer(client.GET("/api/v1/explorations", { params: { query: cursor === undefined ? {} : { cursor } } }));
@@ -10,12 +12,32 @@ export function getExploration(id: string): Promise<Exploration> {
   return answer(client.GET("/api/v1/explorations/{exploration_id}", { params: { path: { exploration_id: id } } }));
 }
 
-export function getFront(id: string): Promise<Front> {
+/** What holds for the whole front comes as JSON, its designs as a table: a whole design is some 4 kB. */
+export async function getFront(id: string): Promise<FrontView> {
+  const call = client.GET("/api/v1/explorations/{exploration_id}/front", {
+    params: { path: { exploration_id: id }, query: { limit: 1, fields: "index" } },
+    headers: { Accept: "application/json" },
+  });
+  const [head, { table }] = await Promise.all([answer<unknown>(call) as Promise<FrontView["head"]>, getFrontTable(id)]);
+  return { head, table };
+}
+
+/** The whole designs of a front, some 4 kB each. */
+export async function getFrontEntries(id: string): Promise<readonly FrontDesign[]> {
   const call = client.GET("/api/v1/explorations/{exploration_id}/front", {
     params: { path: { exploration_id: id } },
-    headers: { Accept: "application/json" }, // the same as Arrow, Parquet and CSV: see the contract
+    headers: { Accept: "application/json" },
   });
-  return answer<unknown>(call) as Promise<Front>;
+  return ((await answer<unknown>(call)) as { entries: readonly FrontDesign[] }).entries;
+}
+
+/** One design of a front, whole. */
+export function getDesign(id: string, index: number): Promise<FrontDesign> {
+  return answer(client.GET("/api/v1/explorations/{exploration_id}/front/{index}", { params: { path: { exploration_id: id, index } } }));
+}
+
+export function getMeasurements(id: string): Promise<Measurements> {
+  return answer(client.GET("/api/v1/explorations/{exploration_id}/measurements", { params: { path: { exploration_id: id } } }));
 }
 
 export function getReport(id: string, index: number): Promise<CostReport> {

@@ -156,6 +156,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/designs:compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare Designs
+         * @description Two designs knob by knob and metric by metric, and what binds each.
+         */
+        post: operations["compare_designs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/designs:compare-reference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare With Reference
+         * @description Speed-up and energy ratio of a design over a reference system.
+         */
+        post: operations["compare_with_reference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/designs:evaluate": {
         parameters: {
             query?: never;
@@ -170,6 +210,26 @@ export interface paths {
          * @description Price one design, or up to a million. What does not fit the card is an answer too: `violations`, `feasible`.
          */
         post: operations["evaluate_designs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/designs:explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain Design
+         * @description What binds a design, what one step of each knob changes, and the nearest designs that meet a target.
+         */
+        post: operations["explain_design"];
         delete?: never;
         options?: never;
         head?: never;
@@ -405,9 +465,33 @@ export interface paths {
         };
         /**
          * Get Evaluations
-         * @description Every design that the search priced, feasible or not: all rows, or a sample of them for a first look.
+         * @description The designs behind the front, feasible or not: all rows, or a sample of them for a first look.
+         *
+         *     `rows_are` (in the JSON document, or in the metadata of the Arrow schema) says which designs they are: `evaluated`,
+         *     every evaluation in its order; or, of the exact method, which prices the stages apart: `all` the legal designs where
+         *     they are few, else `sampled` uniformly from them.
          */
         get: operations["get_evaluations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}/evaluations/density": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Evaluation Density
+         * @description How many of the designs behind the front lie where: a cloud of any size in a few kilobytes.
+         */
+        get: operations["get_evaluation_density"];
         put?: never;
         post?: never;
         delete?: never;
@@ -963,6 +1047,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/references": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List References
+         * @description Every system that a design can be compared with.
+         */
+        get: operations["list_references"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/reports": {
         parameters: {
             query?: never;
@@ -1105,6 +1209,26 @@ export interface paths {
          * @description Cancel every exploration of a sweep that has not ended.
          */
         post: operations["cancel_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep Report
+         * @description How each exploration of a sweep ended: state, size and hypervolume of its front, the best of each objective.
+         */
+        get: operations["get_sweep_report"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1261,6 +1385,49 @@ export interface components {
              * @description `cursor` of the next page; null on the last
              */
             next_cursor: string | null;
+        };
+        /**
+         * BitstreamFloorplan
+         * @description The assignment of one bitstream. `proven_optimal`: no assignment crosses fewer bits, nor balances them better.
+         *
+         *     `shortfalls`: of a refused bitstream, the smallest excess that any assignment leaves, by region and resource.
+         */
+        BitstreamFloorplan: {
+            /** Boundaries */
+            boundaries: components["schemas"]["BoundaryUse"][];
+            /** Crossing Bits */
+            crossing_bits: number | null;
+            /** Placements */
+            placements: components["schemas"]["KernelPlacement"][];
+            /** Proven Optimal */
+            proven_optimal: boolean;
+            /** Regions */
+            regions: components["schemas"]["RegionUse"][];
+            /** Shortfalls */
+            shortfalls: components["schemas"]["Violation"][];
+            /** Stages */
+            stages: ("prefill" | "decode")[];
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "placed" | "within_band" | "refused" | "unknown";
+        };
+        /**
+         * BoundaryUse
+         * @description The super long lines (SLL) between two neighbouring SLRs. `fraction` includes the shell's; None: no public count.
+         */
+        BoundaryUse: {
+            /** Available Bits */
+            available_bits: number | null;
+            /** Boundary */
+            boundary: string;
+            /** Fraction */
+            fraction: number | null;
+            /** Shell Bits */
+            shell_bits: number;
+            /** Stream Bits */
+            stream_bits: number;
         };
         /**
          * Calibration
@@ -1554,6 +1721,62 @@ export interface components {
             wns_ns: number | null;
         };
         /**
+         * CompareReferenceRequest
+         * @description A design to compare with a reference system.
+         */
+        CompareReferenceRequest: {
+            design: string | components["schemas"]["DesignPoint"];
+            device: string | components["schemas"]["Device"];
+            model: string | components["schemas"]["ModelConfig"] | {
+                [key: string]: unknown;
+            };
+            /**
+             * Reference
+             * @description a name of GET /references
+             */
+            reference: string;
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * CompareRequest
+         * @description Two designs to compare, for a model on a device under a workload.
+         */
+        CompareRequest: {
+            device: string | components["schemas"]["Device"];
+            first: string | components["schemas"]["DesignPoint"];
+            model: string | components["schemas"]["ModelConfig"] | {
+                [key: string]: unknown;
+            };
+            second: string | components["schemas"]["DesignPoint"];
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * Comparison
+         * @description The document of `flexdse explain --against --json`.
+         */
+        Comparison: {
+            /**
+             * Comparison
+             * @description `knobs` that differ, `metrics` with their change, what `binds` each
+             */
+            comparison: {
+                [key: string]: unknown;
+            };
+            /** Flexdse Version */
+            flexdse_version: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Provenance
+             * @constant
+             */
+            provenance: "analytical";
+            /** Schema */
+            schema: string;
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
          * CosimResult
          * @description What RTL simulation said: whether the results agree with the C++, and the cycles of all transactions together.
          */
@@ -1602,6 +1825,25 @@ export interface components {
              * @description the token of the data folder, or an API key
              */
             credential: string;
+        };
+        /**
+         * CsimOptions
+         * @description How to simulate in C.
+         */
+        CsimOptions: {
+            /**
+             * Mode
+             * @description strict: ap_int of exact widths; fast: native integers
+             * @default fast
+             * @enum {string}
+             */
+            mode: "strict" | "fast";
+            /**
+             * Priority
+             * @description higher goes first
+             * @default 0
+             */
+            priority: number;
         };
         /**
          * CycleRange
@@ -1676,6 +1918,7 @@ export interface components {
              *       "softmax_width": 1,
              *       "kv_read": "per_query_head",
              *       "quantizer": "divider",
+             *       "process_granularity": "element",
              *       "linear_groups": [
              *         [
              *           "q",
@@ -1728,6 +1971,11 @@ export interface components {
              * @enum {string}
              */
             attention_pe: "dsp1" | "dsp2" | "lut";
+            /**
+             * Cache Fifo Depth
+             * @description words from the KV cache to attention
+             */
+            cache_fifo_depth?: number | null;
             /**
              * Dequantizer
              * @description whether the loop over the outputs of a pass is pipelined; FlexLLM's is not
@@ -1791,11 +2039,23 @@ export interface components {
              */
             on_chip_projections: ("q" | "k" | "v" | "o" | "gate" | "up" | "down" | "lm_head")[];
             /**
+             * Operand Fifo Depth
+             * @description words from a quantizer to an array
+             */
+            operand_fifo_depth?: number | null;
+            /**
              * Overlap Attention
              * @default off
              * @enum {string}
              */
             overlap_attention: "off" | "on";
+            /**
+             * Process Granularity
+             * @description element: each processing element is a process with FIFOs, each task that reads memory has an adapter (FlexLLM on TAPA); array: a row of elements is one, with one adapter a port (our library)
+             * @default element
+             * @enum {string}
+             */
+            process_granularity: "element" | "array";
             /**
              * Quantizer
              * @description reciprocal: one division a token, then multiplications
@@ -1817,10 +2077,20 @@ export interface components {
              */
             softmax_width: number;
             /**
+             * Vector Fifo Depth
+             * @description words between units of vectors
+             */
+            vector_fifo_depth?: number | null;
+            /**
              * Weight Buffer Beats
              * @default 0
              */
             weight_buffer_beats: number;
+            /**
+             * Weight Fifo Depth
+             * @description words from a weight port to an array
+             */
+            weight_fifo_depth?: number | null;
         };
         /**
          * DecodeReport
@@ -1852,6 +2122,58 @@ export interface components {
             /** Tpot S */
             tpot_s: number | null;
             utilization: components["schemas"]["Utilization"];
+        };
+        /**
+         * Density
+         * @description How the designs behind a front are spread over two of their numbers. Bin `i` goes from edge `i` to edge `i + 1`.
+         */
+        Density: {
+            /** Bins */
+            bins: number;
+            cells: components["schemas"]["DensityCells"];
+            /** Log */
+            log: boolean;
+            /**
+             * Missing
+             * @description of them without one of the two numbers, in no cell
+             */
+            missing: number;
+            /**
+             * Rows
+             * @description designs
+             */
+            rows: number;
+            /**
+             * Rows Are
+             * @description every evaluation in its order; all legal designs; legal designs drawn uniformly
+             * @enum {string}
+             */
+            rows_are: "evaluated" | "all" | "sampled";
+            /** X */
+            x: string;
+            /**
+             * X Edges
+             * @description `bins` + 1 of them; none where no design has both numbers
+             */
+            x_edges: number[];
+            /** Y */
+            y: string;
+            /** Y Edges */
+            y_edges: number[];
+        };
+        /**
+         * DensityCells
+         * @description The cells with a design in them: place along each axis, number of designs, and how many of them are feasible.
+         */
+        DensityCells: {
+            /** Designs */
+            designs: number[];
+            /** Feasible */
+            feasible: number[];
+            /** X */
+            x: number[];
+            /** Y */
+            y: number[];
         };
         /**
          * Description
@@ -2085,6 +2407,12 @@ export interface components {
             fit: "fits" | "within_band" | "does_not_fit";
             /** Flexdse Version */
             flexdse_version: string;
+            floorplan: components["schemas"]["Floorplan"] | null;
+            /**
+             * Floorplan Missing
+             * @description why there is no floorplan
+             */
+            floorplan_missing?: string | null;
             hmt?: components["schemas"]["HmtReport"] | null;
             inputs: components["schemas"]["EvaluationInputs"];
             memory: components["schemas"]["MemoryReport"];
@@ -2176,13 +2504,19 @@ export interface components {
              */
             rows: number;
             /**
+             * Rows Are
+             * @description every evaluation in its order; all legal designs; legal designs drawn uniformly
+             * @enum {string}
+             */
+            rows_are: "evaluated" | "all" | "sampled";
+            /**
              * Schema
              * @constant
              */
             schema: "flexdse/evaluations/v1";
             /**
              * Total
-             * @description evaluations that are kept
+             * @description evaluations of the search
              */
             total: number;
         };
@@ -2210,6 +2544,11 @@ export interface components {
          */
         EvaluationRequest: {
             /**
+             * Calibration
+             * @description id of a calibration: its factors are applied
+             */
+            calibration?: string | null;
+            /**
              * Columns
              * @description column -> a value for each design: prefill.token_parallelism, prefill.qkvo_weight_parallelism, prefill.ffn_weight_parallelism, prefill.ffn_weight_blocks, prefill.key_parallelism, prefill.value_parallelism, decode.block_parallelism, decode.weight_parallelism, decode.engine_splits, decode.head_parallelism, decode.key_parallelism, decode.value_parallelism, decode.vector_parallelism, decode.weight_port_bits, clock_target_mhz.prefill, clock_target_mhz.decode. More than 10^5: send Arrow
              */
@@ -2222,6 +2561,12 @@ export interface components {
             designs?: (string | components["schemas"]["DesignPoint"])[] | null;
             device: string | components["schemas"]["Device"];
             /**
+             * Floorplan
+             * @description one design: assign its modules to SLRs, which takes seconds
+             * @default false
+             */
+            floorplan: boolean;
+            /**
              * Metrics
              * @description of a batch: only these
              */
@@ -2230,6 +2575,74 @@ export interface components {
                 [key: string]: unknown;
             };
             workload: components["schemas"]["Workload"];
+        };
+        /**
+         * ExplainRequest
+         * @description A design to explain, for a model on a device under a workload.
+         */
+        ExplainRequest: {
+            design: string | components["schemas"]["DesignPoint"];
+            device: string | components["schemas"]["Device"];
+            /**
+             * Metrics
+             * @description of the sensitivity
+             * @default [
+             *       "ttft_s",
+             *       "tpot_s",
+             *       "energy_j_per_token",
+             *       "max_utilization"
+             *     ]
+             */
+            metrics: string[];
+            model: string | components["schemas"]["ModelConfig"] | {
+                [key: string]: unknown;
+            };
+            /**
+             * Target
+             * @description what would it take, such as "decode_tokens_per_s >= 500"? Takes seconds
+             */
+            target?: string | null;
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * Explanation
+         * @description The document of `flexdse explain --json`.
+         */
+        Explanation: {
+            /**
+             * Binding
+             * @description by stage: slowest modules, resources near their caps; `binds`
+             */
+            binding: {
+                [key: string]: unknown;
+            };
+            /** Flexdse Version */
+            flexdse_version: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Provenance
+             * @constant
+             */
+            provenance: "analytical";
+            /** Schema */
+            schema: string;
+            /**
+             * Sensitivity
+             * @description `knobs`: what one step of each, down and up, changes
+             */
+            sensitivity: {
+                [key: string]: unknown;
+            };
+            /**
+             * Target
+             * @description the nearest designs that meet it, or why none does
+             */
+            target?: {
+                [key: string]: unknown;
+            } | null;
+            /** Timing Table Version */
+            timing_table_version: string;
         };
         /**
          * Exploration
@@ -2339,6 +2752,12 @@ export interface components {
              * @default 0
              */
             epsilon: number;
+            /**
+             * Floorplan
+             * @description cut what the exact assignment to SLRs refuses, and solve the front again without it
+             * @default true
+             */
+            floorplan: boolean;
             /**
              * Labels
              * @default []
@@ -2495,6 +2914,63 @@ export interface components {
             /** Sweep Id */
             sweep_id: string | null;
             workload: components["schemas"]["Workload"];
+        };
+        /**
+         * Floorplan
+         * @description All bitstreams of a design on a card; `status` is the worst of theirs.
+         */
+        Floorplan: {
+            /** Assumptions */
+            assumptions: string[];
+            /** Bitstreams */
+            bitstreams: components["schemas"]["BitstreamFloorplan"][];
+            /** Solver */
+            solver: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "placed" | "within_band" | "refused" | "unknown";
+        };
+        /**
+         * FloorplanCheck
+         * @description What the exact assignment to SLRs says of a front. A part is what is placed on its own: a stage design, or a
+         *     co-resident pair; the first four numbers are of the parts of the front as it is shown.
+         */
+        FloorplanCheck: {
+            /**
+             * Complete
+             * @description whether the last front was free of refusals
+             */
+            complete: boolean;
+            /**
+             * Cut
+             * @description parts that were refused; whatever has one is not on the front
+             */
+            cut: number;
+            /** Parts */
+            parts: number;
+            /** Placed */
+            placed: number;
+            /**
+             * Rounds
+             * @description fronts that were looked at until all stood
+             */
+            rounds: number;
+            /** Seconds */
+            seconds: number;
+            /**
+             * Unchecked
+             * @description parts beyond what one exploration plans; they are kept
+             */
+            unchecked: number;
+            /**
+             * Unknown
+             * @description the solver's time came first; they are kept
+             */
+            unknown: number;
+            /** Within Band */
+            within_band: number;
         };
         /**
          * Front
@@ -2714,7 +3190,7 @@ export interface components {
             priority: number;
             /**
              * Progress
-             * @description of the kind's own shape
+             * @description of the kind's own shape; in lists without its front
              */
             progress: {
                 [key: string]: unknown;
@@ -2936,6 +3412,33 @@ export interface components {
             worst_relative_error_before: number;
         };
         /**
+         * Lineage
+         * @description Model version -> design -> project -> run -> report: what a measured value goes back to.
+         */
+        Lineage: {
+            /**
+             * Design Key
+             * @description DesignPoint.canonical_key()
+             */
+            design_key: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Project Sha256
+             * @description of manifest.json, which holds the hash of each file
+             */
+            project_sha256: string;
+            /** Report Sha256 */
+            report_sha256: string;
+            /**
+             * Run
+             * @description tool and version, or the simulation, that made the report
+             */
+            run: string;
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
          * LogDone
          * @description The job ended and its log is told.
          */
@@ -3076,6 +3579,8 @@ export interface components {
             design_key: string;
             /** Device */
             device: string;
+            /** @description design, project, run and report; null: not from a project */
+            lineage?: components["schemas"]["Lineage"] | null;
             /** Measured */
             measured: number;
             /**
@@ -3449,10 +3954,17 @@ export interface components {
         /**
          * ModuleRow
          * @description A module (HLS function). `issues` are what the tool complains about, such as `Timing Violation`.
+         *
+         *     Of an open synthesis: equal processes together, `instances` of them, `resources` of all; see SynthesisReport.
          */
         ModuleRow: {
             /** Estimated Clock Ns */
             estimated_clock_ns: number | null;
+            /**
+             * Instances
+             * @default 1
+             */
+            instances: number;
             interval: components["schemas"]["CycleRange"];
             /**
              * Issues
@@ -3472,6 +3984,7 @@ export interface components {
             /** Pipeline */
             pipeline: string | null;
             resources: components["schemas"]["ResourceCounts"];
+            resources_at_least?: components["schemas"]["ResourceCounts"] | null;
         };
         /**
          * OpenLimit
@@ -3602,6 +4115,7 @@ export interface components {
              *       "softmax_width": 1,
              *       "kv_read": "per_query_head",
              *       "quantizer": "divider",
+             *       "process_granularity": "element",
              *       "linear_groups": [
              *         [
              *           "q",
@@ -3666,6 +4180,11 @@ export interface components {
              */
             attention_pe: "dsp1" | "dsp2" | "lut";
             /**
+             * Cache Fifo Depth
+             * @description words from the KV cache to attention
+             */
+            cache_fifo_depth?: number | null;
+            /**
              * Hadamard
              * @description serial: one loop after the other, as FlexLLM
              * @default serial
@@ -3723,12 +4242,29 @@ export interface components {
              */
             linear_pe: "dsp1" | "dsp2" | "dsp4" | "lut";
             /**
+             * Operand Fifo Depth
+             * @description words from a quantizer to an array
+             */
+            operand_fifo_depth?: number | null;
+            /**
+             * Process Granularity
+             * @description element: each processing element is a process with FIFOs, each task that reads memory has an adapter (FlexLLM on TAPA); array: a row of elements is one, with one adapter a port (our library)
+             * @default element
+             * @enum {string}
+             */
+            process_granularity: "element" | "array";
+            /**
              * Quantizer
              * @description reciprocal: one division a token, then multiplications
              * @default divider
              * @enum {string}
              */
             quantizer: "divider" | "reciprocal";
+            /**
+             * Residual Fifo Depth
+             * @description words of a token block that a residual FIFO holds
+             */
+            residual_fifo_depth?: number | null;
             /**
              * Softmax
              * @description pipelined: the three passes work on three heads at a time
@@ -3747,6 +4283,16 @@ export interface components {
              * @default 1
              */
             token_blocks_per_weight_pass: number;
+            /**
+             * Vector Fifo Depth
+             * @description words between units of vectors
+             */
+            vector_fifo_depth?: number | null;
+            /**
+             * Weight Fifo Depth
+             * @description words from a weight port to an array
+             */
+            weight_fifo_depth?: number | null;
         };
         /**
          * PrefillReport
@@ -4211,6 +4757,90 @@ export interface components {
             swap_s: number;
         };
         /**
+         * ReferenceComparison
+         * @description The document of `flexdse compare --json`: above 1 the design is better.
+         */
+        ReferenceComparison: {
+            /** Assumptions */
+            assumptions: string[];
+            /** Feasible */
+            feasible: boolean;
+            /** Flexdse Version */
+            flexdse_version: string;
+            /** Inputs */
+            inputs: {
+                [key: string]: unknown;
+            };
+            /** Missing */
+            missing: {
+                [key: string]: string;
+            };
+            /** Model Version */
+            model_version: string;
+            /**
+             * Provenance
+             * @constant
+             */
+            provenance: "analytical";
+            /** Ratios */
+            ratios: {
+                [key: string]: number | null;
+            };
+            /** Reference */
+            reference: {
+                [key: string]: unknown;
+            };
+            /** Schema */
+            schema: string;
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * ReferenceList
+         * @description Every reference system, by name.
+         */
+        ReferenceList: {
+            /** Items */
+            items: components["schemas"]["ReferenceSystem"][];
+        };
+        /**
+         * ReferenceSystem
+         * @description A system to compare with; its times are for one model.
+         */
+        ReferenceSystem: {
+            /** Model */
+            model: string;
+            /** Name */
+            name: string;
+            /** Provenance */
+            provenance: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * RegionUse
+         * @description One SLR of one bitstream. `used` and the fractions are of the whole SLR, the shell's part included.
+         */
+        RegionUse: {
+            /** Bram 18K Fraction */
+            bram_18k_fraction: number;
+            /** Clb Fraction */
+            clb_fraction: number;
+            /** Dsp Fraction */
+            dsp_fraction: number;
+            /** Ff Fraction */
+            ff_fraction: number;
+            /** Lut Fraction */
+            lut_fraction: number;
+            /** Modules */
+            modules: string[];
+            /** Slr */
+            slr: string;
+            /** Uram Fraction */
+            uram_fraction: number;
+            used: components["schemas"]["ResourceVector"];
+        };
+        /**
          * Relocation
          * @description Data that would have to move from HBM to DDR. `s_per_token`: what reading it there adds to a token at most.
          */
@@ -4403,18 +5033,6 @@ export interface components {
             step: "csim" | "simulate" | "synthesize";
         };
         /**
-         * RunOptions
-         * @description How to run a tool. There is no path and no command here: the worker knows its tools.
-         */
-        RunOptions: {
-            /**
-             * Priority
-             * @description higher goes first
-             * @default 0
-             */
-            priority: number;
-        };
-        /**
          * RunPage
          * @description Runs, newest first.
          */
@@ -4451,6 +5069,8 @@ export interface components {
             exact_hypervolume: number | null;
             /** Feasible Evaluations */
             feasible_evaluations: number;
+            /** @description null, with the reason, where it was not asked */
+            floorplan?: components["schemas"]["FloorplanCheck"] | null;
             /**
              * Gap
              * @description what keeps an exact front from being proven, if anything
@@ -4517,6 +5137,66 @@ export interface components {
             owner: string | null;
             /** Scopes */
             scopes: components["schemas"]["Scope"][];
+        };
+        /**
+         * SimulateOptions
+         * @description How to simulate with time. What is null is as the project says.
+         */
+        SimulateOptions: {
+            /**
+             * Depths
+             * @description other FIFO depths, by stream
+             */
+            depths?: {
+                [key: string]: number;
+            } | null;
+            /** Layers */
+            layers?: number | null;
+            /**
+             * Minimize Depths
+             * @description also the least FIFO depths that lose no cycle
+             * @default false
+             */
+            minimize_depths: boolean;
+            /**
+             * Pipeline Style
+             * @description stp: pipelines stall as a whole; flp: they flush
+             * @default stp
+             * @enum {string}
+             */
+            pipeline_style: "stp" | "flp";
+            /**
+             * Position
+             * @description context of the decode step
+             */
+            position?: number | null;
+            /**
+             * Priority
+             * @description higher goes first
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Prompt Tokens
+             * @description of the prefill run
+             */
+            prompt_tokens?: number | null;
+            /** Stages */
+            stages?: ("prefill" | "decode")[] | null;
+            /** Timeout S */
+            timeout_s?: number | null;
+            /**
+             * Unbounded
+             * @description also the cycles with FIFOs without bounds
+             * @default false
+             */
+            unbounded: boolean;
+            /**
+             * With Values
+             * @description compute with values too: slow, for a check
+             * @default false
+             */
+            with_values: boolean;
         };
         /**
          * SlrCrossing
@@ -4840,6 +5520,72 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * SweepReport
+         * @description Every exploration of a sweep, in the order of the sweep.
+         */
+        SweepReport: {
+            /** Flexdse Version */
+            flexdse_version: string;
+            /** Model Version */
+            model_version: string;
+            /** Name */
+            name: string;
+            /** Rows */
+            rows: components["schemas"]["SweepRow"][];
+            /** Schema */
+            schema: string;
+            /** Sweep Id */
+            sweep_id: string;
+            /** Timing Table Version */
+            timing_table_version: string;
+        };
+        /**
+         * SweepRow
+         * @description One exploration of a sweep. What only a search that succeeded has is null until then.
+         */
+        SweepRow: {
+            /**
+             * Best
+             * @description objective -> its best value on the front
+             */
+            best: {
+                [key: string]: number | null;
+            };
+            /** Cause */
+            cause: string | null;
+            /** Device */
+            device: string;
+            /** Evaluations */
+            evaluations: number | null;
+            /** Exploration Id */
+            exploration_id: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Front Size */
+            front_size: number | null;
+            /** Hypervolume */
+            hypervolume: number | null;
+            /**
+             * Hypervolume Ratio
+             * @description share of the hypervolume of the exact front
+             */
+            hypervolume_ratio: number | null;
+            /** Method */
+            method: string;
+            /** Model */
+            model: string;
+            /** Model Version */
+            model_version: string | null;
+            /** Name */
+            name: string;
+            /** Seconds */
+            seconds: number | null;
+            /** Seed */
+            seed: number;
+            state: components["schemas"]["JobState"];
+            workload: components["schemas"]["Workload"];
+        };
+        /**
          * SweepSummary
          * @description One line of the list of sweeps.
          */
@@ -4871,8 +5617,16 @@ export interface components {
         /**
          * SynthesisReport
          * @description One report file. `resources` are the design's, `available` the device's or, in the accelerator form, the user budget.
+         *
+         *     An open synthesis knows LUT and FF as a range: `resources` is its upper end, `resources_at_least` its lower one.
+         *     `assumptions` are what its numbers rest on.
          */
         SynthesisReport: {
+            /**
+             * Assumptions
+             * @default []
+             */
+            assumptions: string[];
             available: components["schemas"]["ResourceCounts"] | null;
             available_per_slr: components["schemas"]["ResourceCounts"] | null;
             clock: components["schemas"]["ClockReport"] | null;
@@ -4889,7 +5643,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "csynth_xml" | "csynth_rpt" | "csynth_summary_rpt" | "cosim_rpt" | "export_xml" | "export_rpt" | "utilization_rpt" | "slr_utilization_rpt" | "accelerator_utilization_rpt" | "timing_summary_rpt" | "power_rpt";
+            kind: "open_synthesis" | "csynth_xml" | "csynth_rpt" | "csynth_summary_rpt" | "cosim_rpt" | "export_xml" | "export_rpt" | "utilization_rpt" | "slr_utilization_rpt" | "accelerator_utilization_rpt" | "timing_summary_rpt" | "power_rpt";
             latency: components["schemas"]["CycleStatistics"] | null;
             /**
              * Loops
@@ -4917,8 +5671,9 @@ export interface components {
              * Provenance
              * @enum {string}
              */
-            provenance: "csynth" | "cosim" | "post_synth" | "post_place" | "post_route";
+            provenance: "open_synthesis" | "csynth" | "cosim" | "post_synth" | "post_place" | "post_route";
             resources: components["schemas"]["ResourceCounts"] | null;
+            resources_at_least?: components["schemas"]["ResourceCounts"] | null;
             /**
              * Schema
              * @default flexdse/synthesis_report/v1
@@ -4947,7 +5702,7 @@ export interface components {
         };
         /**
          * SynthesizeOptions
-         * @description How to synthesize.
+         * @description How to synthesize. What is null is as the worker has it.
          */
         SynthesizeOptions: {
             /**
@@ -4957,11 +5712,31 @@ export interface components {
              */
             backend: "auto" | "vitis" | "open";
             /**
+             * Clock Mhz
+             * @description another clock, for both kernels
+             */
+            clock_mhz?: number | null;
+            /**
+             * Part
+             * @description another part than the project's
+             */
+            part?: string | null;
+            /**
              * Priority
              * @description higher goes first
              * @default 0
              */
             priority: number;
+            /**
+             * Steps
+             * @description of the vendor's tools
+             */
+            steps?: ("csim" | "csynth" | "cosim" | "export" | "impl" | "link")[] | null;
+            /**
+             * Timeout S
+             * @description time limit of each step
+             */
+            timeout_s?: number | null;
         };
         /**
          * TellInput
@@ -5961,9 +6736,227 @@ export interface operations {
             };
         };
     };
+    compare_designs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "first": "flexllm-u280",
+                 *       "second": "flexllm-u280-wide",
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CompareRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_with_reference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "design": "flexllm-u280",
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       },
+                 *       "reference": "a100-bf16"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CompareReferenceRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReferenceComparison"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     evaluate_designs: {
         parameters: {
             query?: {
+                /** @description Arrow: id of a calibration */
+                calibration?: string | null;
                 /** @description Arrow: name of the design that the rows vary */
                 design?: string | null;
                 /** @description Arrow: name of the device */
@@ -6054,6 +7047,117 @@ export interface operations {
             };
             /** @description Not available in the media type that is asked for */
             406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explain_design: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "design": "flexllm-u280",
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       },
+                 *       "metrics": [
+                 *         "ttft_s",
+                 *         "tpot_s"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ExplainRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7689,6 +8793,99 @@ export interface operations {
             };
             /** @description Not available in the media type that is asked for */
             406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evaluation_density: {
+        parameters: {
+            query: {
+                /** @description along each axis */
+                bins?: number;
+                /** @description logarithmic bins; designs at or below 0 count as missing */
+                log?: boolean;
+                x: string;
+                y: string;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Density"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9960,7 +11157,7 @@ export interface operations {
                  *       "priority": 0
                  *     }
                  */
-                "application/json": components["schemas"]["RunOptions"];
+                "application/json": components["schemas"]["CsimOptions"];
             };
         };
         responses: {
@@ -10088,7 +11285,7 @@ export interface operations {
                  *       "priority": 0
                  *     }
                  */
-                "application/json": components["schemas"]["RunOptions"];
+                "application/json": components["schemas"]["SimulateOptions"];
             };
         };
         responses: {
@@ -10753,6 +11950,72 @@ export interface operations {
             };
             /** @description The input breaks a rule */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_references: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReferenceList"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11884,6 +13147,92 @@ export interface operations {
             };
             /** @description The state of the resource does not allow it */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sweep_report: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepReport"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,12 +1,20 @@
 /** The front as columns: one array per metric, NaN where a value is missing. */
 import type { Front } from "./documents";
+import type { Table } from "./table";
 
 export type Columns = ReadonlyMap<string, Float64Array>;
 
-export function frontColumns(front: Front): Columns {
+/** A front: what holds for all of it, and its designs as a table (index, key, metrics, parameters by dotted name). */
+export interface FrontView {
+  readonly head: Omit<Front, "entries">;
+  readonly table: Table;
+}
+
+/** The metrics of which at least one design has a value. */
+export function frontColumns({ head, table }: FrontView): Columns {
   const columns = new Map<string, Float64Array>();
-  for (const { name } of front.metrics) {
-    const values = Float64Array.from(front.entries, (entry) => entry.metrics[name] ?? Number.NaN);
+  for (const { name } of head.metrics) {
+    const values = Float64Array.from(table.numbers(name) ?? []);
     if (values.some((value) => !Number.isNaN(value))) columns.set(name, values);
   }
   return columns;

@@ -1,5 +1,6 @@
 /** The parameters of a design and the split of a request's time, as rows for tables and bars. */
 import type { CostReport, DesignPoint, ModuleCost, Stage } from "./documents";
+import { formatFixed } from "./units";
 
 export interface Parameter {
   readonly key: string;
@@ -95,6 +96,17 @@ export function formatBand(band: { relative_low: number; relative_high: number }
   };
   if (-band.relative_low === band.relative_high) return `± ${percent(band.relative_high).slice(1)} %`;
   return `${percent(band.relative_low)} … ${percent(band.relative_high)} %`;
+}
+
+/** A share with one decimal; what is there never reads as nothing. */
+export function percent(share: number): string {
+  return share > 0 && share < 0.001 ? "< 0.1 %" : `${formatFixed(share * 100, 1)} %`;
+}
+
+/** A change with its sign: "+12.5 %", "−3 %". */
+export function signedPercent(change: number): string {
+  const text = Math.abs(change * 100).toLocaleString("en-US", { maximumSignificantDigits: 3 });
+  return `${change > 0 ? "+" : change < 0 ? "−" : ""}${text} %`;
 }
 
 /** In the fixed order of the project. */

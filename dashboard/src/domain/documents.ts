@@ -14,6 +14,8 @@ export type Method = Exploration["method"];
 
 export type Front = Schemas["Front"];
 export type FrontDesign = Schemas["FrontDesign"];
+export type Measurements = Schemas["Measurements"];
+export type Measured = Schemas["Measured"];
 export type DesignPoint = FrontDesign["design"];
 
 export type CostReport = Schemas["Evaluation"];
@@ -25,6 +27,7 @@ export type Violation = CostReport["violations"][number];
 export type ErrorBand = CostReport["error_band"][string];
 export type Stage = ModuleCost["stage"];
 export type Bound = ModuleCost["bound_by"];
+export type Bitstream = Schemas["BitstreamFloorplan"];
 export type Provenance = CostReport["provenance"];
 
 export type DeviceSummary = Schemas["DeviceSummary"];

@@ -82,7 +82,7 @@ export function keyFigures(exploration: Exploration, live: Live | null): KeyFigu
     evaluations: known(progress?.evaluations, waiting),
     total,
     rate: known(finished ? null : progress?.designs_per_s, waiting),
-    spaceSize: known<number>(null, finished ? waiting : "counted when the search is done"),
+    spaceSize: known(progress?.space_size, finished ? waiting : "counted when the search begins"),
     feasible: known(progress?.feasible_fraction, waiting),
     frontSize: known(progress?.front.length, waiting),
     hypervolume: known(progress?.hypervolume, progress === null ? waiting : "not computed while the search runs"),

@@ -37,7 +37,7 @@ describe("reduceLive", () => {
       { type: "progress", progress: progress(20, 0.1) },
     );
     expect(live.progress?.evaluations).toBe(20);
-    expect(live.history).toEqual([{ evaluations: 20, hypervolume: 0.1 }]);
+    expect(live.history).toMatchObject([{ evaluations: 20, hypervolume: 0.1 }]);
   });
 
   test("nothing moves a finished search", () => {

@@ -6,6 +6,9 @@ export type Connection = "connecting" | "open" | "reconnecting" | "closed";
 export interface HistoryPoint {
   readonly evaluations: number;
   readonly hypervolume: number;
+  readonly frontSize: number;
+  /** Since the search began; null where the server does not say. */
+  readonly seconds: number | null;
 }
 
 export interface Live {
@@ -43,7 +46,10 @@ function withProgress(live: Live, progress: Progress): Live {
   const { evaluations, hypervolume } = progress;
   if (hypervolume !== null && hypervolume !== undefined) {
     const last = history[history.length - 1];
-    if (last === undefined || evaluations > last.evaluations) history = [...history, { evaluations, hypervolume }];
+    if (last === undefined || evaluations > last.evaluations) {
+      const seconds = progress.designs_per_s > 0 ? evaluations / progress.designs_per_s : null;
+      history = [...history, { evaluations, hypervolume, frontSize: progress.front.length, seconds }];
+    }
     if (history.length > MAX_HISTORY) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
   }
   return { ...live, progress, history };

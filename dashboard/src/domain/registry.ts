@@ -1,6 +1,6 @@
 /** The metric registry: what the server sent, else the copy that was generated with the client. */
 import registry from "../client/registry.json";
-import type { Front } from "./documents";
+import type { FrontView } from "./columns";
 import type { MetricInfo } from "./metrics";
 
 export interface Registry {
@@ -28,6 +28,6 @@ export function metricOf(name: string, metrics: ReadonlyMap<string, MetricInfo> 
   return metrics.get(name) ?? { name, unit: "", sense: "min", title: name, definition: "" };
 }
 
-export function registryOf(front: Front | null): ReadonlyMap<string, MetricInfo> {
-  return front === null ? REGISTRY.metrics : byName(front.metrics);
+export function registryOf(front: FrontView | null): ReadonlyMap<string, MetricInfo> {
+  return front === null ? REGISTRY.metrics : byName(front.head.metrics);
 }

@@ -21,6 +21,10 @@ export function viridisSpan(dark: boolean): readonly [number, number] {
 }
 
 export function viridis(t: number, dark = false): string {
+  return `rgb(${viridisRgb(t, dark).join(" ")})`;
+}
+
+export function viridisRgb(t: number, dark = false): [number, number, number] {
   const [from, to] = viridisSpan(dark);
   const clamped = Math.min(1, Math.max(0, Number.isNaN(t) ? 0 : t));
   const position = (from + clamped * (to - from)) * (VIRIDIS.length - 1);
@@ -29,7 +33,7 @@ export function viridis(t: number, dark = false): string {
   const b = VIRIDIS[i + 1]!;
   const part = position - i;
   const mix = (k: 0 | 1 | 2): number => Math.round(a[k] + (b[k] - a[k]) * part);
-  return `rgb(${mix(0)} ${mix(1)} ${mix(2)})`;
+  return [mix(0), mix(1), mix(2)];
 }
 
 /** `count` colours that stand for equal steps of the domain: points of one step are drawn together. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Column, colourScaleOf, nearestPoint, neighbour, scatterFigure, type ScatterInput, toneOf } from "./scatter";
+import { type Column, colourScaleOf, labelShifts, nearestPoint, neighbour, scatterFigure, type ScatterInput, toneOf } from "./scatter";
 
 function column(values: number[], sense: "min" | "max" = "min"): Column {
   return { values: Float64Array.from(values), label: "metric", unit: "s", factor: 1, sense };
@@ -51,4 +51,14 @@ test("colour is logarithmic where values span more than a factor of 20", () => {
   expect(colourScaleOf(Float64Array.of(0, 100))?.log).toBe(false);
   expect(toneOf({ low: 1, high: 100, log: true }, 10)).toBeCloseTo(0.5, 12);
   expect(toneOf({ low: 2, high: 2, log: false }, 2)).toBe(0.5);
+});
+
+test("labels of marks that lie close are moved apart", () => {
+  const marks = [{ px: 100, py: 50 }, { px: 120, py: 52 }, { px: 110, py: 49 }, { px: 900, py: 50 }];
+  const shifts = labelShifts(marks);
+  expect(shifts[0]).toBe(0);
+  expect(shifts[3]).toBe(0);
+  const heights = marks.slice(0, 3).map((mark, i) => mark.py + shifts[i]!).sort((a, b) => a - b);
+  expect(heights[1]! - heights[0]!).toBeGreaterThanOrEqual(13);
+  expect(heights[2]! - heights[1]!).toBeGreaterThanOrEqual(13);
 });

@@ -1,6 +1,8 @@
 /** The Pareto scatter as data: a pure function of points, axes and size. Drawing it is ScatterPlot's business. */
 import { projectedFront, type Sense, staircase } from "../domain/pareto";
 import { extent, makeScale, padded, type Scale, type ScaleKind, type Tick, ticksOf } from "../domain/scale";
+import { type AxisSpan, fromUnit } from "./cloud/points";
+import { WHOLE, type Window } from "./cloud/window";
 
 export interface Column {
   readonly values: Float64Array;
@@ -21,11 +23,26 @@ export interface ScatterInput {
   readonly x: Column;
   readonly y: Column;
   readonly colour: Column | null;
+  /** Metric that the size of a point stands for. */
+  readonly size?: Column | null;
   readonly xKind: ScaleKind;
   readonly yKind: ScaleKind;
+  /** What else must fit on the axes: the cloud behind the front, [lowest, highest]. */
+  readonly xAlso?: readonly number[];
+  readonly yAlso?: readonly number[];
+  /** The colour scale, where it is not that of the front alone. */
+  readonly colourScale?: ColourScale | null;
   readonly references: readonly ReferenceMark[];
   readonly width: number;
   readonly height: number;
+  /** The part in view; everything where it is left out. */
+  readonly window?: Window;
+}
+
+/** What the axes span when everything is in view. */
+export interface ScatterSpans {
+  readonly x: AxisSpan;
+  readonly y: AxisSpan;
 }
 
 export interface ColourScale {
@@ -46,6 +63,8 @@ export interface ScatterFigure {
   /** Colour position 0..1 of each point; NaN where the value is missing. */
   readonly tone: Float32Array;
   readonly colour: ColourScale | null;
+  /** Factor on the radius of each point, 1 without a size metric. */
+  readonly swell: Float32Array;
   /** Indices of the points on the 2-D front, by x. */
   readonly front: readonly number[];
   readonly frontLine: readonly (readonly [number, number])[];
@@ -56,24 +75,40 @@ export interface ScatterFigure {
 
 export const MARGIN = { left: 68, top: 14, right: 18, bottom: 46 } as const;
 
-function* withReferences(values: Float64Array, marks: readonly number[]): Generator<number> {
-  yield* values;
-  yield* marks;
-}
-
-export function scatterFigure(input: ScatterInput): ScatterFigure | null {
-  const { x, y, colour, references } = input;
-  const plot = {
+export function plotArea(width: number, height: number): ScatterFigure["plot"] {
+  return {
     left: MARGIN.left,
     top: MARGIN.top,
-    right: Math.max(MARGIN.left + 40, input.width - MARGIN.right),
-    bottom: Math.max(MARGIN.top + 40, input.height - MARGIN.bottom),
+    right: Math.max(MARGIN.left + 40, width - MARGIN.right),
+    bottom: Math.max(MARGIN.top + 40, height - MARGIN.bottom),
   };
-  const xExtent = extent(withReferences(x.values, references.map((mark) => mark.x)), input.xKind);
-  const yExtent = extent(withReferences(y.values, references.map((mark) => mark.y)), input.yKind);
+}
+
+function* all(...parts: readonly Iterable<number>[]): Generator<number> {
+  for (const part of parts) yield* part;
+}
+
+/** The spans of the two axes over all that is to be shown; null where an axis has nothing to show. */
+export function scatterSpans(input: Omit<ScatterInput, "width" | "height">): ScatterSpans | null {
+  const { x, y, xKind, yKind, references, xAlso = [], yAlso = [] } = input;
+  const xExtent = extent(all(x.values, xAlso, references.map((mark) => mark.x)), xKind);
+  const yExtent = extent(all(y.values, yAlso, references.map((mark) => mark.y)), yKind);
   if (xExtent === null || yExtent === null) return null;
-  const xScale = makeScale(input.xKind, padded(xExtent, input.xKind), [plot.left, plot.right]);
-  const yScale = makeScale(input.yKind, padded(yExtent, input.yKind), [plot.bottom, plot.top]);
+  return { x: { kind: xKind, domain: padded(xExtent, xKind) }, y: { kind: yKind, domain: padded(yExtent, yKind) } };
+}
+
+function visible(span: AxisSpan, low: number, high: number): readonly [number, number] {
+  if (low === 0 && high === 1) return span.domain;
+  const value = fromUnit(span);
+  return [value(low), value(high)];
+}
+
+export function scatterFigure(input: ScatterInput, spans: ScatterSpans | null = scatterSpans(input)): ScatterFigure | null {
+  const { x, y, colour, references, window = WHOLE } = input;
+  if (spans === null) return null;
+  const plot = plotArea(input.width, input.height);
+  const xScale = makeScale(input.xKind, visible(spans.x, window.x0, window.x1), [plot.left, plot.right]);
+  const yScale = makeScale(input.yKind, visible(spans.y, window.y0, window.y1), [plot.bottom, plot.top]);
 
   const n = x.values.length;
   const px = new Float32Array(n);
@@ -89,7 +124,7 @@ export function scatterFigure(input: ScatterInput): ScatterFigure | null {
     }
   }
 
-  const colourScale = colour === null ? null : colourScaleOf(colour.values);
+  const colourScale = input.colourScale !== undefined ? input.colourScale : colour === null ? null : colourScaleOf(colour.values);
   if (colour !== null && colourScale !== null) {
     for (let i = 0; i < n; i += 1) tone[i] = toneOf(colourScale, colour.values[i]!);
   }
@@ -106,6 +141,7 @@ export function scatterFigure(input: ScatterInput): ScatterFigure | null {
     py,
     tone,
     colour: colourScale,
+    swell: swellOf(input.size ?? null, n),
     front,
     frontLine,
     references: references
@@ -115,8 +151,34 @@ export function scatterFigure(input: ScatterInput): ScatterFigure | null {
   };
 }
 
+const LABEL_HEIGHT = 13;
+const LABEL_WIDTH = 150;
+
+/** Vertical shifts in pixels that keep the labels of marks from lying on each other, in the order given. */
+export function labelShifts(marks: readonly { readonly px: number; readonly py: number }[]): number[] {
+  const placed: { readonly x: number; readonly y: number }[] = [];
+  return marks.map(({ px, py }) => {
+    const isFree = (y: number): boolean => placed.every((other) => Math.abs(other.y - y) >= LABEL_HEIGHT || Math.abs(other.x - px) >= LABEL_WIDTH);
+    const shift = [0, 1, -1, 2, -2, 3, -3].map((step) => step * LABEL_HEIGHT).find((candidate) => isFree(py + candidate)) ?? 0;
+    placed.push({ x: px, y: py + shift });
+    return shift;
+  });
+}
+
+/** The radius grows with the square root of the value's place in its range, so that areas compare. */
+function swellOf(size: Column | null, count: number): Float32Array {
+  const swell = new Float32Array(count).fill(1);
+  const scale = size === null ? null : colourScaleOf(size.values);
+  if (size === null || scale === null) return swell;
+  for (let i = 0; i < count; i += 1) {
+    const place = toneOf(scale, size.values[i]!);
+    swell[i] = Number.isNaN(place) ? 0.6 : 0.7 + 1.9 * Math.sqrt(Math.max(0, place));
+  }
+  return swell;
+}
+
 /** Logarithmic where the values span more than a factor of 20 and none is zero or negative. */
-export function colourScaleOf(values: Float64Array): ColourScale | null {
+export function colourScaleOf(values: Iterable<number>): ColourScale | null {
   const range = extent(values);
   if (range === null) return null;
   const [low, high] = range;

@@ -4,11 +4,16 @@ import { projectedFront, type Sense } from "../domain/pareto";
 import { extent, type ScaleKind } from "../domain/scale";
 import type { View } from "./route";
 
+/** In place of a metric: how many designs of the cloud share the place of a point. */
+export const DENSITY = "density";
+
 export interface Axes {
   readonly x: string;
   readonly y: string;
   /** "" is no colour. */
   readonly colour: string;
+  /** "" is one size for all. */
+  readonly size: string;
   readonly xKind: ScaleKind;
   readonly yKind: ScaleKind;
 }
@@ -59,11 +64,12 @@ export function chooseAxes(
   const x = pick(view.x, order.filter((name) => name !== view.y));
   const y = pick(view.y, [...order, ...names].filter((name) => name !== x));
   const rest = objectives.find((name) => name !== x && name !== y && columns.has(name)) ?? "";
-  const colour = view.colour === null ? rest : columns.has(view.colour) ? view.colour : "";
+  const colour = view.colour === null ? rest : columns.has(view.colour) || view.colour === DENSITY ? view.colour : "";
   return {
     x,
     y,
     colour,
+    size: view.size !== null && columns.has(view.size) ? view.size : "",
     xKind: view.xKind ?? defaultKind(columns.get(x)),
     yKind: view.yKind ?? defaultKind(columns.get(y)),
   };

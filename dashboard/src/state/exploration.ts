@@ -1,28 +1,76 @@
 /** One opened exploration: its document, its live stream, its front, and the report of a design. */
-import { batch, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { type DesignCase, explainDesign, type FloorplanAnswer, getModel, planFloorplan } from "../api/designs";
 import { followExploration } from "../api/events";
-import { getExploration, getFront, getReport } from "../api/explorations";
-import type { CostReport, Exploration, Front } from "../domain/documents";
+import { getDesign, getExploration, getFront, getMeasurements, getReport } from "../api/explorations";
+import type { FrontView } from "../domain/columns";
+import type { CostReport, Exploration, FrontDesign, Measurements } from "../domain/documents";
+import type { Explanation } from "../domain/explanation";
+import { REGISTRY } from "../domain/registry";
+import type { ModelConfig } from "../domain/roofline";
+import { selectedRows } from "../domain/selection";
 import { initialLive, isFinished, type Live, reduceLive } from "../domain/live";
+import { type Cloud, openCloud } from "./cloud";
 import { refreshExplorations } from "./explorations";
 import { type Resource, resource } from "./resource";
+import { route } from "./router";
 
 export interface OpenExploration {
   readonly id: string;
   readonly detail: Resource<Exploration>;
   readonly live: ReadonlySignal<Live | null>;
-  readonly front: Resource<Front>;
+  readonly front: Resource<FrontView>;
+  readonly measurements: Resource<Measurements>;
+  /** Every design that was priced; asks for nothing until somebody wants columns. */
+  readonly cloud: Cloud;
+  /** One byte a design of the front, 1 where it is selected; null where nothing is selected. */
+  readonly frontMask: ReadonlySignal<Uint8Array | null>;
+  /** The same of the rows of the cloud. */
+  readonly cloudMask: ReadonlySignal<Uint8Array | null>;
+  design(index: number): Resource<FrontDesign>;
   report(index: number): Resource<CostReport>;
+  /** Seconds of the server each: asked for when somebody looks. */
+  floorplan(index: number): Resource<FloorplanAnswer>;
+  explanation(index: number): Resource<Explanation>;
+  /** The model that was explored; loads when it is first asked for. */
+  model(): Resource<ModelConfig>;
+  /** A design with what it is priced for. */
+  designCase(index: number): Promise<DesignCase>;
   close(): void;
 }
 
-const REPORTS_KEPT = 64;
+const KEPT = 64;
+
+/** What belongs to a design of the front, loaded when it is first asked for. */
+function cache<T>(load: (index: number) => Promise<T>): (index: number) => Resource<T> {
+  const known = new Map<number, Resource<T>>();
+  return (index) => {
+    let found = known.get(index);
+    if (found === undefined) {
+      if (known.size >= KEPT) known.delete(known.keys().next().value!);
+      found = resource(() => load(index));
+      known.set(index, found);
+      void found.load();
+    }
+    return found;
+  };
+}
 
 function open(id: string): OpenExploration {
   const detail = resource(() => getExploration(id));
   const front = resource(() => getFront(id));
   const live = signal<Live | null>(null);
-  const reports = new Map<number, Resource<CostReport>>();
+  const measurements = resource(() => getMeasurements(id));
+  const cloud = openCloud(id);
+  const designs = cache((index) => getDesign(id, index));
+  const reports = cache((index) => getReport(id, index));
+  const designCase = async (index: number): Promise<DesignCase> => {
+    const [{ model, device, workload }, { design }] = await Promise.all([detail.state.value.data ?? getExploration(id), designs(index).state.value.data ?? getDesign(id, index)]);
+    return { design, model, device, workload };
+  };
+  const floorplans = cache(async (index) => planFloorplan(await designCase(index)));
+  const explanations = cache(async (index) => explainDesign(await designCase(index), [...REGISTRY.metrics.keys()]));
+  const models = cache(async () => getModel((detail.state.value.data ?? (await getExploration(id))).model));
   let unfollow = (): void => undefined;
   let frame = 0;
 
@@ -36,7 +84,7 @@ function open(id: string): OpenExploration {
     if (document === null) return;
     live.value = initialLive(document.state, document.progress ?? null);
     if (isFinished(document.state)) {
-      await front.load();
+      await Promise.all([front.load(), measurements.load()]);
       return;
     }
     // Events may come faster than the screen redraws: one update a frame.
@@ -75,16 +123,19 @@ function open(id: string): OpenExploration {
     detail,
     live,
     front,
-    report(index) {
-      let found = reports.get(index);
-      if (found === undefined) {
-        if (reports.size >= REPORTS_KEPT) reports.delete(reports.keys().next().value!);
-        found = resource(() => getReport(id, index));
-        reports.set(index, found);
-        void found.load();
-      }
-      return found;
-    },
+    measurements,
+    cloud,
+    frontMask: computed(() => {
+      const table = front.state.value.data?.table ?? null;
+      return table === null ? null : selectedRows(table, route.value.view.selection);
+    }),
+    cloudMask: computed(() => (cloud.table.value === null ? null : selectedRows(cloud.table.value, route.value.view.selection))),
+    design: designs,
+    report: reports,
+    floorplan: floorplans,
+    explanation: explanations,
+    model: () => models(0),
+    designCase,
     close() {
       stopRetrying();
       window.clearTimeout(retry);

@@ -37,6 +37,7 @@ export const disconnected = computed(() => explorations.state.value.error instan
 export const now = signal(Date.now());
 
 let timer = 0;
+let watching = false;
 
 /** At once, then in a while: soon again while something runs or the server is away. */
 export async function refreshExplorations(): Promise<void> {
@@ -48,13 +49,23 @@ export async function refreshExplorations(): Promise<void> {
   const { data, error } = explorations.state.value;
   const busy = error !== null || data === null || data.some((item) => !isFinished(item.state));
   window.clearTimeout(timer);
-  timer = window.setTimeout(() => void refreshExplorations(), busy ? BUSY_MS : IDLE_MS);
+  if (watching) timer = window.setTimeout(() => void refreshExplorations(), busy ? BUSY_MS : IDLE_MS);
 }
 
-export function watchExplorations(): void {
-  document.addEventListener("visibilitychange", () => {
+/** Keeps the list fresh until the returned function is called. */
+export function watchExplorations(): () => void {
+  const onVisible = (): void => {
     if (!document.hidden) void refreshExplorations();
-  });
-  window.addEventListener("online", () => void refreshExplorations());
+  };
+  const onOnline = (): void => void refreshExplorations();
+  watching = true;
+  document.addEventListener("visibilitychange", onVisible);
+  window.addEventListener("online", onOnline);
   void refreshExplorations();
+  return () => {
+    watching = false;
+    document.removeEventListener("visibilitychange", onVisible);
+    window.removeEventListener("online", onOnline);
+    window.clearTimeout(timer);
+  };
 }

@@ -13,6 +13,16 @@ export interface Resource<T> {
   set(data: T): void;
 }
 
+/** Waits for what is under way; nothing is asked for twice. */
+export function settled<T>(held: Resource<T>): Promise<Loaded<T>> {
+  return new Promise((resolve) => {
+    const stop = held.state.subscribe((state) => {
+      // The first call comes before `stop` is there.
+      if (!state.loading) queueMicrotask(() => (stop(), resolve(state)));
+    });
+  });
+}
+
 export function resource<T>(fetchData: () => Promise<T>): Resource<T> {
   const state = signal<Loaded<T>>({ data: null, error: null, loading: false });
   let turn = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { chooseAxes, opposingPair } from "./axes";
-import { formatPage, formatView, type Page, parseRoute } from "./route";
+import { formatPage, formatView, NO_VIEW, type Page, parseRoute, type View } from "./route";
 
 describe("the address", () => {
   const pages: Page[] = [
@@ -8,13 +8,21 @@ describe("the address", () => {
     { name: "new" },
     { name: "exploration", id: "a b/c" },
     { name: "design", id: "0198", index: 41 },
+    { name: "explorations" },
+    { name: "compare" },
+    { name: "measurements" },
+    { name: "jobs" },
+    { name: "job", id: "0/1" },
+    { name: "project", id: "x" },
+    { name: "sweeps" },
+    { name: "sweep", id: "y" },
   ];
 
   test.each(pages)("says which page it is: $name", (page) => {
     expect(parseRoute(formatPage(page), "").page).toEqual(page);
   });
 
-  test.each(["/designs", "/explorations/x/designs/-1", "/explorations/x/designs/1e3", "/explorations/%E0%A4%A", "/new/x"])(
+  test.each(["/designs", "/explorations/x/designs/-1", "/explorations/x/designs/1e3", "/explorations/%E0%A4%A", "/new/x", "/jobs/x/y", "/toString/x", "/constructor"])(
     "%s leads nowhere",
     (path) => {
       expect(parseRoute(path, "").page.name).toBe("unknown");
@@ -22,7 +30,22 @@ describe("the address", () => {
   );
 
   test("holds the axes in view", () => {
-    const view = { x: "tpot_s", y: "power_w", colour: "", xKind: "log", yKind: null } as const;
+    const view: View = {
+      x: "tpot_s",
+      y: "power_w",
+      colour: "",
+      size: "ttft_s",
+      xKind: "log",
+      yKind: null,
+      feasibleOnly: true,
+      tab: "progress",
+      selection: {
+        ranges: [{ column: "power_w", low: -1.5, high: 2e-7 }],
+        lasso: { x: "tpot_s", xKind: "log", y: "power_w", yKind: "linear", polygon: [[1, 2], [3.25, 1e-9], [5, 6]] },
+      },
+      designs: [{ exploration: "01:9", index: 4 }],
+      explorations: ["a b"],
+    };
     expect(parseRoute("/", formatView(view)).view).toEqual(view);
     expect(parseRoute("/", "?xscale=cubic").view.xKind).toBeNull();
     expect(formatView({})).toBe("");
@@ -31,13 +54,14 @@ describe("the address", () => {
 
 describe("chooseAxes", () => {
   const columns = new Map(["ttft_s", "tpot_s", "power_w"].map((name, k) => [name, Float64Array.of(1, 10 ** (k + 1))]));
-  const none = { x: null, y: null, colour: null, xKind: null, yKind: null };
+  const none = NO_VIEW;
 
   test("takes the objectives where the address says nothing", () => {
     expect(chooseAxes(columns, ["ttft_s", "tpot_s", "power_w"], none)).toEqual({
       x: "ttft_s",
       y: "tpot_s",
       colour: "power_w",
+      size: "",
       xKind: "linear",
       yKind: "log",
     });

@@ -1,7 +1,7 @@
 /** Small parts that every page is made of. */
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/client";
+import { ApiError, ConnectionError } from "../api/client";
 import type { ExplorationState, Provenance } from "../domain/documents";
 import { explain } from "../domain/problem";
 import { type Kind, MISSING, quantity } from "../domain/units";
@@ -157,7 +157,7 @@ export function Failure({ error, retry }: FailureProps): JSX.Element {
   return (
     <div class={css.failure} role="alert">
       <p>
-        <strong>{problem?.title ?? "No connection"}</strong> {problem?.detail ?? error.message}
+        <strong>{problem?.title ?? (error instanceof ConnectionError ? "No connection" : "This page failed")}</strong> {problem?.detail ?? error.message}
       </p>
       {problem !== null && problem.errors.length > 0 && (
         <ul>

@@ -65,6 +65,12 @@ struct ap_int_base {
   raw value;
 
   ap_int_base() = default;
+  // Copied as a value of its width: a copy of its bytes would keep it in memory.
+  ap_int_base(const ap_int_base& from) : value(from.value) {}
+  ap_int_base& operator=(const ap_int_base& from) {
+    value = from.value;
+    return *this;
+  }
   template <class T, class = std::enable_if_t<std::is_arithmetic<T>::value>>
   ap_int_base(T from) : value(static_cast<raw>(from)) {}
   template <int V, bool T>

@@ -1,7 +1,7 @@
 // Purpose: a card without a card: the part of XRT's C++ interface that the host program uses, on the C model of the kernels.
 //
-// In the place of an xclbin it takes the connectivity file of a stage (vitis/<stage>.cfg): the kernel that `nk` names, and
-// the bank of each argument as `sp` connects it. It insists on what a card insists on: a buffer in another bank than
+// In the place of an xclbin it takes a connectivity file (vitis/*.cfg): the kernels that `nk` names, and the bank of each
+// argument as `sp` connects it. It insists on what a card insists on: a buffer in another bank than
 // its argument's, an unknown argument, one that was not set, or a buffer of an earlier bitstream is an error. Device and host copy
 // of a buffer are two memories, so that a forgotten sync shows.
 #include <xrt/xrt_bo.h>
@@ -23,13 +23,20 @@ namespace xrt_core {
 
 class device {
  public:
-  std::string kernel;
-  std::map<std::string, std::string> bank_of;  // argument -> bank
+  std::map<std::string, std::string> kernels;  // instance -> kernel
+  std::map<std::string, std::string> bank_of;  // kernel.argument -> bank
   std::vector<std::string> banks;              // a memory group is an index into it
   int generation = 0;
 
-  int group(const std::string& argument) {
-    const auto found = bank_of.find(argument);
+  bool holds(const std::string& kernel) const {
+    for (const auto& entry : kernels) {
+      if (entry.second == kernel) return true;
+    }
+    return false;
+  }
+
+  int group(const std::string& kernel, const std::string& argument) {
+    const auto found = bank_of.find(kernel + "." + argument);
     if (found == bank_of.end()) throw std::runtime_error("the link connects no bank to " + argument);
     for (std::size_t i = 0; i < banks.size(); ++i) {
       if (banks[i] == found->second) return static_cast<int>(i);
@@ -97,17 +104,18 @@ device::operator xclDeviceHandle() const { return handle.get(); }
 uuid device::load_xclbin(const std::string& path) {
   std::ifstream lines(path);
   if (!lines) throw std::runtime_error(path + " can not be read");
+  handle->kernels.clear();
   handle->bank_of.clear();
-  std::string line, instance;
+  std::string line;
   while (std::getline(lines, line)) {
     if (line.rfind("nk=", 0) == 0) {
       const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-      handle->kernel = line.substr(3, first - 3);
-      instance = line.substr(second + 1);
+      handle->kernels[line.substr(second + 1)] = line.substr(3, first - 3);
     } else if (line.rfind("sp=", 0) == 0) {
       const std::size_t dot = line.find('.'), colon = line.find(':');
-      if (line.substr(3, dot - 3) != instance) throw std::runtime_error("sp of another instance: " + line);
-      handle->bank_of[line.substr(dot + 1, colon - dot - 1)] = line.substr(colon + 1);
+      const auto instance = handle->kernels.find(line.substr(3, dot - 3));
+      if (instance == handle->kernels.end()) throw std::runtime_error("sp of an instance that nk does not name: " + line);
+      handle->bank_of[instance->second + "." + line.substr(dot + 1, colon - dot - 1)] = line.substr(colon + 1);
     }
   }
   return uuid();
@@ -116,7 +124,7 @@ uuid device::load_xclbin(const std::string& path) {
 kernel::kernel(const device& on, const uuid&, const std::string& name, cu_access_mode)
     : handle(std::make_shared<kernel_impl>()) {
   handle->device = on.get_handle().get();
-  if (handle->device->kernel != name) throw std::runtime_error("the bitstream holds no kernel " + name);
+  if (!handle->device->holds(name)) throw std::runtime_error("the bitstream holds no kernel " + name);
   handle->model = nullptr;
   for (const fake::kernel_model& model : fake::kernels()) {
     if (name == model.name) handle->model = &model;
@@ -125,7 +133,7 @@ kernel::kernel(const device& on, const uuid&, const std::string& name, cu_access
 }
 
 int kernel::group_id(int index) const {
-  return handle->device->group(handle->model->arguments.at(static_cast<std::size_t>(index)).name);
+  return handle->device->group(handle->model->name, handle->model->arguments.at(static_cast<std::size_t>(index)).name);
 }
 
 bo::bo(xclDeviceHandle, std::size_t size, bo::flags, memory_group group)
@@ -172,7 +180,7 @@ void run::set_arg_at_index(int index, const bo& buffer) {
   const std::size_t at = static_cast<std::size_t>(index);
   const fake::kernel_argument& argument = handle->kernel->model->arguments.at(at);
   if (!argument.is_memory) throw std::runtime_error(std::string(argument.name) + " wants a value");
-  if (buffer.get_handle()->group != handle->kernel->device->group(argument.name)) {
+  if (buffer.get_handle()->group != handle->kernel->device->group(handle->kernel->model->name, argument.name)) {
     throw std::runtime_error(std::string("the buffer of ") + argument.name + " lies in another bank than the port reaches");
   }
   handle->buffers[at] = buffer.get_handle();

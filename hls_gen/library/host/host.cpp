@@ -3,8 +3,10 @@
 //   host <prefill.xclbin> <decode.xclbin> <folder of images> <tokens to decode> <stop token or -1> <prompt token>...
 //
 // Images: prefill/<port>.bin and decode/<port>.bin, as `flexdse pack` writes them. The tokens chosen are printed, one a
-// line. The two bitstreams take turns on the card; between them the host keeps the cache and lays it out as the ports of
-// decode want it: layer, KV head, token, channel become, of each head lane, its own heads.
+// line. Between the stages the host keeps the cache and lays it out as the ports of decode want it: layer, KV head, token,
+// channel become, of each head lane, its own heads. Deployments (design.hpp): two bitstreams take turns on the card;
+// co-resident kernels are of one bitstream, named twice, and all weights are on the card before the first token; two cards
+// have a bitstream each.
 #include <xrt/xrt_bo.h>
 #include <xrt/xrt_device.h>
 #include <xrt/xrt_kernel.h>
@@ -42,13 +44,14 @@ bytes read_image(const std::string& path, std::size_t expected) {
 // One stage on the card: its kernel and a buffer for each port, in the bank that the link connected.
 class stage {
  public:
-  stage(xrt::device& device, const std::string& bitstream, const design::stage_info& info, const std::string& images)
-      : info_(info), kernel_(device, device.load_xclbin(bitstream), info.kernel) {
+  stage(xrt::device& device, const xrt::uuid& bitstream, const design::stage_info& info, const std::string& images)
+      : info_(info), kernel_(device, bitstream, info.kernel) {
     for (const design::port_info& port : info.ports) {
       xrt::bo buffer(device, port.bytes, kernel_.group_id(port.argument_index));
       if (port.image_bytes > 0) {
         const bytes image = read_image(images + "/" + info.kernel + "/" + port.name + ".bin", port.image_bytes);
         buffer.write(image.data(), image.size(), 0);
+        buffer.sync(XCL_BO_SYNC_BO_TO_DEVICE);
       }
       buffers_.emplace(port.name, buffer);
     }
@@ -57,12 +60,11 @@ class stage {
   xrt::bo& buffer(const std::string& port) { return buffers_.at(port); }
   xrt::kernel& kernel() { return kernel_; }
 
-  // A run with all ports set; the caller sets the scalars.
+  // A run with all ports set; the caller sets the scalars, and has brought to the card what is no image.
   xrt::run prepare() {
     xrt::run run(kernel_);
     for (const design::port_info& port : info_.ports) {
       xrt::bo& buffer = buffers_.at(port.name);
-      buffer.sync(XCL_BO_SYNC_BO_TO_DEVICE);
       run.set_arg(std::string(port.argument), buffer);
       if (port.is_written) run.set_arg(std::string(port.argument) + "_out", buffer);
     }
@@ -161,13 +163,12 @@ struct caches {
   bytes keys, values;
 };
 
-caches run_prefill(const std::string& bitstream, const std::string& images, const std::vector<int>& prompt) {
-  xrt::device device(0);
-  stage prefill(device, bitstream, design::kPrefill, images);
+caches run_prefill(stage& prefill, const std::string& images, const std::vector<int>& prompt) {
   const std::vector<int> tokens(prompt.begin(), prompt.end() - 1);
   xrt::bo& io = prefill.buffer(design::kPrefillIo);
   const bytes state = hidden_state(embed(images, tokens), tokens.size(), io.size());
   io.write(state.data(), state.size(), 0);
+  io.sync(XCL_BO_SYNC_BO_TO_DEVICE);
   xrt::run run = prefill.prepare();
   run.set_arg(std::string("tokens"), static_cast<int>(tokens.size()));
   run.set_arg(std::string("layers"), static_cast<int>(design::kLayers));
@@ -182,16 +183,16 @@ caches run_prefill(const std::string& bitstream, const std::string& images, cons
   return result;
 }
 
-std::vector<int> run_decode(const std::string& bitstream, const std::string& images, const caches& from,
-                            const std::vector<int>& prompt, int count, int stop_token) {
-  xrt::device device(0);
-  stage decode(device, bitstream, design::kDecode, images);
+std::vector<int> run_decode(xrt::device& device, stage& decode, const caches& from, const std::vector<int>& prompt,
+                            int count, int stop_token) {
   const int position = static_cast<int>(prompt.size()) - 1;
   std::vector<unsigned char*> key_lanes, value_lanes;
   for (const char* port : design::kKeyPorts) key_lanes.push_back(decode.buffer(port).map<unsigned char*>());
   for (const char* port : design::kValuePorts) value_lanes.push_back(decode.buffer(port).map<unsigned char*>());
   hand_over(from.keys, design::kPrefillKeyCache, key_lanes, design::kDecodeKeyCache, position);
   hand_over(from.values, design::kPrefillValueCache, value_lanes, design::kDecodeValueCache, position);
+  for (const char* port : design::kKeyPorts) decode.buffer(port).sync(XCL_BO_SYNC_BO_TO_DEVICE);
+  for (const char* port : design::kValuePorts) decode.buffer(port).sync(XCL_BO_SYNC_BO_TO_DEVICE);
 
   std::vector<int> tokens(count, -1);
   xrt::bo out(device, tokens.size() * sizeof(int), decode.kernel().group_id(design::kTokensArgument));
@@ -214,6 +215,31 @@ std::vector<int> run_decode(const std::string& bitstream, const std::string& ima
   return tokens;
 }
 
+// Both stages, as the design is deployed.
+std::vector<int> generate(const std::string& prefill_bitstream, const std::string& decode_bitstream, const std::string& images,
+                          const std::vector<int>& prompt, int count, int stop_token) {
+  if (design::kDeployment == design::deployment::two_bitstreams) {
+    caches filled;
+    {
+      xrt::device device(0);
+      stage prefill(device, device.load_xclbin(prefill_bitstream), design::kPrefill, images);
+      filled = run_prefill(prefill, images, prompt);
+    }
+    xrt::device device(0);
+    stage decode(device, device.load_xclbin(decode_bitstream), design::kDecode, images);
+    return run_decode(device, decode, filled, prompt, count, stop_token);
+  }
+  const bool one_card = design::kDeployment == design::deployment::co_resident;
+  if (one_card && prefill_bitstream != decode_bitstream) throw std::runtime_error("co-resident kernels are of one bitstream");
+  xrt::device first(0);
+  const xrt::uuid of_prefill = first.load_xclbin(prefill_bitstream);
+  xrt::device second = one_card ? first : xrt::device(1);
+  const xrt::uuid of_decode = one_card ? of_prefill : second.load_xclbin(decode_bitstream);
+  stage prefill(first, of_prefill, design::kPrefill, images);
+  stage decode(second, of_decode, design::kDecode, images);
+  return run_decode(second, decode, run_prefill(prefill, images, prompt), prompt, count, stop_token);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -232,8 +258,7 @@ int main(int argc, char** argv) {
     if (count < 1 || prompt.size() - 1 + count > static_cast<std::size_t>(design::kMaxTokens)) {
       throw std::runtime_error("prompt and tokens to decode exceed the cache of " + std::to_string(design::kMaxTokens));
     }
-    const caches filled = run_prefill(argv[1], argv[3], prompt);
-    for (int token : run_decode(argv[2], argv[3], filled, prompt, count, std::atoi(argv[5]))) {
+    for (int token : generate(argv[1], argv[2], argv[3], prompt, count, std::atoi(argv[5]))) {
       if (token < 0) break;  // decode stopped before
       std::printf("%d\n", token);
     }

@@ -44,30 +44,38 @@ void push_cache(std::vector<lanes<T, CHUNK>>& words, const heads_of_case& heads,
   }
 }
 
-// LANES tokens a block from `first_token` on; CP channels of a query word, KP of a key word, VP of a value word.
-template <pe_kind KIND, int LANES, int CP, int KP, int VP, int GROUPS>
+// Rows of tokens: LANES tokens a block from `first_token` on. Rows of heads: `first_token` for LANES heads at a time. CP
+// channels of a query word, KP of a key word, VP of a value word, OUT of a word of results of heads.
+template <pe_kind KIND, attention_rows ROWS, int LANES, int CP, int KP, int VP, int GROUPS, int OUT = 1>
 void attention_of(const test_case& c, int first_token, int blocks, key_range range) {
   using qk = mac_format<symmetry::symmetric, 8, 8>;
   using av = mac_format<symmetry::asymmetric, 8, 8>;
   const heads_of_case heads(c);
+  constexpr bool kRowsAreHeads = ROWS == attention_rows::heads;
+  constexpr int kHeads = kRowsAreHeads ? LANES : GROUPS;  // of a unit
+  constexpr int kQueryLanes = kRowsAreHeads ? CP : LANES * CP;
+  constexpr int kOutLanes = kRowsAreHeads ? OUT : LANES;
   const int group = heads.query_heads / heads.kv_heads;
-  const int units = heads.query_heads / GROUPS;
+  const int units = heads.query_heads / kHeads;
+  // Of lane t of block `block`, where a word is of head `head` of a unit.
+  const auto token_of = [&](int block, int t) { return kRowsAreHeads ? first_token : first_token + block * LANES + t; };
+  const auto head_of = [&](int unit, int head, int t) { return unit * kHeads + (kRowsAreHeads ? t : head); };
   std::vector<lanes<float, 1>> factors;
   std::vector<lanes<float, 1>> value_scales;
-  std::vector<lanes<qk::x_type, LANES * CP>> queries;
+  std::vector<lanes<qk::x_type, kQueryLanes>> queries;
   std::vector<lanes<qk::w_type, KP>> keys;
   std::vector<lanes<av::w_type, VP>> values;
   std::size_t score_words = 0;
   for (int block = 0; block < blocks; ++block) {
     for (int unit = 0; unit < units; ++unit) {
-      const int kv_head = unit * GROUPS / group;
-      for (int g = 0; g < GROUPS; ++g) {
-        const int head = unit * GROUPS + g;
+      const int kv_head = unit * kHeads / group;
+      for (int g = 0; g < kHeads; ++g) {
+        const int head = unit * kHeads + g;
         factors.push_back({{float_of(c.words("score_factor")[head])}});
         for (int i = 0; i < kHeadDim / CP; ++i) {
-          lanes<qk::x_type, LANES * CP> word;
-          for (int lane = 0; lane < LANES * CP; ++lane) {
-            const int token = first_token + block * LANES + lane / CP;
+          lanes<qk::x_type, kQueryLanes> word;
+          for (int lane = 0; lane < kQueryLanes; ++lane) {
+            const int token = token_of(block, lane / CP);
             word[lane] = static_cast<qk::x_type>(heads.integer("q", head, token, i * CP + lane % CP));
           }
           queries.push_back(word);
@@ -81,7 +89,7 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
   }
   fifo<lanes<float, 1>, kDepth> factor_in("test.factors");
   fifo<lanes<float, 1>, kDepth> value_scale_in("test.value_scales");
-  fifo<lanes<qk::x_type, LANES * CP>, kDepth> query_in("test.queries");
+  fifo<lanes<qk::x_type, kQueryLanes>, kDepth> query_in("test.queries");
   fifo<lanes<qk::w_type, KP>, kDepth> key_in("test.keys");
   fifo<lanes<av::w_type, VP>, kDepth> value_in("test.values");
   fifo<lanes<float, LANES>, kDepth> scores("test.scores");
@@ -89,10 +97,10 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
   fifo<lanes<uint_t<8>, LANES>, kDepth> weights("test.weights");
   fifo<lanes<uint_t<8>, LANES>, kDepth> seen_weights("test.seen_weights");
   fifo<lanes<float, LANES>, GROUPS> sums("test.sums");
-  fifo<lanes<float, LANES>, kDepth> out("test.out");
+  fifo<lanes<float, kOutLanes>, kDepth> out("test.out");
   std::vector<lanes<float, LANES>> all_scores;
   std::vector<lanes<uint_t<8>, LANES>> all_weights;
-  std::vector<lanes<float, LANES>> y;
+  std::vector<lanes<float, kOutLanes>> y;
   const auto watch_scores = [&] {
     for (std::size_t i = 0; i < score_words; ++i) {
       all_scores.push_back(scores.read());
@@ -106,14 +114,18 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
     }
   };
   const auto score = [&] {
-    attention_scores<qk, KIND, LANES, CP, KP, GROUPS, kHeadDim>(factor_in, query_in, key_in, scores, range, units, blocks);
+    attention_scores<qk, KIND, ROWS, LANES, CP, KP, GROUPS, kHeadDim>(factor_in, query_in, key_in, scores, range, units, blocks);
   };
   const auto normalise = [&] {
-    attention_softmax<LANES, GROUPS, 8, kMaxKeys>(seen, weights, sums, range, first_token, units, blocks);
+    if constexpr (kRowsAreHeads) {
+      softmax<ROWS, LANES, GROUPS, 8, kMaxKeys>(seen, weights, sums, range.first, first_token, units);
+    } else {
+      attention_softmax<LANES, GROUPS, 8, kMaxKeys>(seen, weights, sums, range, first_token, units, blocks);
+    }
   };
   const auto mix = [&] {
-    attention_values<av, KIND, LANES, VP, GROUPS, kHeadDim, kMaxKeys>(value_scale_in, seen_weights, sums, value_in, out, range,
-                                                                      units, blocks);
+    attention_values<av, KIND, ROWS, LANES, VP, GROUPS, OUT, kHeadDim, kMaxKeys>(value_scale_in, seen_weights, sums, value_in,
+                                                                                 out, range, units, blocks);
   };
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(factor_in, factors));
@@ -126,7 +138,7 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
   FLEXDSE_PROCESS(normalise());
   FLEXDSE_PROCESS(watch_weights());
   FLEXDSE_PROCESS(mix());
-  FLEXDSE_PROCESS(collect(out, y, static_cast<std::size_t>(blocks) * units * GROUPS * kHeadDim));
+  FLEXDSE_PROCESS(collect(out, y, static_cast<std::size_t>(blocks) * units * GROUPS * kHeadDim * LANES / kOutLanes));
   FLEXDSE_DATAFLOW_END;
 
   std::size_t word = 0;
@@ -135,8 +147,8 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
       for (int key = 0; key < range.of(block); ++key) {
         for (int g = 0; g < GROUPS; ++g, ++word) {
           for (int t = 0; t < LANES; ++t) {
-            const int token = first_token + block * LANES + t;
-            const int head = unit * GROUPS + g;
+            const int token = token_of(block, t);
+            const int head = head_of(unit, g, t);
             const std::size_t at = static_cast<std::size_t>(head * heads.tokens + token) * heads.tokens + key;
             const std::uint32_t weight = static_cast<std::uint32_t>(static_cast<int>(all_weights[word][t]));
             equal(c, "weight", at, weight, c.words("weights")[at]);
@@ -146,11 +158,12 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
       }
       for (int i = 0; i < GROUPS * kHeadDim; ++i) {
         for (int t = 0; t < LANES; ++t) {
-          const int token = first_token + block * LANES + t;
-          const int head = unit * GROUPS + i / kHeadDim;
+          const int token = token_of(block, t);
+          const int head = head_of(unit, i / kHeadDim, t);
           const std::size_t at = static_cast<std::size_t>(head * heads.tokens + token) * kHeadDim + i % kHeadDim;
-          const std::size_t from = (static_cast<std::size_t>(block) * units + unit) * GROUPS * kHeadDim + i;
-          equal(c, "output", at, bits_of(y[from][t]), c.words("output")[at]);
+          const std::size_t first = (static_cast<std::size_t>(block) * units + unit) * GROUPS * kHeadDim;
+          const float got = kRowsAreHeads ? y[(first * LANES + t * kHeadDim + i) / OUT][i % OUT] : y[first + i][t];
+          equal(c, "output", at, bits_of(got), c.words("output")[at]);
         }
       }
     }
@@ -160,14 +173,20 @@ void attention_of(const test_case& c, int first_token, int blocks, key_range ran
 void run(const test_case& c) {
   const int tokens = c.size("q", 1);
   const bool grouped = c.size("q", 0) == 2 * c.size("k", 0);
+  constexpr attention_rows kTokens = attention_rows::tokens;
+  constexpr attention_rows kHeads = attention_rows::heads;
   if (grouped) {
-    attention_of<pe_kind::dsp2, 2, 1, 4, 8, 2>(c, 0, tokens / 2, {2, 2});       // prefill, only the keys of each block
-    attention_of<pe_kind::dsp1, 3, 1, 6, 5, 2>(c, 0, tokens / 3, {tokens, 0});  // all keys, chunks that do not divide
+    attention_of<pe_kind::dsp2, kTokens, 2, 1, 4, 8, 2>(c, 0, tokens / 2, {2, 2});       // prefill, only the keys of each block
+    attention_of<pe_kind::dsp1, kTokens, 3, 1, 6, 5, 2>(c, 0, tokens / 3, {tokens, 0});  // all keys, chunks that do not divide
     for (int token = 0; token < tokens; ++token) {
-      attention_of<pe_kind::dsp2, 1, 4, 16, 4, 2>(c, token, 1, {token + 1, 0});
+      attention_of<pe_kind::dsp2, kHeads, 2, 4, 16, 4, 1, 2>(c, token, 1, {token + 1, 0});  // a group on one read
+      attention_of<pe_kind::lut, kHeads, 2, 2, 6, 16, 1, 8>(c, token, 1, {token + 1, 0});
     }
   }
-  attention_of<pe_kind::lut, 2, 1, 8, 2, 1>(c, 0, tokens / 2, {2, 2});  // a key read for every query head
+  for (int token = 0; token < tokens; ++token) {
+    attention_of<pe_kind::dsp2, kHeads, 1, 8, 4, 8, 1, 8>(c, token, 1, {token + 1, 0});
+  }
+  attention_of<pe_kind::lut, kTokens, 2, 1, 8, 2, 1>(c, 0, tokens / 2, {2, 2});  // a key read for every query head
 }
 
 int main(int argc, char** argv) { return run_cases("attention", argc, argv, run); }

@@ -103,7 +103,7 @@ void nothing_to_do() {
   fifo<int, 1> token("token");
   rms_norm<2, 1, 4>(a, narrow, b, 1e-5f, 4, 0);
   rope<2, 2>(a, table, b, 3, 0);
-  softmax<2, 1, 8, 4>(a, weights, b, 1, 0, 0);
+  softmax<attention_rows::tokens, 2, 1, 8, 4>(a, weights, b, 1, 0, 0);
   swiglu<2>(a, b, c, 4, 0);
   add_residual<2>(a, b, c, 4, 0);
   add_bias<2, 1>(a, narrow, b, 4, 0);
@@ -112,7 +112,7 @@ void nothing_to_do() {
   hadamard_serial<12, 2, 1>(a, b, 0);
   hadamard_streaming<12, 2, 1>(a, b, 0);
   repeat_words<int, 2>(token, token, 2, 0);
-  sample<2, 2>(a, token, {1, 1.0f}, 1, 5, 0);
+  sample<2, 1, 2>(a, token, {1, 1.0f}, 1, 5, 0);
 }
 
 constexpr int kWords = 6;

@@ -27,8 +27,8 @@ void add_units(host::dataflow_region& region, Operands& operands, Streams& strea
   (region.add("send", [&] { send(streams[UNIT], weights[UNIT]); }), ...);
   (region.add("gemv_lane_unit",
               [&, d_in, d_out, tokens] {
-                gemv_lane_unit<F, KIND, W, LANES, UNIT * LANES % W, TB * W, MAX_D_IN, F::accumulator_bits(MAX_D_IN)>(
-                    operands[UNIT / kSplitUnits][UNIT % kSplitUnits], streams[UNIT], sums[UNIT], d_in, d_out, tokens);
+                gemv_lane_unit<F, KIND, W, LANES, UNIT * LANES % W, TB * W, 0, MAX_D_IN, F::accumulator_bits(MAX_D_IN)>(
+                    operands[UNIT / kSplitUnits][UNIT % kSplitUnits], streams[UNIT], sums[0][UNIT], d_in, d_out, tokens);
               }),
    ...);
 }
@@ -95,7 +95,7 @@ void engine(int d_in, int d_out, int tokens, unsigned seed) {
   fifo<typename F::x_type, 2> operands[SPLITS][kSplitUnits];
   fifo<lanes<typename F::w_type, kUnitLanes>, 2> weight_streams[UNITS];
   FLEXDSE_NAME_STREAMS(weight_streams, "test.weights");
-  fifo<lanes<int_t<kAcc>, groups_of_unit<W, kUnitLanes>()>, W> sums[UNITS];
+  fifo<lanes<int_t<kAcc>, groups_of_unit<W, kUnitLanes>()>, W> sums[1][UNITS];
   FLEXDSE_NAME_STREAMS(sums, "test.sums");
   fifo<token_scale, 2> token_scales("test.token_scales");
   fifo<lanes<channel_scale, PAIRS>, 2> channel_scales("test.channel_scales");
@@ -114,7 +114,7 @@ void engine(int d_in, int d_out, int tokens, unsigned seed) {
                                                   tokens, std::make_integer_sequence<int, UNITS>());
   FLEXDSE_PROCESS(send(token_scales, token_factors));
   FLEXDSE_PROCESS(send(channel_scales, scales));
-  FLEXDSE_PROCESS(dequantize_vector<kSymmetry, TB, W, UNITS, kUnitLanes, PAIRS, kAcc>(sums, token_scales, channel_scales,
+  FLEXDSE_PROCESS(dequantize_vector<kSymmetry, TB, W, 1, UNITS, kUnitLanes, PAIRS, kAcc>(sums, token_scales, channel_scales,
                                                                                       results, d_out, tokens));
   FLEXDSE_PROCESS(collect(results, y, tokens * rows));
   FLEXDSE_DATAFLOW_END;

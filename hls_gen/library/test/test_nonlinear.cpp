@@ -111,7 +111,7 @@ void rope_of(const test_case& c) {
   equal_blocks<TP, CP>(c, "rope", y, c.words("y"), tokens, d);
 }
 
-template <int ROWS, int GROUPS, int P_BITS>
+template <int ROWS, int GROUPS, int P_BITS, bool PIPELINED = false>
 void softmax_of(const test_case& c) {
   const int heads = c.size("scores", 0);
   const int rows = c.size("scores", 1);
@@ -128,13 +128,22 @@ void softmax_of(const test_case& c) {
   fifo<lanes<float, ROWS>, 1> scores("scores");
   fifo<lanes<uint_t<P_BITS>, ROWS>, 1> weights("weights");
   fifo<lanes<float, ROWS>, 1> sums("sums");
+  fifo<lanes<float, ROWS>, 64 * GROUPS> held("held");
+  fifo<lanes<float, ROWS>, GROUPS> maxima("maxima");
   std::vector<lanes<uint_t<P_BITS>, ROWS>> got;
   std::vector<lanes<float, ROWS>> got_sums;
   const int first = c.integer("first_position");
-  auto normalise = &softmax<ROWS, GROUPS, P_BITS, 64>;
+  auto normalise = &softmax<attention_rows::tokens, ROWS, GROUPS, P_BITS, 64>;
+  auto find = &softmax_maxima<attention_rows::tokens, ROWS, GROUPS, 64 * GROUPS, GROUPS>;
+  auto weigh = &softmax_weights<attention_rows::tokens, ROWS, GROUPS, P_BITS, 64 * GROUPS, GROUPS>;
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(scores, x));
-  FLEXDSE_PROCESS(normalise(scores, weights, sums, keys, first, units));
+  if (PIPELINED) {
+    FLEXDSE_PROCESS(find(scores, held, maxima, keys, first, units));
+    FLEXDSE_PROCESS(weigh(held, maxima, weights, sums, keys, first, units));
+  } else {
+    FLEXDSE_PROCESS(normalise(scores, weights, sums, keys, first, units));
+  }
   FLEXDSE_PROCESS(collect(weights, got, x.size()));
   FLEXDSE_PROCESS(collect(sums, got_sums, units * heads));
   FLEXDSE_DATAFLOW_END;
@@ -279,7 +288,7 @@ void hadamard_forms(const test_case& c) {
   hadamard_of<form::streaming, N, TP, CP, ADDERS>(c);
 }
 
-template <int CP, int MAX_K>
+template <int CP, int LISTS, int MAX_K>
 void sample_of(const test_case& c) {
   const int texts = c.size("logits", 0);
   const int vocabulary = c.size("logits", 1);
@@ -296,7 +305,7 @@ void sample_of(const test_case& c) {
     std::vector<int> tokens;
     state = xorshift32(state);
     const sampling_options options = {c.integer("top_k"), c.real("inverse_temperature")};
-    auto choose = &sample<CP, MAX_K>;
+    auto choose = &sample<CP, LISTS, MAX_K>;
     FLEXDSE_DATAFLOW_BEGIN;
     FLEXDSE_PROCESS(send(logits, x));
     FLEXDSE_PROCESS(choose(logits, chosen, options, state, vocabulary, words));
@@ -330,13 +339,13 @@ void run(const test_case& c) {
     rope_of<1, 4, 8>(c);
     rope_of<2, 2, 16>(c);
   } else if (c.section == "softmax") {
-    softmax_of<2, 3, 8>(c);
+    softmax_of<2, 3, 8, true>(c);
     softmax_of<4, 1, 8>(c);
     softmax_of<4, 3, 12>(c);
     softmax_of<1, 1, 8>(c);
     softmax_of<2, 1, 16>(c);
-    softmax_of<4, 3, 8>(c);
-    softmax_of<2, 1, 12>(c);
+    softmax_of<4, 3, 8, true>(c);
+    softmax_of<2, 1, 12, true>(c);
     softmax_of<1, 3, 16>(c);
   } else if (c.section == "swiglu") {
     swiglu_of<1>(c);
@@ -374,9 +383,10 @@ void run(const test_case& c) {
     hadamard_of<form::streaming, 140, 1, 1, 1>(c);
     hadamard_of<form::serial, 112, 1, 4, 14>(c);
   } else if (c.section == "sample") {
-    sample_of<1, 1>(c);
-    sample_of<4, 5>(c);
-    sample_of<8, 16>(c);
+    sample_of<1, 1, 1>(c);
+    sample_of<4, 1, 5>(c);
+    sample_of<8, 2, 16>(c);
+    sample_of<4, 4, 16>(c);
   } else {
     CHECK(false, "no program for the section %s", c.section.c_str());
   }

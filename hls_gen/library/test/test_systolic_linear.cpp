@@ -17,7 +17,7 @@ void collect(stream<T>& in, std::vector<T>& values, int count) {
   for (int i = 0; i < count; ++i) values.push_back(in.read());
 }
 
-template <class F, pe_kind KIND, int TP, int COLUMNS, int SUBS, int MAX_D_IN>
+template <class F, pe_kind KIND, int TP, int COLUMNS, int SUBS, int MAX_D_IN, input_fill FILL = input_fill::before_first_pass>
 void engine(int d_in, int d_out, int blocks, unsigned seed) {
   constexpr int kAcc = F::accumulator_bits(MAX_D_IN);
   constexpr symmetry kSymmetry = F::kUnsignedActivations ? symmetry::asymmetric : symmetry::symmetric;
@@ -70,7 +70,7 @@ void engine(int d_in, int d_out, int blocks, unsigned seed) {
 
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(quantized, x));
-  FLEXDSE_PROCESS(feed_tokens<F, TP, kWidth, MAX_D_IN>(quantized, operands, d_in, d_out, blocks));
+  FLEXDSE_PROCESS(feed_tokens<F, TP, kWidth, MAX_D_IN, FILL>(quantized, operands, d_in, d_out, blocks));
   for (int sub = 0; sub < SUBS; ++sub) {
     flexdse_region_.add("send", [&, sub] { send(weight_streams[sub], weights[sub]); });
     flexdse_region_.add("systolic_sub_array", [&, sub] {
@@ -111,5 +111,7 @@ int main() {
   engine<w8a8, pe_kind::dsp2, 3, 4, 3, 24>(24, 31, 2, 4);   // three sub-arrays, odd tokens, ragged inside a sub-array
   engine<w4a8, pe_kind::lut, 8, 8, 2, 64>(8, 5, 2, 5);      // fewer channels than a pass, d_in as short as the columns
   engine<w4a4, pe_kind::dsp1, 2, 4, 1, 16>(16, 4, 0, 6);    // no block at all
+  engine<w4a4, pe_kind::dsp2, 4, 6, 2, 40, input_fill::during_first_pass>(33, 25, 3, 7);  // blocks follow without a fill
+  engine<w8a8, pe_kind::dsp1, 2, 4, 1, 16, input_fill::during_first_pass>(16, 3, 2, 8);   // one pass: nothing is read back
   std::puts("systolic_linear: ok");
 }

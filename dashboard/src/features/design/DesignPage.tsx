@@ -1,27 +1,37 @@
 /** One design of a front: what it is, what it costs, where the time and the card go, and how to build it. */
 import type { JSX } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
-import type { CostReport, Exploration, Front, FrontDesign } from "../../domain/documents";
-import { frontColumns } from "../../domain/columns";
+import type { CostReport, Exploration, FrontDesign } from "../../domain/documents";
+import { frontColumns, type FrontView } from "../../domain/columns";
 import { designCommands } from "../../domain/commands";
 import { explorationTitle } from "../../domain/exploration";
 import { isFinished } from "../../domain/live";
 import { metricOf, registryOf } from "../../domain/registry";
 import { formatCount } from "../../domain/units";
 import { chooseAxes, opposingPair } from "../../state/axes";
-import { openExploration } from "../../state/exploration";
+import { openExploration, type OpenExploration } from "../../state/exploration";
 import { references } from "../../state/references";
-import { formatPage } from "../../state/route";
+import { settled } from "../../state/resource";
+import { type DesignRef, formatPage } from "../../state/route";
 import { href, navigate, route } from "../../state/router";
 import { Badge, Blank, Button, buttonClass, Command, Failure, Panel, ProvenanceBadge, Skeleton } from "../../ui/basics";
 import { Link } from "../../ui/Link";
+import { DesignProjects } from "../project/DesignProjects";
 import { ParetoExplorer } from "../exploration/ParetoExplorer";
-import { downloadJson } from "./download";
+import { datasheetHtml } from "../../domain/datasheet";
+import { downloadJson, downloadText } from "../../ui/download";
+import { BlockDiagramPanel } from "./BlockDiagramPanel";
+import { EnergyPanel } from "./EnergyPanel";
+import { FloorplanPanel } from "./FloorplanPanel";
 import { MemoryPanel } from "./MemoryPanel";
 import { MetricsPanel } from "./MetricsPanel";
 import { ParametersPanel } from "./ParametersPanel";
+import { QualityPanel } from "./QualityPanel";
 import { ResourcesPanel } from "./ResourcesPanel";
+import { RooflinePanel } from "./RooflinePanel";
+import { SensitivityPanel } from "./SensitivityPanel";
+import { TargetPanel } from "./TargetPanel";
 import { RequestTimePanel, StageTimePanel } from "./TimePanels";
 import { ViolationsPanel } from "./ViolationsPanel";
 import css from "./design.module.css";
@@ -58,28 +68,33 @@ export function DesignPage({ id, index }: DesignPageProps): JSX.Element {
     }
     return <Skeleton label="Loading the design" lines={12} />;
   }
-  const entry = front.data.entries[index];
-  if (entry === undefined) {
+  if (index >= front.data.table.rows) {
     return (
       <Blank title={`The front has no design #${index}`}>
         <p>
-          It has {formatCount(front.data.entries.length)} designs. {back}
+          It has {formatCount(front.data.table.rows)} designs. {back}
         </p>
       </Blank>
     );
+  }
+  const design = opened.design(index);
+  const entry = design.state.value.data;
+  if (entry === null) {
+    const failed = design.state.value.error;
+    return failed === null ? <Skeleton label="Loading the design" lines={12} /> : <Failure error={failed} retry={() => void design.load()} />;
   }
   const report = opened.report(index);
   const { data, error: reportError } = report.state.value;
   return (
     <div class={css.stack}>
-      <Head exploration={detail.data} front={front.data} entry={entry} report={data} index={index} />
+      <Head opened={opened} exploration={detail.data} front={front.data} entry={entry} report={data} index={index} />
       <div class={`${css.two} ${css.wideLeft}`}>
-        <MetricsPanel front={front.data} entry={entry} report={data} />
+        <MetricsPanel head={front.data.head} entry={entry} report={data} />
         <Context exploration={detail.data} front={front.data} index={index} />
       </div>
       <ParametersPanel design={entry.design} />
       {data !== null ? (
-        <Report report={data} />
+        <Report report={data} opened={opened} exploration={detail.data} entry={entry} index={index} objectives={front.data.head.objectives} />
       ) : reportError !== null ? (
         <Failure error={reportError} retry={() => void report.load()} />
       ) : (
@@ -87,21 +102,42 @@ export function DesignPage({ id, index }: DesignPageProps): JSX.Element {
           <Skeleton label="Pricing the design" lines={8} />
         </Panel>
       )}
+      <DesignProjects exploration={id} index={index} designKey={entry.key} model={detail.data.model} device={detail.data.device} />
       <BuildPanel exploration={detail.data} entry={entry} />
     </div>
   );
 }
 
-function Report({ report }: { readonly report: CostReport }): JSX.Element {
+interface ReportProps {
+  readonly report: CostReport;
+  readonly opened: OpenExploration;
+  readonly exploration: Exploration;
+  readonly entry: FrontDesign;
+  readonly index: number;
+  readonly objectives: readonly string[];
+}
+
+function Report({ report, opened, exploration, entry, index, objectives }: ReportProps): JSX.Element {
   return (
     <>
+      <BlockDiagramPanel report={report} />
       <RequestTimePanel report={report} />
       <div class={css.two}>
         <StageTimePanel report={report} stage="prefill" />
         <StageTimePanel report={report} stage="decode" />
       </div>
+      <div class={css.two}>
+        <RooflinePanel opened={opened} report={report} design={entry.design} workload={exploration.workload} />
+        <div class={css.stack}>
+          <EnergyPanel report={report} />
+          <QualityPanel quality={report.quality} scheme={entry.design.quant_scheme.name} />
+        </div>
+      </div>
       <ResourcesPanel report={report} />
+      <FloorplanPanel key={`floorplan-${index}`} opened={opened} index={index} />
       <MemoryPanel report={report} />
+      <SensitivityPanel key={`sensitivity-${index}`} opened={opened} index={index} objectives={objectives} />
+      <TargetPanel key={`target-${index}`} opened={opened} index={index} objectives={objectives} />
       <div class={css.two}>
         <ViolationsPanel violations={report.violations} />
         <Panel title="Assumptions">
@@ -121,16 +157,17 @@ function Report({ report }: { readonly report: CostReport }): JSX.Element {
 }
 
 interface HeadProps {
+  readonly opened: OpenExploration;
   readonly exploration: Exploration;
-  readonly front: Front;
+  readonly front: FrontView;
   readonly entry: FrontDesign;
   readonly report: CostReport | null;
   readonly index: number;
 }
 
-function Head({ exploration, front, entry, report, index }: HeadProps): JSX.Element {
+function Head({ opened, exploration, front, entry, report, index }: HeadProps): JSX.Element {
   const { view } = route.value;
-  const count = front.entries.length;
+  const count = front.table.rows;
   useEffect(() => {
     document.title = `Design #${index} · ${explorationTitle(exploration)} · FlexDSE`;
   }, [exploration, index]);
@@ -152,9 +189,9 @@ function Head({ exploration, front, entry, report, index }: HeadProps): JSX.Elem
           <span>
             {formatCount(exploration.workload.prompt_tokens)} prompt → {formatCount(exploration.workload.output_tokens)} output tokens
           </span>
-          <ProvenanceBadge provenance={report?.provenance ?? front.provenance} />
-          <Badge title="version of the cost models">models {front.model_version}</Badge>
-          <Badge title="version of the operator timing table">timing {front.timing_table_version}</Badge>
+          <ProvenanceBadge provenance={report?.provenance ?? front.head.provenance} />
+          <Badge title="version of the cost models">models {front.head.model_version}</Badge>
+          <Badge title="version of the operator timing table">timing {front.head.timing_table_version}</Badge>
         </p>
       </div>
       <div class={css.tools}>
@@ -168,6 +205,10 @@ function Head({ exploration, front, entry, report, index }: HeadProps): JSX.Elem
             Next ›
           </Link>
         )}
+        <Link class={buttonClass} to={href({ name: "compare" }, { designs: compared(view.designs, exploration.id, index) })}>
+          {view.designs.length > 0 ? "Compare with the chosen" : "Add to compare"}
+        </Link>
+        {report !== null && <DatasheetButton opened={opened} exploration={exploration} front={front} entry={entry} report={report} index={index} />}
         <Button primary onClick={() => downloadJson(designFile(entry), entry.design)}>
           Download design JSON
         </Button>
@@ -176,13 +217,53 @@ function Head({ exploration, front, entry, report, index }: HeadProps): JSX.Elem
   );
 }
 
+interface DatasheetButtonProps extends HeadProps {
+  readonly report: CostReport;
+}
+
+/** The page is made here from what the server said; its floorplan is asked for if nobody looked at it yet. */
+function DatasheetButton({ opened, exploration, front, entry, report, index }: DatasheetButtonProps): JSX.Element {
+  const [busy, setBusy] = useState(false);
+  const save = async (): Promise<void> => {
+    setBusy(true);
+    const floorplan = await settled(opened.floorplan(index));
+    const { model, device, workload } = exploration;
+    const html = datasheetHtml({
+      title: `Design #${index} of ${explorationTitle(exploration)}`,
+      designKey: entry.key,
+      model,
+      device,
+      workload,
+      objectives: front.head.objectives,
+      metrics: front.head.metrics,
+      design: entry.design,
+      report,
+      floorplan: floorplan.data?.floorplan ?? null,
+      floorplanMissing: floorplan.data?.missing ?? floorplan.error?.message ?? null,
+    });
+    downloadText(`datasheet-${entry.key}.html`, "text/html", html);
+    setBusy(false);
+  };
+  return (
+    <Button disabled={busy} onClick={() => void save()}>
+      {busy ? "Writing…" : "Datasheet"}
+    </Button>
+  );
+}
+
+/** The designs that were chosen, and this one. */
+function compared(chosen: readonly DesignRef[], exploration: string, index: number): readonly DesignRef[] {
+  const others = chosen.filter((ref) => ref.exploration !== exploration || ref.index !== index);
+  return [...others, { exploration, index }];
+}
+
 function designFile(entry: FrontDesign): string {
   return `design-${entry.key}.json`;
 }
 
 interface ContextProps {
   readonly exploration: Exploration;
-  readonly front: Front;
+  readonly front: FrontView;
   readonly index: number;
 }
 
@@ -191,8 +272,8 @@ function Context({ exploration, front, index }: ContextProps): JSX.Element {
   const { view } = route.value;
   const columns = useMemo(() => frontColumns(front), [front]);
   const registry = registryOf(front);
-  const pair = useMemo(() => opposingPair(columns, front.objectives, (name) => metricOf(name, registry).sense) ?? [], [columns, front]);
-  const axes = useMemo(() => chooseAxes(columns, front.objectives, view, pair), [columns, front, view, pair]);
+  const pair = useMemo(() => opposingPair(columns, front.head.objectives, (name) => metricOf(name, registry).sense) ?? [], [columns, front]);
+  const axes = useMemo(() => chooseAxes(columns, front.head.objectives, view, pair), [columns, front, view, pair]);
   const { model, device, workload } = exploration;
   return (
     <ParetoExplorer
@@ -200,14 +281,14 @@ function Context({ exploration, front, index }: ContextProps): JSX.Element {
       axes={axes}
       columns={columns}
       registry={registry}
-      objectives={front.objectives}
+      objectives={front.head.objectives}
       references={references(model, device, workload.prompt_tokens, workload.output_tokens)}
       live={false}
       compact
       selected={index}
       height={396}
       empty={null}
-      keyOf={(other) => front.entries[other]?.key ?? ""}
+      keyOf={(other) => front.table.nameAt("key", other) ?? ""}
       onOpen={(other) => navigate(formatPage({ name: "design", id: exploration.id, index: other }) + window.location.search)}
     />
   );
@@ -221,7 +302,7 @@ function BuildPanel({ exploration, entry }: { readonly exploration: Exploration;
     outputTokens: exploration.workload.output_tokens,
   });
   return (
-    <Panel title="Build it" note="download the design JSON first; these commands price it, write its HLS project and prove it bit-exact">
+    <Panel title="Build it on the command line" note="download the design JSON first; these commands price it, write its HLS project and prove it bit-exact">
       <div class={css.commands}>
         {commands.map((text) => (
           <Command key={text} text={text} />

@@ -1,6 +1,7 @@
 /** Every metric of the registry with its unit, its error band and where the number comes from. */
 import type { JSX } from "preact";
-import type { CostReport, Front, FrontDesign } from "../../domain/documents";
+import type { FrontView } from "../../domain/columns";
+import type { CostReport, FrontDesign } from "../../domain/documents";
 import { bandRange, formatBand } from "../../domain/design";
 import { kindOf, type MetricInfo, metricQuantity } from "../../domain/metrics";
 import { formatNumber, unitScale } from "../../domain/units";
@@ -8,17 +9,17 @@ import { Missing, Panel, ProvenanceBadge } from "../../ui/basics";
 import css from "./design.module.css";
 
 interface MetricsPanelProps {
-  readonly front: Front;
+  readonly head: FrontView["head"];
   readonly entry: FrontDesign;
   readonly report: CostReport | null;
 }
 
-export function MetricsPanel({ front, entry, report }: MetricsPanelProps): JSX.Element {
-  const isObjective = (metric: MetricInfo): boolean => front.objectives.includes(metric.name);
-  const metrics = [...front.metrics].sort((a, b) => Number(isObjective(b)) - Number(isObjective(a)));
+export function MetricsPanel({ head, entry, report }: MetricsPanelProps): JSX.Element {
+  const isObjective = (metric: MetricInfo): boolean => head.objectives.includes(metric.name);
+  const metrics = [...head.metrics].sort((a, b) => Number(isObjective(b)) - Number(isObjective(a)));
   const values = report?.metrics ?? entry.metrics;
-  const missing = { ...front.missing, ...report?.missing };
-  const provenance = report?.provenance ?? front.provenance;
+  const missing = { ...head.missing, ...report?.missing };
+  const provenance = report?.provenance ?? head.provenance;
   return (
     <Panel title="Metrics" note="objectives of the search in bold" tools={<ProvenanceBadge provenance={provenance} />}>
       <table class={css.table} aria-label="Metrics">

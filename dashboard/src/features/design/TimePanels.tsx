@@ -1,15 +1,11 @@
 /** Where the time of a request goes, and within a stage, module by module. */
 import type { JSX } from "preact";
 import type { Bound, CostReport, Stage } from "../../domain/documents";
-import { BOUND_TITLES, requestTimeline, stageBreakdown } from "../../domain/design";
+import { BOUND_TITLES, percent, requestTimeline, stageBreakdown } from "../../domain/design";
 import { formatCount, formatFixed, formatQuantity, unitScale } from "../../domain/units";
 import { StackedBar } from "../../plots/StackedBar";
 import { Num, Panel } from "../../ui/basics";
 import css from "./design.module.css";
-
-function percent(share: number): string {
-  return share > 0 && share < 0.001 ? "< 0.1 %" : `${formatFixed(share * 100, 1)} %`;
-}
 
 /** Decimals that give the largest of a column four digits. */
 function decimalsFor(largest: number): number {

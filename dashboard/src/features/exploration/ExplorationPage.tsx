@@ -11,20 +11,28 @@ import { explorationTitle, keyFigures, METHOD_TITLES } from "../../domain/explor
 import { isFinished, type Live, liveColumns } from "../../domain/live";
 import type { MetricInfo } from "../../domain/metrics";
 import { metricOf, registryOf } from "../../domain/registry";
+import { isEmpty, selectionColumns } from "../../domain/selection";
+import type { Table } from "../../domain/table";
 import { formatCount } from "../../domain/units";
-import { chooseAxes, opposingPair } from "../../state/axes";
+import type { Ring } from "../../plots/scatterLayers";
+import { type Axes, chooseAxes, DENSITY, opposingPair } from "../../state/axes";
 import { draft } from "../../state/draft";
 import { openExploration, type OpenExploration } from "../../state/exploration";
 import { refreshExplorations } from "../../state/explorations";
 import { references } from "../../state/references";
-import { formatPage } from "../../state/route";
-import { href, navigate, route } from "../../state/router";
+import { formatPage, type View } from "../../state/route";
+import { href, navigate, route, setView } from "../../state/router";
 import { Blank, Button, Command, Failure, Panel, ProvenanceBadge, Skeleton, StateLabel } from "../../ui/basics";
+import { lazyPage } from "../../ui/lazy";
 import { Link } from "../../ui/Link";
+import { type Tab, Tabs } from "../../ui/Tabs";
+import { DistributionsPanel } from "./DistributionsPanel";
 import { FrontTable } from "./FrontTable";
 import { KeyFigureStrip } from "./KeyFigureStrip";
+import { ParallelPanel } from "./ParallelPanel";
 import { ParetoExplorer } from "./ParetoExplorer";
 import { SearchRecordPanel } from "./SearchRecordPanel";
+import { SelectionPanel } from "./SelectionPanel";
 import css from "./exploration.module.css";
 
 export function ExplorationPage({ id }: { readonly id: string }): JSX.Element {
@@ -45,11 +53,24 @@ export function ExplorationPage({ id }: { readonly id: string }): JSX.Element {
   return <Loaded opened={opened} exploration={exploration} />;
 }
 
+/** The parts that a search has before it has a front. */
+const WITHOUT_FRONT = new Set(["progress", "command"]);
+
+const ProgressPanel = lazyPage(async () => (await import("./ProgressPanel")).ProgressPanel);
+
+const TABS: readonly Tab[] = [
+  { name: "designs", title: "Designs" },
+  { name: "distributions", title: "Distributions" },
+  { name: "parallel", title: "Parallel coordinates" },
+  { name: "progress", title: "Progress and proof" },
+  { name: "command", title: "Command line" },
+];
+
 function Loaded({ opened, exploration }: { readonly opened: OpenExploration; readonly exploration: Exploration }): JSX.Element {
   const live = opened.live.value;
   const { data: front, error: frontError } = opened.front.state.value;
   const state = live?.state ?? exploration.state;
-  const hasFront = front !== null && front.entries.length > 0;
+  const hasFront = front !== null && front.table.rows > 0;
   const registry = registryOf(front);
   const [highlighted, setHighlighted] = useState(-1);
 
@@ -62,8 +83,10 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
   const pair = usePair(columns, exploration.objectives, registry, hasFront);
   const axes = useMemo(() => chooseAxes(columns, exploration.objectives, view, pair), [columns, exploration.objectives, view, pair]);
   const points = axes === null ? 0 : columns.get(axes.x)!.length;
-  const open = (index: number): void => navigate(href({ name: "design", id: opened.id, index }, view));
-  const marks = useReferences(exploration);
+  const open = (index: number): void => navigate(href({ name: "design", id: opened.id, index }, axesOnly(view)));
+  const cloud = useCloudOf(opened, exploration, hasFront ? axes : null);
+  const tabs = hasFront ? TABS : TABS.filter((known) => WITHOUT_FRONT.has(known.name));
+  const tab = tabs.some((known) => known.name === view.tab) ? view.tab! : tabs[0]!.name;
 
   return (
     <div class={css.stack}>
@@ -76,44 +99,133 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
         columns={columns}
         registry={registry}
         objectives={exploration.objectives}
-        references={marks}
+        references={useReferences(exploration)}
         live={!hasFront}
+        cloud={cloud}
+        cloudMask={opened.cloudMask.value}
+        frontMask={opened.frontMask.value}
+        knees={exploration.record?.knees ?? NO_KNEES}
+        rings={useRings(opened, axes)}
+        note={hasFront ? cloudNote(opened, points) : undefined}
         highlighted={highlighted}
         empty={emptyText(state, points, frontError)}
-        keyOf={(index) => front?.entries[index]?.key ?? ""}
+        keyOf={(index) => front?.table.nameAt("key", index) ?? ""}
         onOpen={hasFront ? open : undefined}
+        onExplore={() => exploration.has_evaluations && opened.cloud.wantAll()}
       />
-      {hasFront && axes !== null && (
-        <FrontTable
-          front={front}
-          columns={columns}
-          registry={registry}
-          shownMetrics={[axes.x, axes.y, axes.colour]}
-          hrefOf={(index) => href({ name: "design", id: opened.id, index }, view)}
-          onOpen={open}
-          onHover={setHighlighted}
-        />
-      )}
-      <div class={exploration.record === null ? css.stack : css.columns}>
-        {exploration.record !== null && (
-          <SearchRecordPanel record={exploration.record} objectives={exploration.objectives.map((name) => metricOf(name, registry))} />
-        )}
-        <Panel title="The same search on the command line">
-          <Command
-            text={exploreCommand({
-              model: exploration.model,
-              device: exploration.device,
-              promptTokens: exploration.workload.prompt_tokens,
-              outputTokens: exploration.workload.output_tokens,
-              objectives: exploration.objectives,
-              method: exploration.method,
-              budget: exploration.budget,
-              seed: exploration.seed,
-            })}
+      {hasFront && <SelectionPanel opened={opened} front={front} hasEvaluations={exploration.has_evaluations} />}
+      <Tabs
+        label="Parts of the exploration"
+        tabs={tabs}
+        current={tab}
+        onPick={(name) => setView({ tab: name })}
+      >
+        {tab === "designs" && hasFront && axes !== null && (
+          <FrontTable
+            front={front}
+            columns={columns}
+            registry={registry}
+            shownMetrics={[axes.x, axes.y, axes.colour]}
+            mask={opened.frontMask.value}
+            hrefOf={(index) => href({ name: "design", id: opened.id, index }, axesOnly(view))}
+            onOpen={open}
+            onHover={setHighlighted}
           />
-        </Panel>
-      </div>
+        )}
+        {tab === "distributions" && hasFront && axes !== null && (
+          <DistributionsPanel
+            names={shownMetrics(axes, exploration.objectives, columns)}
+            registry={registry}
+            front={front.table}
+            frontMask={opened.frontMask.value}
+            cloud={exploration.has_evaluations ? opened.cloud : null}
+            cloudMask={opened.cloudMask.value}
+          />
+        )}
+        {tab === "parallel" && hasFront && axes !== null && (
+          <ParallelPanel front={front} names={shownMetrics(axes, exploration.objectives, columns)} colour={axes.colour} registry={registry} mask={opened.frontMask.value} />
+        )}
+        {tab === "progress" && (
+          <>
+            <ProgressPanel history={live?.history ?? []} finished={isFinished(state)} exact={exploration.record?.exact_hypervolume ?? null} />
+            {exploration.record !== null && (
+              <SearchRecordPanel record={exploration.record} objectives={exploration.objectives.map((name) => metricOf(name, registry))} />
+            )}
+          </>
+        )}
+        {tab === "command" && <CommandPanel exploration={exploration} />}
+      </Tabs>
     </div>
+  );
+}
+
+const NO_KNEES: readonly number[] = [];
+
+/** What goes along to another page: the axes and the designs chosen to compare, not what is selected or open here. */
+function axesOnly(view: View): Partial<View> {
+  const { x, y, colour, xKind, yKind, designs } = view;
+  return { x, y, colour, xKind, yKind, designs };
+}
+
+function shownMetrics(axes: Axes, objectives: readonly string[], columns: Columns): string[] {
+  return [...new Set([axes.x, axes.y, axes.colour, axes.size, ...objectives])].filter((name) => columns.has(name));
+}
+
+/** The table of all that was priced, with the columns that the page looks at; null where there is none. */
+function useCloudOf(opened: OpenExploration, exploration: Exploration, axes: Axes | null): Table | null {
+  const { selection } = route.value.view;
+  const names = axes === null || !exploration.has_evaluations ? [] : [axes.x, axes.y, axes.colour, axes.size, ...selectionColumns(selection)];
+  const wanted = [...new Set(names)].filter((name) => name !== "" && name !== DENSITY);
+  const all = !isEmpty(selection);
+  useEffect(() => {
+    if (wanted.length === 0) return;
+    if (all) opened.cloud.wantAll();
+    opened.cloud.want(wanted);
+  }, [opened, wanted.join(), all]);
+  return exploration.has_evaluations && axes !== null ? opened.cloud.table.value : null;
+}
+
+/** Designs that were measured, with where the measurement lies on these axes. */
+function useRings(opened: OpenExploration, axes: Axes | null): readonly Ring[] {
+  const { data } = opened.measurements.state.value;
+  return useMemo(
+    () =>
+      axes === null
+        ? []
+        : (data?.items ?? []).flatMap((item): Ring[] => {
+            const { index, provenance, metrics } = item;
+            return index === null ? [] : [{ index, kind: provenance, x: metrics[axes.x] ?? null, y: metrics[axes.y] ?? null }];
+          }),
+    [data, axes?.x, axes?.y],
+  );
+}
+
+function cloudNote(opened: OpenExploration, points: number): string {
+  const { cloud } = opened;
+  const rows = cloud.table.value?.rows;
+  const front = `${formatCount(points)} on the front`;
+  if (cloud.error.value !== null) return `${front}; the evaluations behind it could not be loaded: ${cloud.error.value.message}`;
+  if (rows === undefined) return cloud.loading.value ? `${front}; loading the evaluations…` : front;
+  if (cloud.rowsAre.value === "sampled") return `${front}, before ${formatCount(rows)} designs drawn by chance from the legal space`;
+  return cloud.isFull.value ? `${front} of ${formatCount(rows)} evaluations` : `${front}, before a sample of ${formatCount(rows)} evaluations${cloud.loading.value ? "; loading all…" : ""}`;
+}
+
+function CommandPanel({ exploration }: { readonly exploration: Exploration }): JSX.Element {
+  return (
+    <Panel title="The same search on the command line">
+      <Command
+        text={exploreCommand({
+          model: exploration.model,
+          device: exploration.device,
+          promptTokens: exploration.workload.prompt_tokens,
+          outputTokens: exploration.workload.output_tokens,
+          objectives: exploration.objectives,
+          method: exploration.method,
+          budget: exploration.budget,
+          seed: exploration.seed,
+        })}
+      />
+    </Panel>
   );
 }
 
@@ -191,7 +303,7 @@ function Head({ opened, exploration, live }: HeadProps): JSX.Element {
         </p>
       </div>
       <div class={css.headTools}>
-        {front !== null && <ProvenanceBadge provenance={front.provenance} />}
+        {front !== null && <ProvenanceBadge provenance={front.head.provenance} />}
         <span role="status" aria-label="State of the exploration">
           <StateLabel state={state} />
           {phase !== "" && <span class={css.phase}> · {phase}</span>}

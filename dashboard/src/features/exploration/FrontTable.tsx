@@ -1,9 +1,9 @@
 /** The front as a sortable table; only the rows in view are in the document. */
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Front, Stage } from "../../domain/documents";
-import { type Columns, type Direction, sortedOrder, visibleRows } from "../../domain/columns";
-import { DECODE_PARAMETERS, parameterValue, PREFILL_PARAMETERS } from "../../domain/design";
+import type { Stage } from "../../domain/documents";
+import { type Columns, type Direction, type FrontView, sortedOrder, visibleRows } from "../../domain/columns";
+import { DECODE_PARAMETERS, PREFILL_PARAMETERS } from "../../domain/design";
 import { kindOf, type MetricInfo, metricScale, shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import { columnDecimals, formatCount, formatFixed } from "../../domain/units";
@@ -16,11 +16,13 @@ const VIEW_HEIGHT = 420;
 const ALWAYS = ["e2e_latency_s", "decode_tokens_per_s", "power_w", "hbm_fraction"];
 
 interface FrontTableProps {
-  readonly front: Front;
+  readonly front: FrontView;
   readonly columns: Columns;
   readonly registry: ReadonlyMap<string, MetricInfo>;
   /** Metrics on the axes: they are in the table too. */
   readonly shownMetrics: readonly string[];
+  /** 1 for the designs to list; null lists all. */
+  readonly mask: Uint8Array | null;
   readonly hrefOf: (index: number) => string;
   readonly onOpen: (index: number) => void;
   readonly onHover: (index: number) => void;
@@ -37,7 +39,7 @@ interface TableColumn {
   readonly reason: string | undefined;
 }
 
-function metricColumn(name: string, front: Front, columns: Columns, registry: ReadonlyMap<string, MetricInfo>): TableColumn {
+function metricColumn(name: string, front: FrontView, columns: Columns, registry: ReadonlyMap<string, MetricInfo>): TableColumn {
   const metric = metricOf(name, registry);
   const values = columns.get(name)!;
   const scale = metricScale(metric, values);
@@ -45,20 +47,20 @@ function metricColumn(name: string, front: Front, columns: Columns, registry: Re
   const decimals = kindOf(metric) === "count" ? 0 : columnDecimals(scaled);
   return {
     key: name,
-    group: front.objectives.includes(name) ? "Objectives" : "Metrics",
+    group: front.head.objectives.includes(name) ? "Objectives" : "Metrics",
     head: shortTitle(metric),
     title: `${metric.title}: ${metric.definition}`,
     unit: scale.unit,
     values,
     text: (row) => (Number.isNaN(scaled[row]!) ? null : formatFixed(scaled[row]!, decimals)),
-    reason: front.missing[name],
+    reason: front.head.missing[name],
   };
 }
 
-function parameterColumns(front: Front, stage: Stage): TableColumn[] {
+function parameterColumns(front: FrontView, stage: Stage): TableColumn[] {
   const parameters = stage === "prefill" ? PREFILL_PARAMETERS : DECODE_PARAMETERS;
   return parameters.map((parameter) => {
-    const values = Float64Array.from(front.entries, (entry) => parameterValue(entry.design, stage, parameter.key) ?? Number.NaN);
+    const values = Float64Array.from(front.table.numbers(`${stage}.${parameter.key}`) ?? new Float64Array(front.table.rows).fill(Number.NaN));
     return {
       key: `${stage}.${parameter.key}`,
       group: stage === "prefill" ? "Prefill parallelism" : "Decode parallelism",
@@ -72,8 +74,8 @@ function parameterColumns(front: Front, stage: Stage): TableColumn[] {
   });
 }
 
-export function FrontTable({ front, columns, registry, shownMetrics, hrefOf, onOpen, onHover }: FrontTableProps): JSX.Element {
-  const metricNames = [...new Set([...front.objectives, ...shownMetrics, ...ALWAYS])].filter((name) => columns.has(name));
+export function FrontTable({ front, columns, registry, shownMetrics, mask, hrefOf, onOpen, onHover }: FrontTableProps): JSX.Element {
+  const metricNames = [...new Set([...front.head.objectives, ...shownMetrics, ...ALWAYS])].filter((name) => columns.has(name));
   const metricKey = metricNames.join();
   const table = useMemo(
     () => [
@@ -83,11 +85,12 @@ export function FrontTable({ front, columns, registry, shownMetrics, hrefOf, onO
     ],
     [front, columns, registry, metricKey],
   );
-  const [sort, setSort] = useState<{ key: string; direction: Direction }>({ key: front.objectives[0] ?? "", direction: "ascending" });
+  const [sort, setSort] = useState<{ key: string; direction: Direction }>({ key: front.head.objectives[0] ?? "", direction: "ascending" });
   const order = useMemo(() => {
     const column = table.find((candidate) => candidate.key === sort.key) ?? table[0]!;
-    return sortedOrder(column.values, sort.direction);
-  }, [table, sort]);
+    const all = sortedOrder(column.values, sort.direction);
+    return mask === null ? all : all.filter((index) => mask[index] === 1);
+  }, [table, sort, mask]);
 
   const wrap = useRef<HTMLDivElement>(null);
   const [scrollTop, setScrollTop] = useState(0);
@@ -140,7 +143,7 @@ export function FrontTable({ front, columns, registry, shownMetrics, hrefOf, onO
       title="Designs on the front"
       note="arrow keys move, Enter opens"
       flush
-      tools={<ProvenanceBadge provenance={front.provenance} />}
+      tools={<ProvenanceBadge provenance={front.head.provenance} />}
     >
       <div
         ref={wrap}

@@ -1,17 +1,25 @@
-/** The scatter of any two metrics, coloured by a third, with its controls. */
+/** The scatter of any two metrics with everything that was priced behind the front, its controls and its legend. */
 import type { ComponentChildren, JSX } from "preact";
-import { useId, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Columns } from "../../domain/columns";
 import { formatMetric, type MetricInfo, metricScale, shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
+import type { Table } from "../../domain/table";
 import { formatCount } from "../../domain/units";
-import { ColourLegend } from "../../plots/ColourLegend";
+import { ChartPanel } from "../../plots/ChartPanel";
+import { WHOLE } from "../../plots/cloud/window";
 import { type Column, colourScaleOf } from "../../plots/scatter";
+import type { Ring } from "../../plots/scatterLayers";
+import type { Target } from "../../plots/scatterPointer";
 import { ScatterPlot } from "../../plots/ScatterPlot";
-import type { Axes } from "../../state/axes";
+import { type Axes, DENSITY } from "../../state/axes";
 import type { Reference } from "../../state/references";
-import { setView } from "../../state/router";
-import { classes, Panel } from "../../ui/basics";
+import { route, setView } from "../../state/router";
+import { Panel } from "../../ui/basics";
+import { AxisControls } from "./AxisControls";
+import { useCloudView } from "./cloudLayer";
+import { ExplorerLegend } from "./ExplorerLegend";
+import { PlotTools } from "./PlotTools";
 import css from "./exploration.module.css";
 
 interface ParetoExplorerProps {
@@ -22,16 +30,25 @@ interface ParetoExplorerProps {
   readonly references: readonly Reference[];
   /** The search still runs: points are objective vectors without a design behind them. */
   readonly live: boolean;
+  /** Every priced design, or a sample of them. */
+  readonly cloud?: Table | null;
+  readonly cloudMask?: Uint8Array | null;
+  readonly frontMask?: Uint8Array | null;
+  readonly knees?: readonly number[];
+  readonly rings?: readonly Ring[];
   readonly highlighted?: number;
   readonly selected?: number;
   readonly height?: number;
-  /** Beside something else: no notes, the axes below the title. */
+  /** Beside something else: no notes, no tools, the axes below the title. */
   readonly compact?: boolean;
   readonly title?: string;
+  readonly note?: string | undefined;
   /** What to show where there is no point. */
   readonly empty: ComponentChildren;
   readonly keyOf: (index: number) => string;
   readonly onOpen?: ((index: number) => void) | undefined;
+  /** The user looks closer: zooms, drags or draws a lasso. */
+  readonly onExplore?: () => void;
 }
 
 export function plotColumn(name: string, columns: Columns, registry: ReadonlyMap<string, MetricInfo>): Column {
@@ -42,95 +59,133 @@ export function plotColumn(name: string, columns: Columns, registry: ReadonlyMap
 }
 
 export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
-  const { axes, columns, registry, objectives, references, live, highlighted = -1, selected = -1, height = 420, compact = false, empty, keyOf, onOpen } = props;
+  const { axes, columns, registry, references, live, cloud = null, cloudMask = null, compact = false, empty, onOpen, onExplore } = props;
   const title = props.title ?? (live ? "Pareto front, filling in" : "Pareto front");
+  const { selection, feasibleOnly } = route.value.view;
+  const [window, setWindow] = useState(WHOLE);
+  const [lassoTool, setLassoTool] = useState(false);
+  const axesKey = axes === null ? "" : [axes.x, axes.y, axes.xKind, axes.yKind].join();
+  useEffect(() => setWindow(WHOLE), [axesKey]);
+
+  const view = useCloudView(cloud, axes, columns, cloudMask, feasibleOnly);
   const input = useMemo(() => {
     if (axes === null) return null;
+    const colour = axes.colour === "" || axes.colour === DENSITY ? null : plotColumn(axes.colour, columns, registry);
     return {
       x: plotColumn(axes.x, columns, registry),
       y: plotColumn(axes.y, columns, registry),
-      colour: axes.colour === "" ? null : plotColumn(axes.colour, columns, registry),
+      colour,
+      colourScale: colour === null ? null : (view?.colourScale ?? colourScaleOf(colour.values)),
+      size: axes.size === "" ? null : plotColumn(axes.size, columns, registry),
       xKind: axes.xKind,
       yKind: axes.yKind,
+      ...(view === null ? {} : { xAlso: view.xAlso, yAlso: view.yAlso }),
       references: references.flatMap((reference) => {
         const [x, y] = [reference.metrics[axes.x], reference.metrics[axes.y]];
         return x == null || y == null ? [] : [{ label: reference.title, x, y }];
       }),
     };
-  }, [axes, columns, registry, references]);
+  }, [axes, columns, registry, references, view]);
 
   if (axes === null || input === null || input.x.values.length === 0) {
     return <Panel title={title}>{empty}</Panel>;
   }
-  const names = [...columns.keys()];
-  const colourMetric = axes.colour === "" ? null : metricOf(axes.colour, registry);
-  const colourScale = input.colour === null ? null : colourScaleOf(input.colour.values);
-  const count = input.x.values.length;
-
-  const rows = (index: number): [MetricInfo, number | null][] =>
-    [...new Set([axes.x, axes.y, axes.colour, ...objectives])]
-      .filter((name) => name !== "" && columns.has(name))
-      .map((name) => {
-        const value = columns.get(name)![index]!;
-        return [metricOf(name, registry), Number.isNaN(value) ? null : value];
-      });
-
-  const tooltip = (index: number): JSX.Element => (
-    <>
-      <p class={css.tipTitle}>{live ? "On the front so far" : `Design #${index}`}</p>
-      <dl class={css.tip}>
-        {rows(index).map(([metric, value]) => (
-          <Row key={metric.name} title={shortTitle(metric)} text={formatMetric(metric, value)} />
-        ))}
-      </dl>
-      {!live && onOpen !== undefined && <p class={css.tipHint}>{keyOf(index)} · click to open</p>}
-    </>
-  );
-  const describe = (index: number): string =>
-    `${live ? "Point" : `Design ${index}`}: ${rows(index)
-      .map(([metric, value]) => `${metric.title} ${formatMetric(metric, value)}`)
-      .join(", ")}`;
-
+  const explore = (): void => onExplore?.();
+  const hasLasso = selection.lasso !== null;
+  const lassoHere = hasLasso && [selection.lasso!.x, selection.lasso!.y, selection.lasso!.xKind, selection.lasso!.yKind].join() === [axes.x, axes.y, axes.xKind, axes.yKind].join();
   return (
-    <Panel
+    <ChartPanel
       title={title}
+      file="pareto-front"
       flush
-      note={compact ? undefined : `${formatCount(count)} designs`}
-      tools={<AxisControls axes={axes} names={names} registry={registry} compact={compact} />}
+      note={compact ? undefined : (props.note ?? `${formatCount(input.x.values.length)} designs`)}
+      tools={
+        <>
+          <AxisControls axes={axes} names={[...columns.keys()]} registry={registry} compact={compact} hasCloud={cloud !== null} />
+          {!compact && !live && (
+            <PlotTools
+              window={window}
+              onWindow={(next) => {
+                explore();
+                setWindow(next);
+              }}
+              lassoTool={lassoTool}
+              onLassoTool={setLassoTool}
+              hasCloud={cloud !== null}
+            />
+          )}
+        </>
+      }
     >
-      <div class={css.legendRow}>
-        {colourMetric !== null && colourScale !== null && (
-          <ColourLegend title={colourMetric.title} scale={colourScale} format={(value) => formatMetric(colourMetric, value)} />
-        )}
-        {!compact && (
-          <span class={css.key}>
-            <svg width={34} height={12} aria-hidden="true">
-              <path d="M1 6H11M23 6H33" fill="none" stroke="currentColor" stroke-dasharray="3 2" />
-              <circle cx={17} cy={6} r={4.5} fill="currentColor" />
-            </svg>
-            best in these two metrics
-          </span>
-        )}
-        {input.references.length > 0 && !compact && (
-          <span class={css.key}>
-            <svg width={12} height={12} aria-hidden="true">
-              <path d="M6 1l5 5l-5 5l-5 -5z" fill="none" stroke="var(--limit)" stroke-width="1.6" />
-            </svg>
-            published design, priced by the same models
-          </span>
-        )}
-      </div>
+      <ExplorerLegend axes={axes} registry={registry} colourScale={input.colourScale} compact={compact} hasReferences={input.references.length > 0} hasCloud={view !== null} hasKnees={(props.knees ?? []).length > 0} rings={props.rings ?? []} />
       <ScatterPlot
         input={input}
-        height={height}
+        height={props.height ?? 420}
         label={`${input.y.label} against ${input.x.label}`}
-        highlighted={highlighted}
-        selected={selected}
+        cloud={view?.layer ?? null}
+        highlighted={props.highlighted ?? -1}
+        selected={props.selected ?? -1}
+        mask={props.frontMask ?? null}
+        {...(props.knees === undefined ? {} : { knees: props.knees })}
+        {...(props.rings === undefined ? {} : { rings: props.rings })}
+        lasso={lassoHere ? selection.lasso : null}
+        lassoTool={lassoTool}
+        window={window}
+        {...(compact || live
+          ? {}
+          : {
+              onWindow: (next) => {
+                explore();
+                setWindow(next);
+              },
+              onLasso: (polygon) => {
+                explore();
+                setLassoTool(false);
+                setView({ selection: { ...selection, lasso: { x: axes.x, y: axes.y, xKind: axes.xKind, yKind: axes.yKind, polygon } } });
+              },
+            })}
         onOpen={onOpen}
-        tooltip={tooltip}
-        describe={describe}
+        tooltip={(target) => <TargetTip {...props} axes={axes} target={target} cloud={cloud} />}
+        describe={(index) => describe(props, axes, index)}
       />
-    </Panel>
+    </ChartPanel>
+  );
+}
+
+type TipProps = Pick<ParetoExplorerProps, "columns" | "registry" | "objectives" | "live" | "keyOf" | "onOpen">;
+
+function shownNames({ objectives, columns }: TipProps, axes: Axes): string[] {
+  return [...new Set([axes.x, axes.y, axes.colour, axes.size, ...objectives])].filter((name) => columns.has(name));
+}
+
+function describe(props: TipProps, axes: Axes, index: number): string {
+  const texts = shownNames(props, axes).map((name) => {
+    const metric = metricOf(name, props.registry);
+    return `${metric.title} ${formatMetric(metric, props.columns.get(name)![index])}`;
+  });
+  return `${props.live ? "Point" : `Design ${index}`}: ${texts.join(", ")}`;
+}
+
+/** What is known of the design under the pointer; of a row of the cloud also which rule it breaks. */
+function TargetTip({ target, cloud, axes, ...props }: TipProps & { readonly target: Target; readonly cloud: Table | null; readonly axes: Axes }): JSX.Element {
+  const isRow = target.kind === "row";
+  const valueOf = (name: string): number | null => (isRow ? cloud?.numbers(name)?.[target.row] : props.columns.get(name)?.[target.index]) ?? null;
+  const violated = isRow ? (cloud?.nameAt("violated", target.row) ?? null) : null;
+  const isFeasible = !isRow || cloud?.numbers("feasible")?.[target.row] !== 0;
+  const names = shownNames(props, axes).filter((name) => !isRow || cloud?.has(name) === true);
+  return (
+    <>
+      <p class={css.tipTitle}>{isRow ? (isFeasible ? "Dominated design" : "Infeasible design") : props.live ? "On the front so far" : `Design #${target.index}`}</p>
+      {!isFeasible && <p class={css.tipRule}>breaks {violated ?? "a rule"}</p>}
+      <dl class={css.tip}>
+        {names.map((name) => {
+          const metric = metricOf(name, props.registry);
+          const value = valueOf(name);
+          return <Row key={name} title={shortTitle(metric)} text={formatMetric(metric, value === null || Number.isNaN(value) ? null : value)} />;
+        })}
+      </dl>
+      {!isRow && !props.live && props.onOpen !== undefined && <p class={css.tipHint}>{props.keyOf(target.index)} · click to open</p>}
+    </>
   );
 }
 
@@ -140,65 +195,5 @@ function Row({ title, text }: { readonly title: string; readonly text: string })
       <dt>{title}</dt>
       <dd>{text}</dd>
     </>
-  );
-}
-
-interface AxisControlsProps {
-  readonly axes: Axes;
-  readonly names: readonly string[];
-  readonly registry: ReadonlyMap<string, MetricInfo>;
-  readonly compact: boolean;
-}
-
-function AxisControls({ axes, names, registry, compact }: AxisControlsProps): JSX.Element {
-  const id = useId();
-  const options = names.map((name) => (
-    <option key={name} value={name}>
-      {metricOf(name, registry).title}
-    </option>
-  ));
-  const axis = (name: "x" | "y"): JSX.Element => {
-    const [metric, kind] = name === "x" ? [axes.x, axes.xKind] : [axes.y, axes.yKind];
-    const other = kind === "log" ? "linear" : "log";
-    return (
-      <span class={css.axis}>
-        <label for={`${id}-${name}`}>{name}</label>
-        <select
-          id={`${id}-${name}`}
-          aria-label={`${name} axis`}
-          class={css.select}
-          value={metric}
-          onChange={({ currentTarget: { value } }) => setView(name === "x" ? { x: value, xKind: null } : { y: value, yKind: null })}
-        >
-          {options}
-        </select>
-        {!compact && (
-          <button
-            type="button"
-            class={css.toggle}
-            aria-pressed={kind === "log"}
-            aria-label={`${name} axis logarithmic`}
-            onClick={() => setView(name === "x" ? { xKind: other } : { yKind: other })}
-          >
-            log
-          </button>
-        )}
-      </span>
-    );
-  };
-  return (
-    <div class={classes(css.axes, compact && css.compact)} role="group" aria-label="Axes">
-      {axis("x")}
-      {axis("y")}
-      {!compact && (
-        <span class={css.axis}>
-          <label for={`${id}-c`}>colour</label>
-          <select id={`${id}-c`} aria-label="Colour" class={css.select} value={axes.colour} onChange={(event) => setView({ colour: event.currentTarget.value })}>
-            <option value="">none</option>
-            {options}
-          </select>
-        </span>
-      )}
-    </div>
   );
 }

@@ -2,17 +2,21 @@
 //
 // One unit of work is GROUPS query heads that share a KV head. Each key arrives once, KP channels a word, and meets the
 // GROUPS heads in turn: keys are read once per KV head where GROUPS is the whole group (n_q_heads / n_kv_heads), once per
-// query head where it is 1. Prefill: LANES = the tokens of a block; decode: LANES = 1, an instance for each head lane.
+// query head where it is 1. Prefill: LANES = the tokens of a block, ROWS tokens; decode: ROWS heads, LANES of them beside
+// each other on one read of the keys, an instance for each head lane.
 //
-// Template parameters: F mac_format of query and key; KIND of processing element; LANES; CP channels of a word of queries;
-// KP channels of a word of keys; GROUPS; DH channels of a head. The last word of a key has DH mod KP channels if KP does not divide DH.
-// Streams, per block and unit: in, GROUPS factors (fp32: both scales and 1 / sqrt(DH)), GROUPS * DH / CP words of queries
-// (head, then channel; lane t * CP + c), keys.of(block) * ceil(DH / KP) words of keys; out, for each key, for each of the
-// GROUPS heads, a word of LANES scores.
-// II 1. Latency per unit: GROUPS * (DH / CP + keys * ceil(DH / KP)). Multipliers: LANES * KP; dsp2 pairs the rows of two
+// Template parameters: F mac_format of query and key; KIND of processing element; ROWS (attention_rows.hpp); LANES; CP
+// channels of a word of queries; KP channels of a word of keys; GROUPS; DH channels of a head. The last word of a key has
+// DH mod KP channels if KP does not divide DH.
+// Streams, per block and unit: in, factors (fp32: both scales and 1 / sqrt(DH)), one for each head; the queries (head, then
+// channel): rows of tokens in GROUPS * DH / CP words of LANES * CP (lane t * CP + c), rows of heads in LANES * DH / CP
+// words of CP; keys.of(block) * ceil(DH / KP) words of keys; out, for each key, for each of the GROUPS heads, a word of
+// LANES scores.
+// II 1. Latency per unit: words of queries + GROUPS * keys * ceil(DH / KP). Multipliers: LANES * KP; dsp2 pairs the rows of two
 // lanes on one DSP, with a single lane each product has its own.
 #pragma once
 
+#include "flexdse_hls/attention_rows.hpp"
 #include "flexdse_hls/dataflow.hpp"
 #include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/key_range.hpp"
@@ -24,8 +28,8 @@ namespace flexdse_hls {
 
 // Products of one key word with the rows of all lanes, summed over the word.
 template <class F, pe_kind KIND, int LANES, int KP, int ACC>
-lanes<int_t<ACC>, LANES> dot_products(const lanes<typename F::x_type, KP> (&rows)[LANES],
-                                      const lanes<typename F::w_type, KP>& key) {
+lanes<int_t<ACC>, LANES> dot_products(const typename F::x_type (&rows)[LANES][KP],
+                                      const typename F::w_type (&key)[KP]) {
 #pragma HLS inline
   static_assert(KIND != pe_kind::dsp4, "attention operands of 8 bits do not share a DSP four by four");
   lanes<int_t<ACC>, LANES> sums;
@@ -77,21 +81,26 @@ Channel_Unroll:
   return sums;
 }
 
-template <class F, pe_kind KIND, int LANES, int CP, int KP, int GROUPS, int DH, int FACTOR_DEPTH, int QUERY_DEPTH,
-          int KEY_DEPTH, int SCORE_DEPTH>
+template <class F, pe_kind KIND, attention_rows ROWS, int LANES, int CP, int KP, int GROUPS, int DH, int FACTOR_DEPTH,
+          int QUERY_DEPTH, int KEY_DEPTH, int SCORE_DEPTH>
 void attention_scores(fifo<lanes<float, 1>, FACTOR_DEPTH>& factors,
-                      fifo<lanes<typename F::x_type, LANES * CP>, QUERY_DEPTH>& queries,
+                      fifo<lanes<typename F::x_type, (ROWS == attention_rows::heads ? CP : LANES * CP)>, QUERY_DEPTH>& queries,
                       fifo<lanes<typename F::w_type, KP>, KEY_DEPTH>& keys, fifo<lanes<float, LANES>, SCORE_DEPTH>& scores,
                       key_range range, int units, int blocks) {
   static_assert(LANES >= 1 && KP >= 1 && GROUPS >= 1, "attention needs a query row, a key channel and a head");
   static_assert(DH % CP == 0, "the words of a query divide its head");
+  static_assert(ROWS == attention_rows::tokens || GROUPS == 1, "heads that are rows leave no group for another loop");
+  constexpr bool kRowsAreHeads = ROWS == attention_rows::heads;
+  constexpr int kHeads = kRowsAreHeads ? LANES : GROUPS;
   constexpr int kChunks = ceil_div(DH, KP);
   constexpr int kAcc = F::accumulator_bits(DH);
   static_assert(kAcc <= 32, "the sum of a score has at most 32 bits");
 
-  lanes<typename F::x_type, KP> rows[GROUPS * kChunks][LANES];
+  typename F::x_type rows[GROUPS * kChunks][LANES][KP];
 #pragma HLS array_partition variable=rows complete dim=2
-  float factor[GROUPS];
+#pragma HLS array_partition variable=rows complete dim=3
+  float factor[kHeads];
+#pragma HLS array_partition variable=factor complete
   lanes<int_t<kAcc>, LANES> sums[GROUPS];
 #pragma HLS array_partition variable=sums complete
 
@@ -110,15 +119,15 @@ Block:
   Unit:
     for (int unit = 0; unit < units; ++unit) {
     Factor_Pipeline:
-      for (int g = 0; g < GROUPS; ++g) {
+      for (int g = 0; g < kHeads; ++g) {
 #pragma HLS pipeline II=1
         factor[g] = factors.read()[0];
       }
     Query_Pipeline:
-      for (int i = 0; i < GROUPS * (DH / CP); ++i) {
+      for (int i = 0; i < kHeads * (DH / CP); ++i) {
 #pragma HLS pipeline II=1
-        const lanes<typename F::x_type, LANES * CP> word = queries.read();
-        const int g = i / (DH / CP);
+        const auto word = queries.read();
+        const int head = i / (DH / CP);
       Channel_Unroll:
         for (int c = 0; c < CP; ++c) {
 #pragma HLS unroll
@@ -126,30 +135,42 @@ Block:
         Lane_Unroll:
           for (int t = 0; t < LANES; ++t) {
 #pragma HLS unroll
-            rows[g * kChunks + channel / KP][t][channel % KP] = word[t * CP + c];
+            if constexpr (kRowsAreHeads) {
+              if (t == head) rows[channel / KP][t][channel % KP] = word[c];
+            } else {
+              rows[head * kChunks + channel / KP][t][channel % KP] = word[t * CP + c];
+            }
           }
         }
       }
-    Key:
-      for (int key = 0; key < range.of(block); ++key) {
-        lanes<typename F::w_type, KP> word = {};
-      Step_Pipeline:
-        for (int i = 0; i < kChunks * GROUPS; ++i) {
+      // One loop over keys, words of a key and heads: the pipeline never empties between keys.
+      typename F::w_type key[KP];
+#pragma HLS array_partition variable=key complete
+      int chunk = 0;
+      int g = 0;
+    Step_Pipeline:
+      for (int i = 0; i < range.of(block) * kChunks * GROUPS; ++i) {
 #pragma HLS pipeline II=1
-#pragma HLS loop_flatten
-          const int chunk = i / GROUPS;
-          const int g = i % GROUPS;
-          if (g == 0) word = keys.read();
-          const auto part = dot_products<F, KIND, LANES, KP, kAcc>(rows[g * kChunks + chunk], word);
-          lanes<float, LANES> score;
-        Sum_Unroll:
-          for (int t = 0; t < LANES; ++t) {
+        if (g == 0) {
+          const lanes<typename F::w_type, KP> word = keys.read();
+        Key_Unroll:
+          for (int c = 0; c < KP; ++c) {
 #pragma HLS unroll
-            sums[g][t] = chunk == 0 ? part[t] : int_t<kAcc>(sums[g][t] + part[t]);
-            score[t] = fp_mul(static_cast<float>(static_cast<int>(sums[g][t])), factor[g]);
+            key[c] = word[c];
           }
-          if (chunk == kChunks - 1) scores.write(score);
         }
+        const auto part = dot_products<F, KIND, LANES, KP, kAcc>(rows[g * kChunks + chunk], key);
+        lanes<float, LANES> score;
+      Sum_Unroll:
+        for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+          sums[g][t] = chunk == 0 ? part[t] : int_t<kAcc>(sums[g][t] + part[t]);
+          score[t] = fp_mul(static_cast<float>(static_cast<int>(sums[g][t])), factor[kRowsAreHeads ? t : g]);
+        }
+        if (chunk == kChunks - 1) scores.write(score);
+        const bool last_head = g + 1 == GROUPS;
+        g = last_head ? 0 : g + 1;
+        chunk = !last_head ? chunk : chunk + 1 == kChunks ? 0 : chunk + 1;
       }
     }
   }

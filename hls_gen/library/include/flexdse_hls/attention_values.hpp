@@ -3,14 +3,16 @@
 // A unit of work is GROUPS query heads of one KV head, as in attention_scores.hpp: a word of values meets the heads of the
 // unit in turn. out = fp32(sum of weight * value) * (value scale / fp32(sum of the weights)), numerics.md.
 //
-// Template parameters: F mac_format of softmax weight (unsigned) and value; KIND of processing element; LANES query rows;
-// VP channels of a word of values; GROUPS; DH channels of a head; MAX_KEYS.
+// Template parameters: F mac_format of softmax weight (unsigned) and value; KIND of processing element; ROWS
+// (attention_rows.hpp), LANES of them; VP channels of a word of values; GROUPS; OUT channels of a word of results, of rows
+// of heads; DH channels of a head; MAX_KEYS.
 // Streams, per block and unit: in, the value scale; for each key, for each head, a word of LANES weights; afterwards GROUPS
-// words of LANES sums of weights in fp32; keys.of(block) * ceil(DH / VP) words of values; out, GROUPS * DH words of LANES
-// results (head, then channel).
-// II 1. Latency per unit: GROUPS * (keys * ceil(DH / VP) + 1 + DH). Multipliers: LANES * VP; dsp2: half of that.
+// words of LANES sums of weights in fp32; keys.of(block) * ceil(DH / VP) words of values; out, the
+// results (head, then channel): of tokens GROUPS * DH words of LANES, of heads LANES * DH / OUT words of OUT channels.
+// II 1. Latency per unit: GROUPS * (keys * ceil(DH / VP) + 1) + words of results. Multipliers: LANES * VP; dsp2: half of that.
 #pragma once
 
+#include "flexdse_hls/attention_rows.hpp"
 #include "flexdse_hls/dataflow.hpp"
 #include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/key_range.hpp"
@@ -22,7 +24,7 @@ namespace flexdse_hls {
 
 // Adds the products of a value word with one weight of each lane.
 template <class F, pe_kind KIND, int LANES, int VP, int ACC>
-void accumulate(lanes<int_t<ACC>, VP> (&sums)[LANES], const lanes<typename F::x_type, LANES>& weight,
+void accumulate(int_t<ACC> (&sums)[LANES][VP], const lanes<typename F::x_type, LANES>& weight,
                 const lanes<typename F::w_type, VP>& values, bool first) {
 #pragma HLS inline
   static_assert(KIND != pe_kind::dsp4, "attention operands of 8 bits do not share a DSP four by four");
@@ -44,8 +46,8 @@ Lane_Unroll:
         const int_t<2 * kProduct> product = pair * weight[t];
 #pragma HLS bind_op variable=product op=mul impl=dsp
         const auto products = split_fields<2, kProduct>(product);
-        sums[t][c] = first ? int_t<ACC>(products[0]) : int_t<ACC>(sums[t][c] + products[0]);
-        sums[t][c + 1] = first ? int_t<ACC>(products[1]) : int_t<ACC>(sums[t][c + 1] + products[1]);
+        sums[t][c] = int_t<ACC>((first ? int_t<ACC>(0) : sums[t][c]) + products[0]);
+        sums[t][c + 1] = int_t<ACC>((first ? int_t<ACC>(0) : sums[t][c + 1]) + products[1]);
       }
     } else {
     Channel_Unroll:
@@ -54,11 +56,11 @@ Lane_Unroll:
         if constexpr (KIND == pe_kind::lut) {
           const int_t<kProduct> product = weight[t] * values[c];
 #pragma HLS bind_op variable=product op=mul impl=fabric
-          sums[t][c] = first ? int_t<ACC>(product) : int_t<ACC>(sums[t][c] + product);
+          sums[t][c] = int_t<ACC>((first ? int_t<ACC>(0) : sums[t][c]) + product);
         } else {
           const int_t<kProduct> product = weight[t] * values[c];
 #pragma HLS bind_op variable=product op=mul impl=dsp
-          sums[t][c] = first ? int_t<ACC>(product) : int_t<ACC>(sums[t][c] + product);
+          sums[t][c] = int_t<ACC>((first ? int_t<ACC>(0) : sums[t][c]) + product);
         }
       }
     }
@@ -66,20 +68,24 @@ Lane_Unroll:
 #endif
 }
 
-template <class F, pe_kind KIND, int LANES, int VP, int GROUPS, int DH, int MAX_KEYS, int SCALE_DEPTH, int WEIGHT_DEPTH,
-          int SUM_DEPTH, int VALUE_DEPTH, int OUT_DEPTH>
+template <class F, pe_kind KIND, attention_rows ROWS, int LANES, int VP, int GROUPS, int OUT, int DH, int MAX_KEYS,
+          int SCALE_DEPTH, int WEIGHT_DEPTH, int SUM_DEPTH, int VALUE_DEPTH, int OUT_DEPTH>
 void attention_values(fifo<lanes<float, 1>, SCALE_DEPTH>& value_scales,
                       fifo<lanes<typename F::x_type, LANES>, WEIGHT_DEPTH>& weights,
                       fifo<lanes<float, LANES>, SUM_DEPTH>& weight_sums,
-                      fifo<lanes<typename F::w_type, VP>, VALUE_DEPTH>& values, fifo<lanes<float, LANES>, OUT_DEPTH>& out,
-                      key_range range, int units, int blocks) {
+                      fifo<lanes<typename F::w_type, VP>, VALUE_DEPTH>& values,
+                      fifo<lanes<float, (ROWS == attention_rows::heads ? OUT : LANES)>, OUT_DEPTH>& out, key_range range, int units, int blocks) {
   static_assert(LANES >= 1 && VP >= 1 && GROUPS >= 1, "attention needs a query row, a value channel and a head");
+  static_assert(ROWS == attention_rows::tokens || GROUPS == 1, "heads that are rows leave no group for another loop");
+  static_assert(ROWS == attention_rows::tokens || (VP % OUT == 0 && DH % OUT == 0),
+                "the channels of a word of results divide a word of values and the head");
   constexpr int kChunks = ceil_div(DH, VP);
   constexpr int kAcc = F::accumulator_bits(MAX_KEYS);
   static_assert(kAcc <= 32, "the weighted sum of values has at most 32 bits: fewer keys or narrower operands");
 
-  lanes<int_t<kAcc>, VP> sums[GROUPS * kChunks][LANES];
+  int_t<kAcc> sums[GROUPS * kChunks][LANES][VP];
 #pragma HLS array_partition variable=sums complete dim=2
+#pragma HLS array_partition variable=sums complete dim=3
   lanes<typename F::x_type, LANES> weight[GROUPS];
   lanes<float, LANES> factor[GROUPS];
 
@@ -89,19 +95,20 @@ Block:
   Unit:
     for (int unit = 0; unit < units; ++unit) {
       const float value_scale = value_scales.read()[0];
-    Key:
-      for (int key = 0; key < range.of(block); ++key) {
-        lanes<typename F::w_type, VP> word = {};
-      Step_Pipeline:
-        for (int i = 0; i < kChunks * GROUPS; ++i) {
+      // One loop over keys, words of a value and heads: the pipeline never empties between keys.
+      lanes<typename F::w_type, VP> word = {};
+#pragma HLS array_partition variable=word.lane complete
+      int chunk = 0;
+      int g = 0;
+    Step_Pipeline:
+      for (int i = 0; i < range.of(block) * kChunks * GROUPS; ++i) {
 #pragma HLS pipeline II=1
-#pragma HLS loop_flatten
-          const int chunk = i / GROUPS;
-          const int g = i % GROUPS;
-          if (g == 0) word = values.read();
-          if (chunk == 0) weight[g] = weights.read();
-          accumulate<F, KIND, LANES, VP, kAcc>(sums[g * kChunks + chunk], weight[g], word, key == 0);
-        }
+        if (g == 0) word = values.read();
+        if (chunk == 0) weight[g] = weights.read();
+        accumulate<F, KIND, LANES, VP, kAcc>(sums[g * kChunks + chunk], weight[g], word, i < kChunks * GROUPS);
+        const bool last_head = g + 1 == GROUPS;
+        g = last_head ? 0 : g + 1;
+        chunk = !last_head ? chunk : chunk + 1 == kChunks ? 0 : chunk + 1;
       }
     Factor_Pipeline:
       for (int g = 0; g < GROUPS; ++g) {
@@ -113,19 +120,39 @@ Block:
           factor[g][t] = fp_div(value_scale, total[t]);
         }
       }
-    Out_Pipeline:
-      for (int i = 0; i < GROUPS * DH; ++i) {
+      if constexpr (ROWS == attention_rows::heads) {
+      Head:
+        for (int head = 0; head < LANES; ++head) {
+        Head_Out_Pipeline:
+          for (int i = 0; i < DH / OUT; ++i) {
 #pragma HLS pipeline II=1
-        const int g = i / DH;
-        const int channel = i % DH;
-        lanes<float, LANES> y;
-      Out_Unroll:
-        for (int t = 0; t < LANES; ++t) {
+#pragma HLS loop_flatten
+            const int channel = i * OUT;
+            lanes<float, OUT> y;
+          Head_Out_Unroll:
+            for (int c = 0; c < OUT; ++c) {
 #pragma HLS unroll
-          const int sum = static_cast<int>(sums[g * kChunks + channel / VP][t][channel % VP]);
-          y[t] = fp_mul(static_cast<float>(sum), factor[g][t]);
+              const int sum = static_cast<int>(sums[channel / VP][head][channel % VP + c]);
+              y[c] = fp_mul(static_cast<float>(sum), factor[0][head]);
+            }
+            out.write(y);
+          }
         }
-        out.write(y);
+      } else {
+      Out_Pipeline:
+        for (int i = 0; i < GROUPS * DH; ++i) {
+#pragma HLS pipeline II=1
+          const int g = i / DH;
+          const int channel = i % DH;
+          lanes<float, LANES> y;
+        Out_Unroll:
+          for (int t = 0; t < LANES; ++t) {
+#pragma HLS unroll
+            const int sum = static_cast<int>(sums[g * kChunks + channel / VP][t][channel % VP]);
+            y[t] = fp_mul(static_cast<float>(sum), factor[g][t]);
+          }
+          out.write(y);
+        }
       }
     }
   }

@@ -2,11 +2,13 @@
 //
 // The hidden state is three vectors of fp32 in the io memory: x (residual stream), q (queries) and h (FFN). A step reads one
 // as the source of its engine and, where it ends in a residual addition, x as well, which it replaces value by value.
+// Where the weight ports run ahead (run_ahead.hpp) the quantized keys and values of the newest token, k and v, are kept too.
 // II 1 each, consecutive addresses.
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
 #include "flexdse_hls/fp32_io.hpp"
+#include "flexdse_hls/integer_io.hpp"
 #include "flexdse_hls/kv_cache.hpp"
 #include "flexdse_hls/load_weights.hpp"
 #include "flexdse_hls/rope.hpp"
@@ -32,7 +34,28 @@ void write_state(hbm_word<BITS>* memory, stream<lanes<float, V>>& embedding, str
   write_fp32(memory, x_word, embedding, step.embed_channels);
   write_fp32(memory, q_word, query, step.query_out_channels);
   write_fp32(memory, x_word, residual, step.residual_channels);
-  write_fp32(memory, h_word, hidden, step.ffn_words * B);
+  write_fp32(memory, h_word, hidden, step.hidden_out_channels);
+}
+
+template <int KV_BITS, int BITS, int V, int Q, int H, int K, class Step>
+void read_state_and_newest(const hbm_word<BITS>* memory, stream<lanes<float, V>>& norm, stream<lanes<float, Q>>& query,
+                           stream<lanes<float, H>>& hidden, stream<lanes<float, V>>& residual,
+                           stream<lanes<int_t<KV_BITS>, K>>& keys, stream<lanes<int_t<KV_BITS>, K>>& values, int x_word,
+                           int q_word, int h_word, int k_word, int v_word, Step step) {
+  read_integers<KV_BITS>(memory, k_word, keys, step.newest_in_channels);
+  read_integers<KV_BITS>(memory, v_word, values, step.newest_in_channels);
+  read_state(memory, norm, query, hidden, residual, x_word, q_word, h_word, step);
+}
+
+// Keys leave the engine before the queries, values after them.
+template <int KV_BITS, int BITS, int V, int Q, int B, int K, class Step>
+void write_state_and_newest(hbm_word<BITS>* memory, stream<lanes<float, V>>& embedding, stream<lanes<float, Q>>& query,
+                            stream<lanes<float, V>>& residual, stream<lanes<float, B>>& hidden,
+                            stream<lanes<int_t<KV_BITS>, K>>& keys, stream<lanes<int_t<KV_BITS>, K>>& values, int x_word,
+                            int q_word, int h_word, int k_word, int v_word, Step step) {
+  write_integers<KV_BITS>(memory, k_word, keys, step.newest_out_channels);
+  write_state(memory, embedding, query, residual, hidden, x_word, q_word, h_word, step);
+  write_integers<KV_BITS>(memory, v_word, values, step.newest_out_channels);
 }
 
 // A position's row of {cos, sin}: per word of half a head LANES cosines, then LANES sines. `channels` = those of a head, or 0.
@@ -106,14 +129,14 @@ Value_Pipeline:
 }
 
 // The token that follows, from the logits of step `head`; other steps leave it as it is.
-template <int B, int MAX_K, class Step>
+template <int B, int LISTS, int MAX_K, class Step>
 void sample_token(stream<lanes<float, B>>& logits, int* token, Step step) {
   if (step.head_vectors == 0) return;
   fifo<int, 2> chosen("decode.chosen");
   sampling_options options = {};
   options.top_k = step.top_k;
   options.inverse_temperature = step.inverse_temperature;
-  sample<B, MAX_K>(logits, chosen, options, step.random_word, step.vocab, ceil_div(step.vocab, B));
+  sample<B, LISTS, MAX_K>(logits, chosen, options, step.random_word, step.vocab, ceil_div(step.vocab, B));
   *token = chosen.read();
 }
 

@@ -34,7 +34,8 @@ struct decode_step_of {
   int lane_heads[HEAD_LANES], lane_units[HEAD_LANES], lane_fresh_heads[HEAD_LANES];
   int k_word[HEAD_LANES], v_word[HEAD_LANES];
   // Sinks.
-  int qkv_channels, query_out_channels, qkv_words, rope_vectors, rope_heads, kv_heads, ffn_words, head_vectors;
+  int qkv_channels, query_out_channels, newest_out_channels, newest_in_channels, qkv_words, rope_vectors, rope_heads, kv_heads, ffn_words, hidden_out_channels,
+      head_vectors;
   // Sampling.
   int vocab, top_k;
   float inverse_temperature;
@@ -46,6 +47,13 @@ constexpr int kStepsOfLayer = 4;
 inline int decode_steps_of_token(int layers) {
 #pragma HLS inline
   return 2 + kStepsOfLayer * layers;
+}
+
+// Output channels of lm_head in whole words of the groups.
+template <class Shape>
+int head_channels(int vocab) {
+#pragma HLS inline
+  return ceil_div(vocab, Shape::kBlocks) * Shape::kBlocks;
 }
 
 template <class Shape>
@@ -70,13 +78,13 @@ decode_step_of<Shape::kHeadLanes> make_step(int number, int layers, int position
   const bool gate_up = step.kind == decode_kind::gate_up;
   const bool down = step.kind == decode_kind::down;
   const bool head = step.kind == decode_kind::head;
-  const int head_channels = ceil_div(vocab, Shape::kBlocks) * Shape::kBlocks;
+  const int logits = head_channels<Shape>(vocab);
 
   step.engine_vectors = number == 0 ? 0 : 1;
   step.source = attend ? 1 : down ? 2 : 0;
   step.sink = qkv ? 0 : attend || down ? 1 : gate_up ? 2 : 3;
   step.d_in = number == 0 ? 0 : attend ? Shape::kQDim : down ? Shape::kFfn : Shape::kHidden;
-  step.d_out = qkv ? Shape::kQkvChannels : gate_up ? 2 * Shape::kFfn : attend || down ? Shape::kHidden : head ? head_channels : 0;
+  step.d_out = qkv ? Shape::kQkvChannels : gate_up ? 2 * Shape::kFfn : attend || down ? Shape::kHidden : head ? logits : 0;
   step.engine_in_words = step.d_in / Shape::kBlocks;
   step.engine_out_words = step.d_out / Shape::kBlocks;
 
@@ -91,7 +99,7 @@ decode_step_of<Shape::kHeadLanes> make_step(int number, int layers, int position
   step.norm_channels = step.norm_vectors * Shape::kHidden;
   step.query_channels = attend ? Shape::kQDim : 0;
   step.hidden_channels = down ? Shape::kFfn : 0;
-  step.transform_vectors = down ? Shape::kTransforms : 0;
+  step.transform_vectors = gate_up ? Shape::kTransforms : 0;
   step.residual_vectors = attend || down ? 1 : 0;
   step.residual_channels = step.residual_vectors * Shape::kHidden;
 
@@ -103,13 +111,16 @@ decode_step_of<Shape::kHeadLanes> make_step(int number, int layers, int position
   step.kv_heads = qkv ? Shape::kKvHeads : 0;
   step.qkv_channels = qkv ? Shape::kQDim + 2 * Shape::kKvDim : 0;
   step.query_out_channels = qkv ? Shape::kQDim : 0;
+  step.newest_out_channels = qkv ? Shape::kKvDim : 0;
+  step.newest_in_channels = attend ? Shape::kKvDim : 0;
   step.qkv_words = qkv ? Shape::kQkvChannels / Shape::kBlocks : 0;
   step.ffn_words = gate_up ? Shape::kFfn / Shape::kBlocks : 0;
+  step.hidden_out_channels = gate_up ? Shape::kFfn : 0;
   step.head_vectors = head ? 1 : 0;
 
   // Behind the weights, where a port carries both.
   const int cache = Shape::kCacheBehindWeights
-                        ? layers * Shape::kLayerWeightWords + ceil_div(head_channels, Shape::kPassChannels) * Shape::kHidden
+                        ? layers * Shape::kLayerWeightWords + ceil_div(logits, Shape::kSubChannels) * Shape::kHidden
                         : 0;
 Lane_Unroll:
   for (int m = 0; m < Shape::kHeadLanes; ++m) {

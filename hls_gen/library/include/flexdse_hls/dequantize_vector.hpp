@@ -1,9 +1,10 @@
 // Purpose: dequantizer of the decode engine: collects the lane units' sums, discards surplus rows, makes fp32.
 //
-// Template parameters: S of the activations; TB groups; W channels of a group a pass; UNITS lane units of LANES; PAIRS channel scales that
+// Template parameters: S of the activations; TB groups; W channels of a group a pass; SUBS sub-engines of UNITS lane units
+// of LANES; PAIRS channel scales that
 // arrive per cycle; ACC bits of a sum.
-// Streams, per token: in, one token scale, d_out channel scales in channel order, and per pass W vectors
-// from each unit (gemv.hpp); out, d_out / TB vectors of TB fp32 in channel order.
+// Streams, per token: in, one token scale, d_out channel scales in channel order, and per pass of a
+// sub-engine, in turn, W vectors from each of its units (gemv.hpp); out, d_out / TB vectors of TB fp32 in channel order.
 // Only PAIRS channels are computed per cycle, at the rate of the scale port, so only PAIRS dequantizers are built.
 // II 1; flushing, as the sums of the next pass come a whole pass later, and a stalled pipeline would keep the last
 // results of this pass until then. Latency per token: ceil(d_out / (TB * W)) * W * TB / PAIRS; hidden behind the lane units while
@@ -18,8 +19,8 @@
 
 namespace flexdse_hls {
 
-template <symmetry S, int TB, int W, int UNITS, int LANES, int PAIRS, int ACC, int DEPTH>
-void dequantize_vector(fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, DEPTH> (&sums)[UNITS],
+template <symmetry S, int TB, int W, int SUBS, int UNITS, int LANES, int PAIRS, int ACC, int DEPTH>
+void dequantize_vector(fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, DEPTH> (&sums)[SUBS][UNITS],
                        stream<token_scale>& token_scales, stream<lanes<channel_scale, PAIRS>>& channel_scales,
                        stream<lanes<float, TB>>& results, int d_out, int tokens) {
   static_assert(UNITS * LANES == TB * W, "the lane units together have the lanes of the engine");
@@ -38,6 +39,7 @@ void dequantize_vector(fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, DEPTH
 Token:
   for (int token = 0; token < tokens; ++token) {
     const token_scale token_factor = token_scales.read();
+    int sub = 0;
   Pass:
     for (int first_row = 0; first_row < rows; first_row += W) {
     Beat_Pipeline:
@@ -50,7 +52,12 @@ Token:
         Unit_Unroll:
           for (int unit = 0; unit < UNITS; ++unit) {
 #pragma HLS unroll
-            const auto part = sums[unit].read();
+            lanes<int_t<ACC>, groups_of_unit<W, LANES>()> part = {};
+          Sub_Unroll:
+            for (int s = 0; s < SUBS; ++s) {
+#pragma HLS unroll
+              if (s == sub) part = sums[s][unit].read();
+            }
           Group_Unroll:
             for (int g = 0; g < groups_of_unit<W, LANES>(); ++g) {
 #pragma HLS unroll
@@ -71,6 +78,7 @@ Token:
           if (first_group + PAIRS == TB) results.write(y);
         }
       }
+      sub = sub + 1 == SUBS ? 0 : sub + 1;
     }
   }
 }

@@ -5,16 +5,21 @@
 // lanes, group by group, are shared out evenly to lane units, one process each with a weight stream of its own; a unit
 // may serve several groups, a part of one, or the end of one and the start of the next. Each of the engine's parts has
 // a feeder with a copy of the quantized token for its units.
+// An engine may be faster than its ports: then it has SUBS sub-engines of TB x W lanes, whose passes lie one behind the
+// other in the output channels and are computed at a time, PASS_CHANNELS = SUBS x TB x W; a port feeds one unit of each. In
+// a ragged last pass a sub-engine may have no channels: its units let the operands pass and take no weights.
 //
-// Template parameters: TB groups; W channels of a group a pass; PASS_CHANNELS = TB x W; UNITS lane units of a part; LANES
-// of a unit; OFFSET lanes of the unit's first group that lie before it; MAX_D_IN longest dot product; F mac_format;
+// Template parameters: TB groups; W channels of a group a pass; PASS_CHANNELS of all sub-engines; UNITS lane units of a
+// part; LANES of a unit; FIRST channel of a pass in the unit's sub-engine; BEAT of its weights (load_weights.hpp unpacks
+// lanes; or a word of a port as it is); OFFSET lanes of the unit's first group that lie before it; MAX_D_IN longest dot product; F mac_format;
 // ACC = F::accumulator_bits(MAX_D_IN); KIND of processing element (pe.hpp).
-// Latency per token: d_in / TB (fill) + ceil(d_out / (TB * W)) * (d_in + loop restart); the results of a pass leave
-// during the next pass, those of the last pass during the next fill (W cycles more at the end).
+// Latency per token: ceil(d_out / (TB * W)) * (d_in + loop restart): the first pass feeds the vector as it arrives. The
+// results of a pass leave during the next pass, those of the last pass in W cycles more.
 // II 1. DSPs: TB * W / multiply-accumulates a DSP.
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
+#include "flexdse_hls/hbm_word.hpp"
 #include "flexdse_hls/lanes.hpp"
 #include "flexdse_hls/pe.hpp"
 #include "flexdse_hls/stream.hpp"
@@ -30,6 +35,7 @@ void feed_vector(fifo<lanes<typename F::x_type, TB>, IN_DEPTH>& quantized,
   static_assert(MAX_D_IN >= 1 && MAX_D_IN % TB == 0, "the lanes of feed_vector must divide the longest vector");
   FLEXDSE_REQUIRE(tokens == 0 || (d_in >= 1 && d_in <= MAX_D_IN && d_in % TB == 0),
                   "d_in must be a multiple of the lanes, at most MAX_D_IN");
+  FLEXDSE_REQUIRE(tokens == 0 || d_out >= 1, "a vector that arrives has a pass to feed");
 
   typename F::x_type buffer[TB][MAX_D_IN / TB];
 #pragma HLS array_partition variable=buffer complete dim=1
@@ -37,26 +43,31 @@ void feed_vector(fifo<lanes<typename F::x_type, TB>, IN_DEPTH>& quantized,
 
 Token:
   for (int token = 0; token < tokens; ++token) {
-  Fill_Pipeline:
-    for (int row = 0; row < d_in / TB; ++row) {
-#pragma HLS pipeline II=1
-#pragma HLS loop_tripcount min=1 max=MAX_D_IN
-      const lanes<typename F::x_type, TB> q = quantized.read();
-    Bank_Unroll:
-      for (int g = 0; g < TB; ++g) {
-#pragma HLS unroll
-        buffer[g][row] = q[g];
-      }
-    }
   Pass:
     for (int pass = 0; pass < passes; ++pass) {
       int bank = 0;
       int row = 0;
+      lanes<typename F::x_type, TB> fresh = {};
+#pragma HLS array_partition variable=fresh.lane complete
     Feed_Pipeline:
       for (int k = 0; k < d_in; ++k) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_D_IN
-        const typename F::x_type x = buffer[bank][row];
+        if (pass == 0 && bank == 0) {
+          fresh = quantized.read();
+        Bank_Unroll:
+          for (int g = 0; g < TB; ++g) {
+#pragma HLS unroll
+            buffer[g][row] = fresh[g];
+          }
+        }
+        const typename F::x_type stored = buffer[bank][row];
+        const typename F::x_type x = pass == 0 ? fresh[0] : stored;
+      Shift_Unroll:
+        for (int g = 0; g + 1 < TB; ++g) {
+#pragma HLS unroll
+          fresh[g] = fresh[g + 1];
+        }
       Unit_Unroll:
         for (int unit = 0; unit < UNITS; ++unit) {
 #pragma HLS unroll
@@ -121,10 +132,23 @@ struct group_drain {
   }
 };
 
-// Streams, per token and pass: in, d_in activations and d_in vectors of LANES weights; out, W vectors of the unit's groups.
-template <class F, pe_kind KIND, int W, int LANES, int OFFSET, int PASS_CHANNELS, int MAX_D_IN, int ACC, int X_DEPTH,
-          int W_DEPTH, int OUT_DEPTH>
-void gemv_lane_unit(fifo<typename F::x_type, X_DEPTH>& operands, fifo<lanes<typename F::w_type, LANES>, W_DEPTH>& weights,
+// The weights of a beat, which is them or packs them.
+template <int W_BITS, int LANES>
+lanes<int_t<W_BITS>, LANES> weights_of(const lanes<int_t<W_BITS>, LANES>& beat) {
+#pragma HLS inline
+  return beat;
+}
+template <int W_BITS, int LANES, int BITS>
+lanes<int_t<W_BITS>, LANES> weights_of(const hbm_word<BITS>& beat) {
+#pragma HLS inline
+  return values_of<W_BITS, LANES>(beat, 0);
+}
+
+// Streams, per token and pass with channels of its own: in, d_in activations and d_in beats of LANES weights; out, W
+// vectors of the unit's groups. In another pass: in, d_in activations.
+template <class F, pe_kind KIND, int W, int LANES, int OFFSET, int PASS_CHANNELS, int FIRST, int MAX_D_IN, int ACC,
+          class BEAT, int X_DEPTH, int W_DEPTH, int OUT_DEPTH>
+void gemv_lane_unit(fifo<typename F::x_type, X_DEPTH>& operands, fifo<BEAT, W_DEPTH>& weights,
                     fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, OUT_DEPTH>& sums, int d_in, int d_out,
                     int tokens) {
   static_assert(PASS_CHANNELS % LANES == 0, "lane units share out the channels of a pass evenly");
@@ -132,12 +156,14 @@ void gemv_lane_unit(fifo<typename F::x_type, X_DEPTH>& operands, fifo<lanes<type
   static_assert(LANES >= 2 && LANES % 2 == 0, "the weights of a lane unit are packed in pairs: their number must be even");
   static_assert(ACC == F::accumulator_bits(MAX_D_IN), "the accumulator of a lane unit is sized for its longest dot product");
   static_assert(OUT_DEPTH >= W, "the FIFO behind a lane unit holds the results of one pass");
+  static_assert(FIRST >= 0 && FIRST < PASS_CHANNELS, "the channels of a sub-engine lie in the pass");
   FLEXDSE_REQUIRE(tokens == 0 || (d_in >= W && d_in <= MAX_D_IN),
                   "d_in must be at least W, as many results drain during the next pass, and at most MAX_D_IN");
 
   pe_array<1, LANES, F, ACC, KIND> row;
   group_drain<W, LANES, OFFSET, ACC> drain;
   const int passes = ceil_div(d_out, PASS_CHANNELS);
+  const int own_passes = ceil_div(d_out - FIRST, PASS_CHANNELS);  // `passes`, or one fewer
 
 Token:
   for (int token = 0; token < tokens; ++token) {
@@ -150,12 +176,14 @@ Token:
         if (pass > 0 && k < W) sums.write(drain.next());
         lanes<typename F::x_type, 1> x;
         x[0] = operands.read();
-        row.step(weights.read(), x, k == 0);
-        if (k == d_in - 1) drain.load(row);
+        if (pass < own_passes) {
+          row.step(weights_of<F::kWeightBits, LANES>(weights.read()), x, k == 0);
+          if (k == d_in - 1) drain.load(row);
+        }
       }
     }
   Flush_Pipeline:
-    for (int n = 0; passes > 0 && n < W; ++n) {
+    for (int n = 0; passes > 0 && own_passes == passes && n < W; ++n) {
 #pragma HLS pipeline II=1
       sums.write(drain.next());
     }

@@ -148,12 +148,13 @@ Vector:
           Adder_Unroll:
             for (int a = 0; a < ADDERS; ++a) {
 #pragma HLS unroll
+              typename shape::word sum = sums[a][j];
             Sum_Unroll:
               for (int i = 0; i < shape::kLanes; ++i) {
 #pragma HLS unroll
-                sums[a][j][i] =
-                    signed_sum(sums[a][j][i], term[i], kSigns.negative[first_row + a][column], column == 0);
+                sum[i] = signed_sum(sum[i], term[i], kSigns.minus(first_row + a, column), column == 0);
               }
+              sums[a][j] = sum;
             }
           }
         }
@@ -163,7 +164,8 @@ Vector:
           for (int j = 0; j < kRowWords; ++j) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
-            y.write(scaled_word(sums[a][j], kFactor));
+            const typename shape::word sum = sums[a][j];
+            y.write(scaled_word(sum, kFactor));
           }
         }
       }
@@ -184,12 +186,12 @@ struct delayed_butterfly {
     const unsigned i = time % STRIDE;
     const bool second_half = time / STRIDE % 2 != 0;
     const lanes<float, LANES> first = firsts[i];
-    const lanes<float, LANES> second = second_half ? x : seconds[i];
+    const lanes<float, LANES> stored = seconds[i];
     lanes<float, LANES> result;
   Lane_Unroll:
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS unroll
-      result[lane] = fp_add(first[lane], second_half ? second[lane] : -second[lane]);
+      result[lane] = fp_add(first[lane], second_half ? x[lane] : -stored[lane]);
     }
     if (second_half) {
       seconds[i] = x;
@@ -200,40 +202,54 @@ struct delayed_butterfly {
   }
 };
 
-// Stages of stride STRIDE, 2 STRIDE, ... below END words.
-template <int LANES, int STRIDE, int END>
-struct butterfly_chain {
-  delayed_butterfly<LANES, STRIDE> stage;
-  butterfly_chain<LANES, 2 * STRIDE, END> later_stages;
-
-  lanes<float, LANES> step(const lanes<float, LANES>& x, unsigned time) {
-#pragma HLS inline
-    return later_stages.step(stage.step(x, time), time - STRIDE);
-  }
-};
-
-template <int LANES, int END>
-struct butterfly_chain<LANES, END, END> {
-  lanes<float, LANES> step(const lanes<float, LANES>& x, unsigned) {
-#pragma HLS inline
-    return x;
-  }
-};
-
 // The butterflies alone, of each row of the base.
+// Each stage is a variable of its own: what one stores has nothing to do with what another reads.
+constexpr int stage_stride(int number, int end) { return 1 << number < end ? 1 << number : 1; }
+
 template <int N, int TP, int CP>
 void hadamard_butterflies(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
   using shape = hadamard_shape<N, TP, CP>;
-  constexpr int kDelay = shape::kRowWords - 1;
+  constexpr int kLanes = shape::kLanes;
+  constexpr int kEnd = shape::kRowWords;  // strides of 1 to kEnd / 2 words
+  constexpr int kDelay = kEnd - 1;
+  static_assert(kEnd <= 1 << 14, "a streaming transform has at most fourteen stages between words");
   const int words = vectors * shape::kWords;
 
-  butterfly_chain<shape::kLanes, 1, shape::kRowWords> chain;
+  delayed_butterfly<kLanes, stage_stride(0, kEnd)> stage_0;
+  delayed_butterfly<kLanes, stage_stride(1, kEnd)> stage_1;
+  delayed_butterfly<kLanes, stage_stride(2, kEnd)> stage_2;
+  delayed_butterfly<kLanes, stage_stride(3, kEnd)> stage_3;
+  delayed_butterfly<kLanes, stage_stride(4, kEnd)> stage_4;
+  delayed_butterfly<kLanes, stage_stride(5, kEnd)> stage_5;
+  delayed_butterfly<kLanes, stage_stride(6, kEnd)> stage_6;
+  delayed_butterfly<kLanes, stage_stride(7, kEnd)> stage_7;
+  delayed_butterfly<kLanes, stage_stride(8, kEnd)> stage_8;
+  delayed_butterfly<kLanes, stage_stride(9, kEnd)> stage_9;
+  delayed_butterfly<kLanes, stage_stride(10, kEnd)> stage_10;
+  delayed_butterfly<kLanes, stage_stride(11, kEnd)> stage_11;
+  delayed_butterfly<kLanes, stage_stride(12, kEnd)> stage_12;
+  delayed_butterfly<kLanes, stage_stride(13, kEnd)> stage_13;
   typename shape::word word = {};
 Word_Pipeline:
   for (int time = 0; time < (vectors > 0 ? words + kDelay : 0); ++time) {
 #pragma HLS pipeline II=1
     if (time < words) word = butterflies_in_word<TP, CP>(x.read());
-    const typename shape::word result = chain.step(word, static_cast<unsigned>(time));
+    const unsigned now = static_cast<unsigned>(time);
+    typename shape::word result = word;
+    if constexpr (kEnd > 1) result = stage_0.step(result, now - 0u);
+    if constexpr (kEnd > 2) result = stage_1.step(result, now - 1u);
+    if constexpr (kEnd > 4) result = stage_2.step(result, now - 3u);
+    if constexpr (kEnd > 8) result = stage_3.step(result, now - 7u);
+    if constexpr (kEnd > 16) result = stage_4.step(result, now - 15u);
+    if constexpr (kEnd > 32) result = stage_5.step(result, now - 31u);
+    if constexpr (kEnd > 64) result = stage_6.step(result, now - 63u);
+    if constexpr (kEnd > 128) result = stage_7.step(result, now - 127u);
+    if constexpr (kEnd > 256) result = stage_8.step(result, now - 255u);
+    if constexpr (kEnd > 512) result = stage_9.step(result, now - 511u);
+    if constexpr (kEnd > 1024) result = stage_10.step(result, now - 1023u);
+    if constexpr (kEnd > 2048) result = stage_11.step(result, now - 2047u);
+    if constexpr (kEnd > 4096) result = stage_12.step(result, now - 4095u);
+    if constexpr (kEnd > 8192) result = stage_13.step(result, now - 8191u);
     if (time >= kDelay) y.write(result);
   }
 }
@@ -251,12 +267,12 @@ void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP
     }
   } else {
     constexpr hadamard_signs<shape::kBase> kSigns;
-    typename shape::word sums[shape::kBase][shape::kRowWords];
-#pragma HLS aggregate variable=sums
+    float sums[shape::kBase][shape::kRowWords][shape::kLanes];
 #pragma HLS array_partition variable=sums complete dim=1
-    typename shape::word finished[shape::kBase][shape::kRowWords];
-#pragma HLS aggregate variable=finished
+#pragma HLS array_partition variable=sums complete dim=3
+    float finished[shape::kBase][shape::kRowWords][shape::kLanes];
 #pragma HLS array_partition variable=finished complete dim=1
+#pragma HLS array_partition variable=finished complete dim=3
 
   Vector:
     for (int vector = 0; vector <= (vectors > 0 ? vectors : -1); ++vector) {
@@ -266,7 +282,20 @@ void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP
         for (int j = 0; j < shape::kRowWords; ++j) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
-          if (vector > 0) y.write(scaled_word(finished[column][j], kFactor));
+          if (vector > 0) {
+            typename shape::word result = {};
+          Finished_Unroll:
+            for (int row = 0; row < shape::kBase; ++row) {
+#pragma HLS unroll
+            Finished_Lane_Unroll:
+              for (int i = 0; i < shape::kLanes; ++i) {
+#pragma HLS unroll
+                const float of_row = finished[row][j][i];
+                if (row == column) result[i] = of_row;
+              }
+            }
+            y.write(scaled_word(result, kFactor));
+          }
           if (vector < vectors) {
             const typename shape::word term = x.read();
           Row_Unroll:
@@ -275,9 +304,10 @@ void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP
             Sum_Unroll:
               for (int i = 0; i < shape::kLanes; ++i) {
 #pragma HLS unroll
-                sums[row][j][i] = signed_sum(sums[row][j][i], term[i], kSigns.negative[row][column], column == 0);
+                const float sum = signed_sum(sums[row][j][i], term[i], kSigns.minus(row, column), column == 0);
+                sums[row][j][i] = sum;
+                if (column == shape::kBase - 1) finished[row][j][i] = sum;
               }
-              if (column == shape::kBase - 1) finished[row][j] = sums[row][j];
             }
           }
         }

@@ -4,8 +4,11 @@
 // ones below the corner, elsewhere the quadratic character of column - row. Bases 28, 36, 76: second construction
 // (q = base / 2 - 1 = 1 mod 4): each entry of the conference matrix becomes [1 1; 1 -1] times it, each zero [1 -1; -1 -1].
 // Base 1 is the single entry 1. A test compares all of them with spec/hadamard_matrix.py.
+// Kept column by column, a bit for each row: an array of adders, one for each row, reads a word or three of it a cycle.
 // Template parameter BASE.
 #pragma once
+
+#include <cstdint>
 
 namespace flexdse_hls {
 
@@ -14,10 +17,14 @@ struct hadamard_signs {
   static_assert(BASE == 1 || BASE == 12 || BASE == 20 || BASE == 28 || BASE == 36 || BASE == 44 || BASE == 76 || BASE == 140,
                 "the Hadamard bases are 1, 12, 20, 28, 36, 44, 76 and 140");
 
-  bool negative[BASE][BASE] = {};
+  static constexpr int kWords = (BASE + 63) / 64;
+  std::uint64_t columns[BASE][kWords] = {};
+
+  constexpr bool minus(int row, int column) const { return (columns[column][row / 64] >> (row % 64) & 1u) != 0; }
 
   constexpr hadamard_signs() {
     if (BASE == 1) return;
+    bool negative[BASE][BASE] = {};
     const bool second = BASE == 28 || BASE == 36 || BASE == 76;
     const int order = second ? BASE / 2 : BASE;
     const int q = order - 1;
@@ -26,20 +33,25 @@ struct hadamard_signs {
     for (int row = 0; row < order; ++row) {
       for (int column = 0; column < order; ++column) {
         const bool diagonal = row == column;
-        bool minus = false;
+        bool negated = false;
         if (row > 0 && column > 0) {
-          minus = !diagonal && !square[(column - row + q) % q];
+          negated = !diagonal && !square[(column - row + q) % q];
         } else if (column == 0 && row > 0) {
-          minus = !second;
+          negated = !second;
         }
         if (!second) {
-          negative[row][column] = minus;
+          negative[row][column] = negated;
           continue;
         }
-        negative[2 * row][2 * column] = minus;
-        negative[2 * row][2 * column + 1] = diagonal ? true : minus;
-        negative[2 * row + 1][2 * column] = diagonal ? true : minus;
-        negative[2 * row + 1][2 * column + 1] = diagonal ? true : !minus;
+        negative[2 * row][2 * column] = negated;
+        negative[2 * row][2 * column + 1] = diagonal ? true : negated;
+        negative[2 * row + 1][2 * column] = diagonal ? true : negated;
+        negative[2 * row + 1][2 * column + 1] = diagonal ? true : !negated;
+      }
+    }
+    for (int row = 0; row < BASE; ++row) {
+      for (int column = 0; column < BASE; ++column) {
+        if (negative[row][column]) columns[column][row / 64] |= std::uint64_t{1} << (row % 64);
       }
     }
   }

@@ -123,7 +123,8 @@ class pe_array {
 #ifndef FLEXDSE_FAST_CSIM
   void accumulate(int row, int lane, int_t<kProductBits> product, bool first) {
 #pragma HLS inline
-    sums_[row][lane] = first ? sum_type(product) : sum_type(sums_[row][lane] + product);
+    // Of this form it packs into the accumulator of a DSP; a choice behind the sum would cost a LUT a bit.
+    sums_[row][lane] = sum_type((first ? sum_type(0) : sums_[row][lane]) + product);
   }
 
   void step_packed(const lanes<w_type, LANES>& w, const lanes<x_type, ROWS>& x, bool first) {
@@ -137,7 +138,7 @@ class pe_array {
 #pragma HLS unroll
         const sum_type product = pair * x[r];
 #pragma HLS bind_op variable=product op=mul impl=dsp
-        sums_[r][i] = first ? product : sum_type(sums_[r][i] + product);
+        sums_[r][i] = sum_type((first ? sum_type(0) : sums_[r][i]) + product);
       }
     }
   }

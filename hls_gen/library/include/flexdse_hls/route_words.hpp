@@ -17,11 +17,13 @@ void select_words(fifo<T, DEPTH> (&in)[WAYS], stream<T>& out, int way, int words
 Word_Pipeline:
   for (int i = 0; i < words; ++i) {
 #pragma HLS pipeline II=1
+    T word = {};
   Way_Unroll:
     for (int w = 0; w < WAYS; ++w) {
 #pragma HLS unroll
-      if (w == way) out.write(in[w].read());
+      if (w == way) word = in[w].read();
     }
+    out.write(word);
   }
 }
 
@@ -115,11 +117,13 @@ Run:
   Word_Pipeline:
     for (int i = 0; i < run_words; ++i) {
 #pragma HLS pipeline II=1
+      T word = {};
     Lane_Unroll:
       for (int m = 0; m < LANES; ++m) {
 #pragma HLS unroll
-        if (m == lane) out.write(in[m].read());
+        if (m == lane) word = in[m].read();
       }
+      out.write(word);
     }
     lane = lane + 1 == LANES ? 0 : lane + 1;
   }

@@ -3,10 +3,11 @@
 // The K largest logits are kept sorted while they arrive; of equal ones the lower index comes first. Weights are
 // trunc(exp((logit - largest) / temperature) * 2^30); the token is the first one whose cumulated weight exceeds
 // (random word * sum of weights) >> 32. With top_k 1 that is the largest logit, whatever the random word.
-// Template parameters: CP logits of a word; MAX_K candidates.
+// Template parameters: CP logits of a word; LISTS of candidates, each of which takes a logit a cycle; MAX_K candidates.
 // Streams: in, `words` words of CP logits in vocabulary order, lanes from `vocabulary` on are padding and ignored; out, one
 // token id.
-// II 1 per logit: an insertion is MAX_K comparisons of integers (fp32.hpp) side by side. Latency: words * CP + MAX_K + depth.
+// II 1 per LISTS logits: an insertion is MAX_K comparisons of integers (fp32.hpp) side by side. Latency: words * CP / LISTS,
+// then (LISTS - 1) * MAX_K to merge the lists, 2 * top_k to choose, and depths.
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
@@ -47,13 +48,16 @@ struct candidate_list {
     }
   }
 
+  // Of equal keys the one that is there stays before; a merge also asks which token comes first.
+  template <bool MERGES = false>
   void insert(std::uint32_t key, int token) {
 #pragma HLS inline
+    const auto beats = [&](int i) { return key > keys[i] || (MERGES && key == keys[i] && token < tokens[i]); };
   Place_Unroll:
     for (int i = MAX_K - 1; i >= 0; --i) {
 #pragma HLS unroll
-      const bool beats_this = key > keys[i];
-      const bool beats_previous = i > 0 && key > keys[i > 0 ? i - 1 : 0];
+      const bool beats_this = beats(i);
+      const bool beats_previous = i > 0 && beats(i > 0 ? i - 1 : 0);
       if (beats_previous) {
         keys[i] = keys[i > 0 ? i - 1 : 0];
         tokens[i] = tokens[i > 0 ? i - 1 : 0];
@@ -65,24 +69,39 @@ struct candidate_list {
   }
 };
 
-template <int CP, int MAX_K>
+template <int CP, int LISTS, int MAX_K>
 void sample(stream<lanes<float, CP>>& logits, stream<int>& token, const sampling_options& options,
             std::uint32_t random_word, int vocabulary, int words) {
   static_assert(CP >= 1, "sample needs at least one logit a word");
+  static_assert(LISTS >= 1 && CP % LISTS == 0, "the lists of candidates share out the logits of a word evenly");
   static_assert(MAX_K >= 1 && MAX_K <= 256, "sample keeps 1 to 256 candidates");
   FLEXDSE_REQUIRE(words == 0 || (options.top_k >= 1 && options.top_k <= MAX_K && options.top_k <= vocabulary),
                   "top_k must be 1 to MAX_K and at most the vocabulary");
   FLEXDSE_REQUIRE(words == 0 || vocabulary <= words * CP, "the words must hold the vocabulary");
 
   if (words == 0) return;
-  candidate_list<MAX_K> candidates;
+  candidate_list<MAX_K> lists[LISTS];
+#pragma HLS array_partition variable=lists complete
   lanes<float, CP> word;
 #pragma HLS array_partition variable=word.lane complete
 Logit_Pipeline:
-  for (int i = 0; i < words * CP; ++i) {
+  for (int i = 0; i < words * CP; i += LISTS) {
 #pragma HLS pipeline II=1
     if (i % CP == 0) word = logits.read();
-    if (i < vocabulary) candidates.insert(ordered_key(canonical(word[i % CP])), i);
+  List_Unroll:
+    for (int l = 0; l < LISTS; ++l) {
+#pragma HLS unroll
+      if (i + l < vocabulary) lists[l].insert(ordered_key(canonical(word[i % CP + l])), i + l);
+    }
+  }
+  candidate_list<MAX_K>& candidates = lists[0];
+List:
+  for (int l = 1; l < LISTS; ++l) {
+  Merge_Pipeline:
+    for (int k = 0; k < MAX_K; ++k) {
+#pragma HLS pipeline II=1
+      candidates.template insert<true>(lists[l].keys[k], lists[l].tokens[k]);
+    }
   }
 
   std::uint32_t weights[MAX_K];

@@ -3,14 +3,18 @@
 // weight = nearest(exp(score - max) * (2^P_BITS - 1)); the sum of the weights follows them, and the division by it is left to
 // the consumer, once a row: a probability is weight / sum. The largest weight of a row is always 2^P_BITS - 1, so that
 // small probabilities of a long context survive 8 bits.
-// Template parameters: ROWS tokens side by side; GROUPS query heads that share the KV head; P_BITS of a weight; MAX_KEYS.
+// `softmax` does one unit after the other. `softmax_maxima` and `softmax_weights` are its two passes as processes, with a
+// FIFO of all scores of a unit between them: the scores of the next unit arrive while the weights of this one leave.
+// Template parameters: KIND of the rows (attention_rows.hpp); ROWS side by side; GROUPS query heads that share the KV head; P_BITS of a weight; MAX_KEYS.
 // Streams, per unit (a KV head): in, keys * GROUPS words of ROWS scores (for key, for query head); out, weights in the same
-// order, then GROUPS words of ROWS sums as fp32. Row t counts the keys j <= first_position + t; what stands in the others'
+// order, then GROUPS words of ROWS sums as fp32. Row t counts the keys j <= first_position + t
+// (rows of tokens) or j <= first_position (heads); what stands in the others'
 // scores is ignored, their weight is 0.
-// II 1. Latency per unit: (2 * keys + 1) * GROUPS + pipeline depths. Buffer: MAX_KEYS x GROUPS x ROWS fp32; maxima are found
+// II 1. Latency per unit: (2 * keys + 1) * GROUPS + pipeline depths; of the two processes (keys + 1) * GROUPS between units. Buffer: MAX_KEYS x GROUPS x ROWS fp32; maxima are found
 // as integers (fp32.hpp), one cycle each, and sums are integers, so neither depends on an order. One fp_exp a row.
 #pragma once
 
+#include "flexdse_hls/attention_rows.hpp"
 #include "flexdse_hls/dataflow.hpp"
 #include "flexdse_hls/exp.hpp"
 #include "flexdse_hls/lanes.hpp"
@@ -18,7 +22,29 @@
 
 namespace flexdse_hls {
 
-template <int ROWS, int GROUPS, int P_BITS, int MAX_KEYS>
+// The weight of a score under the maximum of its row.
+template <int P_BITS>
+std::uint32_t softmax_weight(float score, float top, bool valid) {
+#pragma HLS inline
+  const float exponential = fp_exp(fp_sub(valid ? score : top, top));
+  return valid ? round_magnitude<P_BITS>(fp_mul(exponential, static_cast<float>((1 << P_BITS) - 1))) : 0u;
+}
+
+// Whether a row attends to a key: each token is one position further than the one before, heads are all at the first.
+template <attention_rows KIND>
+bool is_visible(int key, int first_position, int row) {
+#pragma HLS inline
+  return key <= first_position + (KIND == attention_rows::tokens ? row : 0);
+}
+
+// The larger of a row's maximum so far and a score that it sees, as an ordered key.
+inline std::uint32_t larger_key(std::uint32_t before, float score, bool visible) {
+#pragma HLS inline
+  const std::uint32_t now = ordered_key(score);
+  return visible && now > before ? now : before;
+}
+
+template <attention_rows KIND, int ROWS, int GROUPS, int P_BITS, int MAX_KEYS>
 void softmax(stream<lanes<float, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, ROWS>>& weights,
              stream<lanes<float, ROWS>>& sums, int keys, int first_position, int units) {
   static_assert(ROWS >= 1 && GROUPS >= 1, "softmax needs at least one row and one query head");
@@ -27,7 +53,6 @@ void softmax(stream<lanes<float, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, RO
   FLEXDSE_REQUIRE(units == 0 || (keys >= 1 && keys <= MAX_KEYS), "keys must be 1 to MAX_KEYS");
   FLEXDSE_REQUIRE(units == 0 || first_position >= 0, "each row needs a key: first_position must not be negative");
 
-  constexpr float kTop = static_cast<float>((1 << P_BITS) - 1);
   lanes<float, ROWS> buffer[MAX_KEYS][GROUPS];
 #pragma HLS aggregate variable=buffer
 #pragma HLS bind_storage variable=buffer type=ram_2p impl=uram
@@ -49,9 +74,7 @@ Unit:
       Largest_Unroll:
         for (int t = 0; t < ROWS; ++t) {
 #pragma HLS unroll
-          const std::uint32_t before = key == 0 ? 0u : largest[g][t];
-          const std::uint32_t now = ordered_key(score[t]);
-          largest[g][t] = key <= first_position + t && now > before ? now : before;
+          largest[g][t] = larger_key(key == 0 ? 0u : largest[g][t], score[t], is_visible<KIND>(key, first_position, t));
         }
         buffer[key][g] = score;
       }
@@ -68,10 +91,101 @@ Unit:
       Weight_Unroll:
         for (int t = 0; t < ROWS; ++t) {
 #pragma HLS unroll
-          const bool valid = key <= first_position + t;
-          const float top = from_ordered_key(largest[g][t]);
-          const float exponential = fp_exp(fp_sub(valid ? score[t] : top, top));
-          const std::uint32_t rounded = valid ? round_magnitude<P_BITS>(fp_mul(exponential, kTop)) : 0u;
+          const bool valid = is_visible<KIND>(key, first_position, t);
+          const std::uint32_t rounded = softmax_weight<P_BITS>(score[t], from_ordered_key(largest[g][t]), valid);
+          weight[t] = static_cast<uint_t<P_BITS>>(rounded);
+          totals[g][t] = (key == 0 ? 0u : totals[g][t]) + rounded;
+        }
+        weights.write(weight);
+      }
+    }
+  Sum_Pipeline:
+    for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+      lanes<float, ROWS> sum;
+    Sum_Unroll:
+      for (int t = 0; t < ROWS; ++t) {
+#pragma HLS unroll
+        sum[t] = static_cast<float>(totals[g][t]);
+      }
+      sums.write(sum);
+    }
+  }
+}
+
+// Passes the scores on and, behind those of a unit, says the GROUPS words of maxima.
+template <attention_rows KIND, int ROWS, int GROUPS, int HELD, int MAXIMA_DEPTH>
+void softmax_maxima(stream<lanes<float, ROWS>>& scores, fifo<lanes<float, ROWS>, HELD>& held,
+                    fifo<lanes<float, ROWS>, MAXIMA_DEPTH>& maxima, int keys, int first_position, int units) {
+  static_assert(MAXIMA_DEPTH >= GROUPS, "the FIFO of maxima holds those of a unit");
+  FLEXDSE_REQUIRE(units == 0 || keys * GROUPS <= HELD, "the FIFO behind softmax_maxima must hold the scores of a unit");
+  std::uint32_t largest[GROUPS][ROWS];
+#pragma HLS array_partition variable=largest complete dim=0
+
+Unit:
+  for (int unit = 0; unit < units; ++unit) {
+  Key:
+    for (int key = 0; key < keys; ++key) {
+#pragma HLS loop_tripcount min=1 max=HELD
+    Group_Pipeline:
+      for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+        const lanes<float, ROWS> score = scores.read();
+      Largest_Unroll:
+        for (int t = 0; t < ROWS; ++t) {
+#pragma HLS unroll
+          largest[g][t] = larger_key(key == 0 ? 0u : largest[g][t], score[t], is_visible<KIND>(key, first_position, t));
+        }
+        held.write(score);
+      }
+    }
+  Maximum_Pipeline:
+    for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+      lanes<float, ROWS> maximum;
+    Maximum_Unroll:
+      for (int t = 0; t < ROWS; ++t) {
+#pragma HLS unroll
+        maximum[t] = from_ordered_key(largest[g][t]);
+      }
+      maxima.write(maximum);
+    }
+  }
+}
+
+template <attention_rows KIND, int ROWS, int GROUPS, int P_BITS, int HELD, int MAXIMA_DEPTH>
+void softmax_weights(fifo<lanes<float, ROWS>, HELD>& held, fifo<lanes<float, ROWS>, MAXIMA_DEPTH>& maxima,
+                     stream<lanes<uint_t<P_BITS>, ROWS>>& weights, stream<lanes<float, ROWS>>& sums, int keys,
+                     int first_position, int units) {
+  static_assert(HELD >= 1 && static_cast<std::int64_t>(HELD) <= std::int64_t{1} << (32 - P_BITS),
+                "the sum of the weights of a row must fit 32 bits");
+  lanes<float, ROWS> maximum[GROUPS];
+#pragma HLS array_partition variable=maximum complete
+  std::uint32_t totals[GROUPS][ROWS];
+#pragma HLS array_partition variable=totals complete dim=0
+
+Unit:
+  for (int unit = 0; unit < units; ++unit) {
+  Maximum_Pipeline:
+    for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+      maximum[g] = maxima.read();
+    }
+  Key:
+    for (int key = 0; key < keys; ++key) {
+#pragma HLS loop_tripcount min=1 max=HELD
+    Group_Pipeline:
+      for (int g = 0; g < GROUPS; ++g) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_flatten
+        const lanes<float, ROWS> score = held.read();
+        lanes<uint_t<P_BITS>, ROWS> weight;
+      Weight_Unroll:
+        for (int t = 0; t < ROWS; ++t) {
+#pragma HLS unroll
+          const bool valid = is_visible<KIND>(key, first_position, t);
+          const std::uint32_t rounded = softmax_weight<P_BITS>(score[t], maximum[g][t], valid);
           weight[t] = static_cast<uint_t<P_BITS>>(rounded);
           totals[g][t] = (key == 0 ? 0u : totals[g][t]) + rounded;
         }

@@ -2,12 +2,13 @@
 //
 // A feeder holds the quantized token block and sends it once per pass to every sub-array; a sub-array is one process,
 // TP x COLUMNS processing elements as unrolled loops, with a weight stream of its own. Weights are streamed again for
-// every token block. Pass p of sub-array j computes output channels p * WP + j * COLUMNS + (0..COLUMNS-1), where
+// every token block. The feeder takes a block in before its first pass, or during it (FILL): then the first pass feeds
+// what arrives and stores it for the others. Pass p of sub-array j computes output channels p * WP + j * COLUMNS + (0..COLUMNS-1), where
 // WP = SUBS * COLUMNS; surplus channels of a ragged last pass are computed on padding and discarded downstream.
 //
 // Template parameters: TP tokens of a block; COLUMNS output channels of a sub-array; SUBS sub-arrays; PASS_CHANNELS = WP;
 // MAX_D_IN longest dot product; F mac_format; ACC = F::accumulator_bits(MAX_D_IN); KIND of processing element (pe.hpp).
-// Latency per token block: d_in (fill) + ceil(d_out / WP) * (d_in + loop restart). The results of pass p leave during
+// Latency per token block: d_in (fill before the first pass) + ceil(d_out / WP) * (d_in + loop restart). The results of pass p leave during
 // pass p + 1, those of a block's last pass during the fill of the next block; the end of the call adds COLUMNS cycles.
 // II 1. DSPs: TP * WP / multiply-accumulates a DSP.
 #pragma once
@@ -19,13 +20,17 @@
 
 namespace flexdse_hls {
 
+enum class input_fill { before_first_pass, during_first_pass };
+
 // Streams, per block: in, d_in vectors of TP activations; out, to each sub-array and for each pass, the same d_in vectors.
-template <class F, int TP, int PASS_CHANNELS, int MAX_D_IN, int SUBS, int DEPTH>
+template <class F, int TP, int PASS_CHANNELS, int MAX_D_IN, input_fill FILL = input_fill::before_first_pass, int SUBS,
+          int DEPTH>
 void feed_tokens(stream<lanes<typename F::x_type, TP>>& quantized,
                  fifo<lanes<typename F::x_type, TP>, DEPTH> (&operands)[SUBS], int d_in, int d_out, int blocks) {
   static_assert(TP >= 1 && PASS_CHANNELS >= 1, "feed_tokens needs at least one token and one output channel");
   static_assert(MAX_D_IN >= 1, "feed_tokens needs room for at least one channel");
   FLEXDSE_REQUIRE(blocks == 0 || (d_in >= 1 && d_in <= MAX_D_IN), "d_in must be 1 to MAX_D_IN");
+  FLEXDSE_REQUIRE(blocks == 0 || d_out >= 1, "a block that arrives has a pass to feed");
 
   lanes<typename F::x_type, TP> buffer[MAX_D_IN];
 #pragma HLS aggregate variable=buffer
@@ -34,11 +39,13 @@ void feed_tokens(stream<lanes<typename F::x_type, TP>>& quantized,
 
 Block:
   for (int block = 0; block < blocks; ++block) {
-  Fill_Pipeline:
-    for (int k = 0; k < d_in; ++k) {
+    if constexpr (FILL == input_fill::before_first_pass) {
+    Fill_Pipeline:
+      for (int k = 0; k < d_in; ++k) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_D_IN
-      buffer[k] = quantized.read();
+        buffer[k] = quantized.read();
+      }
     }
   Pass:
     for (int pass = 0; pass < passes; ++pass) {
@@ -46,7 +53,13 @@ Block:
       for (int k = 0; k < d_in; ++k) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_D_IN
-        const lanes<typename F::x_type, TP> x = buffer[k];
+        lanes<typename F::x_type, TP> x;
+        if (FILL == input_fill::during_first_pass && pass == 0) {
+          x = quantized.read();
+          buffer[k] = x;
+        } else {
+          x = buffer[k];
+        }
       Sub_Unroll:
         for (int sub = 0; sub < SUBS; ++sub) {
 #pragma HLS unroll

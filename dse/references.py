@@ -1,21 +1,29 @@
-"""Reference systems of the catalog, ready to compare with."""
+"""Reference systems of the catalog, and one design against one of them. Light to import: spec and cost_models only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 from cost_models.reference import (
     PER_TOKENS,
     Baseline,
     RooflineLimits,
     SystemTimes,
+    compare,
     fit_baseline,
     published_times,
     roofline_limits,
 )
+from cost_models.report import evaluate_point
 from spec.catalog import load_device, load_model, load_published_design, load_reference, names
-from spec.errors import UnknownNameError
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.documents import envelope
+from spec.errors import InputError, UnknownNameError
+from spec.model_config import ModelConfig
+from spec.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +94,67 @@ def times_document(times: SystemTimes) -> dict[str, float | None]:
         "swap_s": times.swap_s,
         "prefill_power_w": times.prefill_power_w,
         "decode_power_w": times.decode_power_w,
+    }
+
+
+def compare_document(
+    design: DesignPoint, model: ModelConfig, device: Device, workload: Workload, reference: str
+) -> dict[str, Any]:
+    """A design against a reference system, as `flexdse compare --json` prints it; ratios above 1: the design is better.
+
+    Raises:
+        UnknownNameError: no such reference.
+        InputError: its times are for another model.
+    """
+    system = known_system(reference)
+    if model.name != system.model:
+        raise InputError(
+            f"the times of {system.name} are for another model",
+            field="model",
+            value=model.name,
+            rule=f"must be {system.model}: nothing is published of other models on {system.name}",
+            hint=f"take the model {system.model}",
+        )
+    report = evaluate_point(design, model, device, workload)
+    found = asdict(compare(report.metrics, workload, system.times, system.limits))
+    missing = found.pop("missing")
+    assumptions = [
+        f"{system.name}: {system.provenance}",
+        "the reference's time grows in proportion to the tokens in and out",
+    ]
+    if system.limits is not None:
+        assumptions.append("limits are specified rates of the reference, no measurement: they bound any software on it")
+    fit = system.baseline
+    return {
+        **envelope("comparison/v1"),
+        "provenance": report.provenance,
+        "inputs": {
+            "design_key": design.canonical_key(),
+            "model": model.name,
+            "device": device.name,
+            "prompt_tokens": workload.prompt_tokens,
+            "output_tokens": workload.output_tokens,
+        },
+        "feasible": not report.violations,
+        "reference": {
+            "name": system.name,
+            "title": system.title,
+            "provenance": system.provenance,
+            "times": times_document(system.times),
+            "limits": None if system.limits is None else asdict(system.limits),
+            "residuals": [
+                {
+                    "design": ratio.design,
+                    "quantity": ratio.quantity,
+                    "published": ratio.published,
+                    "explained": ratio.explained,
+                    "tests_nothing": ratio.tests_nothing,
+                }
+                for ratio in (fit.ratios if fit is not None else ())
+            ],
+            "ranges": None if fit is None else fit.ranges,
+        },
+        "ratios": found,
+        "missing": missing,
+        "assumptions": assumptions,
     }

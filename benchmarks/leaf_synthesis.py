@@ -1,0 +1,154 @@
+"""Leaf RTL and open synthesis: `make bench-leaf-synthesis`, written to build/bench/leaf-synthesis.json.
+
+Every leaf against the C++ library; a catalog design cold and warm; random projects against the cost models: DSP slices and
+memories by rule, LUT and FF inside the range or not. `ratio`: of the figures that meet their bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.record import bench_record
+from cost_models.report import evaluate_point
+from hls_gen.project import generate_project
+from hls_gen.random_designs import random_project, sweep_models
+from hls_gen.toolchain.open.cache import ResultCache
+from hls_gen.toolchain.open.leaf_check import CHECKED_LEAVES, check_leaves
+from hls_gen.toolchain.open.mapping import leaf_row, map_leaves, yosys_version
+from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
+from hls_gen.toolchain.open.verilator import find_verilator
+from spec.catalog import load_design, load_device, load_model
+from spec.design_point import DesignPoint
+from spec.synthesis_report import SynthesisReport
+from spec.workload import Workload
+
+BAR_FRACTION = 0.03  # DSP slices and memories of the cost models
+WARM_BAR_S, COLD_BAR_S = 5.0, 300.0
+EXACT = ("dsp", "bram_18k", "uram")
+
+
+def _as_built(design: DesignPoint) -> DesignPoint:
+    """The design as our generator builds it: whole arrays, not a process an element."""
+    stages = {}
+    for stage in ("prefill", "decode"):
+        chosen = getattr(design, stage)
+        modules = chosen.modules.model_copy(update={"process_granularity": "array"})
+        stages[stage] = chosen.model_copy(update={"modules": modules})
+    return design.model_copy(update=stages)
+
+
+def _rows(report: SynthesisReport, analytical: Any) -> Iterator[dict[str, Any]]:
+    least, most = report.resources_at_least, report.resources
+    assert least is not None
+    assert most is not None
+    for name in ("lut", "ff", *EXACT):
+        low, high, model = getattr(least, name), getattr(most, name), getattr(analytical, name)
+        row = {"resource": name, "least": low, "most": high, "analytical": model}
+        if name in EXACT:
+            error = 0.0 if model == high else abs(model - high) / high if high else float("inf")
+            yield row | {"error_fraction": None if error == float("inf") else error, "met": error <= BAR_FRACTION}
+        else:
+            yield row | {"error_fraction": None, "met": low <= model <= high}
+
+
+def _random_projects(count: int, seed: int, cache: Path) -> list[dict[str, Any]]:
+    device, models, workload = load_device("u280"), sweep_models(), Workload(prompt_tokens=16, output_tokens=4)
+    folder = Path("build/leaf-synthesis")
+    found = []
+    for number in range(count):
+        model = models[number % len(models)]
+        drawn = random_project(np.random.default_rng([seed, number]), model, device, number)
+        project = folder / str(number)
+        generate_project(drawn.design, model, device, workload, project, force=True, seed=number)
+        report = synthesize_open(project, OpenSynthesisOptions(cache))
+        analytical = evaluate_point(_as_built(drawn.design), model, device, workload)
+        for kernel in report.kernels:
+            rows = list(_rows(kernel.reports[0], getattr(analytical, kernel.stage).resources))
+            found.append({"number": number, "model": model.name, "stage": kernel.stage, "resources": rows})
+            print(number, model.name, kernel.stage,
+                  *(f"{r['resource']} {r['analytical']:.0f} of {r['least']}..{r['most']}{'' if r['met'] else ' !'}" for r in rows),
+                  flush=True)  # fmt: skip
+        shutil.rmtree(project)
+    return found
+
+
+def main() -> None:
+    """Write build/bench/leaf-synthesis.json; exit code 1 where leaf RTL and C++ differ."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vectors", type=int, default=100_000)
+    parser.add_argument("--projects", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    record = bench_record(seed=arguments.seed)
+    cache = Path("build/leaf-synthesis/leaves")
+    shutil.rmtree(cache, ignore_errors=True)
+
+    checks = check_leaves(
+        CHECKED_LEAVES, arguments.vectors, Path("build/leaf-synthesis/programs"), seed=arguments.seed + 1
+    )
+    for check in checks:
+        print("equal" if check.passed else "DIFFERENT", check.leaf.title, check.vectors, "vectors", flush=True)
+
+    device, model = load_device("u280"), load_model("llama-3.2-1b")
+    project = Path("build/leaf-synthesis/flexllm-u280")
+    workload = Workload(prompt_tokens=1024, output_tokens=1024)
+    generate_project(load_design("flexllm-u280"), model, device, workload, project, force=True)
+    seconds = []
+    for _ in range(2):
+        started = time.monotonic()
+        synthesize_open(project, OpenSynthesisOptions(cache))
+        seconds.append(time.monotonic() - started)
+    print(f"flexllm-u280: cold {seconds[0]:.1f} s, warm {seconds[1]:.1f} s", flush=True)
+
+    compared = _random_projects(arguments.projects, arguments.seed, cache)
+    mapped = map_leaves(CHECKED_LEAVES, ResultCache(cache))
+    verdicts = [check.passed for check in checks]
+    verdicts += [seconds[0] < COLD_BAR_S, seconds[1] < WARM_BAR_S]
+    verdicts += [row["met"] for stage in compared for row in stage["resources"]]
+    summary = {
+        name: {
+            "stages": len(compared),
+            "met": sum(row["met"] for stage in compared for row in stage["resources"] if row["resource"] == name),
+        }
+        for name in ("lut", "ff", *EXACT)
+    }
+    document = {
+        **record,
+        "verilator": find_verilator().version,
+        "yosys": yosys_version(),
+        "cold_s": seconds[0],
+        "warm_s": seconds[1],
+        "leaves": [
+            {
+                **leaf_row(check.leaf, mapped.counts[check.leaf]),
+                "vectors": check.vectors,
+                "values": check.values,
+                "differing": check.differing,
+                "latency_cycles": check.measured_latency_cycles,
+                "passed": check.passed,
+            }
+            for check in checks
+        ],
+        "random_projects": compared,
+        "summary": summary,
+        "reference": len(verdicts),
+        "ratio": sum(verdicts) / len(verdicts),
+    }
+    target = Path("build/bench/leaf-synthesis.json")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(summary))
+    if not all(check.passed for check in checks):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

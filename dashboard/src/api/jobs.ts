@@ -1,0 +1,57 @@
+/** Calls of the jobs resource. */
+import type { components } from "../client/schema";
+import { answer, client } from "./client";
+
+type Schemas = components["schemas"];
+export type Job = Schemas["Job"];
+export type JobPage = Schemas["JobPage"];
+export type JobState = Job["state"];
+export type LogLine = Schemas["LogLine"];
+
+export interface JobFilter {
+  readonly state?: JobState;
+  readonly cursor?: string;
+}
+
+export function listJobs(filter: JobFilter = {}): Promise<JobPage> {
+  return answer(client.GET("/api/v1/jobs", { params: { query: { limit: 100, ...filter } } }));
+}
+
+export function getJob(id: string): Promise<Job> {
+  return answer(client.GET("/api/v1/jobs/{job_id}", { params: { path: { job_id: id } } }));
+}
+
+export function cancelJob(id: string): Promise<Job> {
+  return answer(client.POST("/api/v1/jobs/{job_id}:cancel", { params: { path: { job_id: id } } }));
+}
+
+export function retryJob(id: string): Promise<Job> {
+  return answer(client.POST("/api/v1/jobs/{job_id}:retry", { params: { path: { job_id: id } } }));
+}
+
+/** Calls `on` with each line of the log, those that are there first, until the job ends or the returned function is called. */
+export function followLog(id: string, on: (lines: readonly LogLine[]) => void, onEnd: () => void): () => void {
+  const source = new EventSource(`/api/v1/jobs/${encodeURIComponent(id)}/log/events`);
+  let waiting: LogLine[] = [];
+  let frame = 0;
+  const flush = (): void => {
+    frame = 0;
+    if (waiting.length > 0) on(waiting);
+    waiting = [];
+  };
+  source.addEventListener("line", (message: MessageEvent<string>) => {
+    waiting.push(JSON.parse(message.data) as LogLine);
+    // A log of thousands of lines is one update, not thousands.
+    if (frame === 0) frame = window.setTimeout(flush, 50);
+  });
+  source.addEventListener("done", () => {
+    window.clearTimeout(frame);
+    flush();
+    source.close();
+    onEnd();
+  });
+  return () => {
+    window.clearTimeout(frame);
+    source.close();
+  };
+}

@@ -1,0 +1,96 @@
+/** What would it take? A target in, the nearest designs that meet it out. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { explainDesign } from "../../api/designs";
+import { type Candidate, knobTitle, type Target } from "../../domain/explanation";
+import { formatMetric } from "../../domain/metrics";
+import { metricOf } from "../../domain/registry";
+import { formatNumber } from "../../domain/units";
+import type { OpenExploration } from "../../state/exploration";
+import { Button, Failure, Panel, Skeleton } from "../../ui/basics";
+import { downloadJson } from "../../ui/download";
+import css from "./figures.module.css";
+
+interface TargetPanelProps {
+  readonly opened: OpenExploration;
+  readonly index: number;
+  readonly objectives: readonly string[];
+}
+
+export function TargetPanel({ opened, index, objectives }: TargetPanelProps): JSX.Element {
+  const [text, setText] = useState("");
+  const [state, setState] = useState<{ readonly target: Target | null; readonly error: Error | null; readonly busy: boolean }>({ target: null, error: null, busy: false });
+  const ask = async (): Promise<void> => {
+    setState({ target: null, error: null, busy: true });
+    try {
+      const { target } = await explainDesign(await opened.designCase(index), objectives, text.trim());
+      setState({ target, error: null, busy: false });
+    } catch (caught) {
+      setState({ target: null, error: caught instanceof Error ? caught : new Error(String(caught)), busy: false });
+    }
+  };
+  return (
+    <Panel title="What would it take" note="the feasible designs that meet a target and change the fewest parameters">
+      <form
+        class={css.ask}
+        aria-label="What would it take"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void ask();
+        }}
+      >
+        <label>
+          Target
+          <input value={text} placeholder="decode_tokens_per_s >= 100" maxLength={200} required onInput={(event) => setText(event.currentTarget.value)} />
+        </label>
+        <Button type="submit" disabled={state.busy || text.trim() === ""}>
+          {state.busy ? "Searching…" : "Search"}
+        </Button>
+      </form>
+      <div aria-live="polite">
+        {state.busy && <Skeleton label="Searching the neighbourhood, which takes seconds" lines={3} />}
+        {state.error !== null && <Failure error={state.error} />}
+        {state.target !== null && <Answer target={state.target} objectives={objectives} />}
+      </div>
+    </Panel>
+  );
+}
+
+function Answer({ target, objectives }: { readonly target: Target; readonly objectives: readonly string[] }): JSX.Element {
+  const now = target.now === null ? "not known" : formatNumber(target.now);
+  return (
+    <div class={css.column} data-met={target.met}>
+      <p>
+        <code>{target.target}</code>: now {now}.{target.reason !== null && ` ${target.reason}.`}
+        {target.designs.length === 0 && target.bestPossible !== null && ` Best that a design of this space reaches: ${formatNumber(target.bestPossible)}.`}
+      </p>
+      {target.designs.length > 0 && (
+        <ol class={css.candidates} aria-label="Nearest designs">
+          {target.designs.map((candidate, i) => (
+            <Nearest key={i} candidate={candidate} rank={i + 1} objectives={objectives} />
+          ))}
+        </ol>
+      )}
+    </div>
+  );
+}
+
+function Nearest({ candidate, rank, objectives }: { readonly candidate: Candidate; readonly rank: number; readonly objectives: readonly string[] }): JSX.Element {
+  const shown = objectives.filter((name) => candidate.metrics[name] != null);
+  return (
+    <li>
+      <ul class={css.keys}>
+        {candidate.changes.map((change) => (
+          <li key={change.knob}>
+            {knobTitle(change.knob)}{" "}
+            <strong>
+              {change.from} → {change.to}
+            </strong>
+          </li>
+        ))}
+      </ul>
+      <p class={css.note}>{shown.map((name) => `${metricOf(name).title} ${formatMetric(metricOf(name), candidate.metrics[name])}`).join("; ")}</p>
+      <Button onClick={() => downloadJson(`design-nearest-${rank}.json`, candidate.design)}>Download design JSON</Button>
+    </li>
+  );
+}

@@ -1,0 +1,53 @@
+/** Buttons of the scatter: closer, further, everything, lasso, infeasible designs, nothing selected. */
+import type { JSX } from "preact";
+import { isEmpty, NO_SELECTION } from "../../domain/selection";
+import { isWhole, WHOLE, type Window, zoomed } from "../../plots/cloud/window";
+import { route, setView } from "../../state/router";
+import css from "./exploration.module.css";
+
+interface PlotToolsProps {
+  readonly window: Window;
+  readonly onWindow: (window: Window) => void;
+  readonly lassoTool: boolean;
+  readonly onLassoTool: (on: boolean) => void;
+  readonly hasCloud: boolean;
+}
+
+const STEP = 1.6;
+
+export function PlotTools({ window, onWindow, lassoTool, onLassoTool, hasCloud }: PlotToolsProps): JSX.Element {
+  const { selection, feasibleOnly } = route.value.view;
+  const middle = [(window.x0 + window.x1) / 2, (window.y0 + window.y1) / 2] as const;
+  return (
+    <div class={css.axes} role="group" aria-label="Tools of the scatter">
+      <button type="button" class={css.toggle} aria-label="Zoom in" onClick={() => onWindow(zoomed(window, 1 / STEP, ...middle))}>
+        +
+      </button>
+      <button type="button" class={css.toggle} aria-label="Zoom out" onClick={() => onWindow(zoomed(window, STEP, ...middle))}>
+        −
+      </button>
+      <button type="button" class={css.toggle} disabled={isWhole(window)} onClick={() => onWindow(WHOLE)}>
+        Show all
+      </button>
+      <button
+        type="button"
+        class={css.toggle}
+        aria-pressed={lassoTool}
+        title="Draw around designs to select them; with the shift key held, dragging does it too"
+        onClick={() => onLassoTool(!lassoTool)}
+      >
+        Lasso
+      </button>
+      {hasCloud && (
+        <button type="button" class={css.toggle} aria-pressed={!feasibleOnly} onClick={() => setView({ feasibleOnly: !feasibleOnly })}>
+          Infeasible
+        </button>
+      )}
+      {!isEmpty(selection) && (
+        <button type="button" class={css.toggle} onClick={() => setView({ selection: NO_SELECTION })}>
+          Clear selection
+        </button>
+      )}
+    </div>
+  );
+}

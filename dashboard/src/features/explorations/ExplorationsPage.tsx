@@ -1,0 +1,142 @@
+/** All explorations as a table: where each stands, how fast it goes, and the best that it found. */
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import type { ExplorationSummary } from "../../domain/documents";
+import { explorationTitle, METHOD_TITLES } from "../../domain/exploration";
+import { formatAge, formatCount, formatDuration, formatLargeCount } from "../../domain/units";
+import { explorations, hasMore, loadMore, now } from "../../state/explorations";
+import { formatPage } from "../../state/route";
+import { href, route, setView } from "../../state/router";
+import { Blank, Button, buttonClass, Failure, Missing, Panel, Skeleton, StateLabel } from "../../ui/basics";
+import { Link } from "../../ui/Link";
+import css from "./explorations.module.css";
+
+export function ExplorationsPage(): JSX.Element {
+  const { data, error, loading } = explorations.state.value;
+  useEffect(() => {
+    document.title = "Explorations · FlexDSE";
+  }, []);
+  return (
+    <div class={css.stackPage}>
+      <header class={css.pageHead}>
+        <h1>Explorations</h1>
+        <Link class={buttonClass} to="/new">
+          New exploration
+        </Link>
+      </header>
+      <Panel title="All explorations" note="newest first" flush tools={<CompareLink />}>
+        {data === null ? (
+          error !== null ? (
+            <Failure error={error} retry={() => void explorations.load()} />
+          ) : (
+            <Skeleton label="Loading the explorations" lines={8} />
+          )
+        ) : data.length === 0 ? (
+          <Blank title="Nothing explored yet">
+            <p>
+              Choose a model, a card and a workload, and <Link to="/new">start an exploration</Link>. The front of the U280 takes seconds.
+            </p>
+          </Blank>
+        ) : (
+          <List items={data} />
+        )}
+        {hasMore.value && (
+          <div class={css.more}>
+            <Button onClick={() => void loadMore()} disabled={loading}>
+              Show older
+            </Button>
+          </div>
+        )}
+      </Panel>
+    </div>
+  );
+}
+
+/** At most so many stand side by side and stay readable. */
+const MOST_COMPARED = 2;
+
+function CompareLink(): JSX.Element | null {
+  const chosen = route.value.view.explorations;
+  if (chosen.length === 0) return null;
+  return chosen.length < 2 ? (
+    <span class={css.hint}>choose one more to compare</span>
+  ) : (
+    <Link class={buttonClass} to={href({ name: "compare" }, { explorations: chosen })}>
+      Compare these two
+    </Link>
+  );
+}
+
+function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX.Element {
+  const chosen = route.value.view.explorations;
+  const toggle = (id: string, on: boolean): void => {
+    setView({ explorations: on ? [...chosen, id].slice(-MOST_COMPARED) : chosen.filter((other) => other !== id) });
+  };
+  return (
+    <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the explorations">
+      <table class={css.listTable} aria-label="Explorations">
+        <thead>
+          <tr>
+            <th scope="col">
+              <span class="visually-hidden">Compare</span>
+            </th>
+            <th scope="col">Name</th>
+            <th scope="col">State</th>
+            <th scope="col">Model, card</th>
+            <th scope="col">Workload</th>
+            <th scope="col">Method</th>
+            <th scope="col" class={css.numeric}>
+              Evaluations
+            </th>
+            <th scope="col" class={css.numeric}>
+              Front
+            </th>
+            <th scope="col" class={css.numeric}>
+              Took
+            </th>
+            <th scope="col" class={css.numeric}>
+              Started
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.map((item) => (
+            <tr key={item.id}>
+              <td>
+                <input
+                  type="checkbox"
+                  aria-label={`Compare ${explorationTitle(item)}`}
+                  disabled={item.state !== "succeeded"}
+                  checked={chosen.includes(item.id)}
+                  onChange={(event) => toggle(item.id, event.currentTarget.checked)}
+                />
+              </td>
+              <th scope="row">
+                <Link to={formatPage({ name: "exploration", id: item.id })}>{explorationTitle(item)}</Link>
+              </th>
+              <td>
+                <StateLabel state={item.state} />
+              </td>
+              <td>
+                {item.model}, {item.device}
+              </td>
+              <td>
+                {formatCount(item.workload.prompt_tokens)} → {formatCount(item.workload.output_tokens)}
+              </td>
+              <td>{METHOD_TITLES[item.method] ?? item.method}</td>
+              <td class={css.numeric}>{item.evaluations === null ? <Missing reason="counted when the search is done" /> : formatLargeCount(item.evaluations)}</td>
+              <td class={css.numeric}>{item.front_size === null ? <Missing reason="known when the search is done" /> : formatCount(item.front_size)}</td>
+              <td class={css.numeric}>{took(item) === null ? <Missing reason="it has not ended" /> : formatDuration(took(item))}</td>
+              <td class={css.numeric}>{formatAge(item.created_at, now.value)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Seconds from start to end. */
+function took(item: ExplorationSummary): number | null {
+  return item.started_at === null || item.finished_at === null ? null : (Date.parse(item.finished_at) - Date.parse(item.started_at)) / 1000;
+}

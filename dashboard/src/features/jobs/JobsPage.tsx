@@ -1,0 +1,105 @@
+/** Every job: what waits, what runs, what failed and why. */
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { type Job, type JobState, listJobs } from "../../api/jobs";
+import { jobSeconds, KIND_TITLES, waitText } from "../../domain/jobs";
+import { isFinished } from "../../domain/live";
+import { formatAge, formatDuration } from "../../domain/units";
+import { now } from "../../state/explorations";
+import { usePolled } from "../../state/polled";
+import { formatPage } from "../../state/route";
+import { Blank, Failure, Missing, Panel, Skeleton, StateLabel, stateTitle } from "../../ui/basics";
+import { Link } from "../../ui/Link";
+import { JobActions } from "./JobActions";
+import css from "./jobs.module.css";
+
+const STATES: readonly JobState[] = ["queued", "running", "succeeded", "failed", "cancelled"];
+
+export function JobsPage(): JSX.Element {
+  const [state, setState] = useState<JobState | "">("");
+  const jobs = usePolled(state, () => listJobs(state === "" ? {} : { state }), (page) => page.items.some((job) => !isFinished(job.state)));
+  const { data, error } = jobs.state.value;
+  useEffect(() => {
+    document.title = "Jobs · FlexDSE";
+  }, []);
+  const count = (wanted: JobState): number => data?.items.filter((job) => job.state === wanted).length ?? 0;
+  return (
+    <div class={css.page}>
+      <h1>Jobs</h1>
+      <Panel
+        title="Queue"
+        note={data === null ? undefined : `${count("running")} running, ${count("queued")} waiting`}
+        flush
+        tools={
+          <label class={css.filter}>
+            State{" "}
+            <select value={state} onChange={(event) => setState(event.currentTarget.value as JobState | "")}>
+              <option value="">all</option>
+              {STATES.map((known) => (
+                <option key={known} value={known}>
+                  {stateTitle(known)}
+                </option>
+              ))}
+            </select>
+          </label>
+        }
+      >
+        {data === null ? (
+          error !== null ? (
+            <Failure error={error} retry={() => void jobs.load()} />
+          ) : (
+            <Skeleton label="Loading the jobs" lines={8} />
+          )
+        ) : data.items.length === 0 ? (
+          <Blank title={state === "" ? "Nothing to do" : `No job is ${stateTitle(state).toLowerCase()}`}>
+            <p>Explorations, generated projects and tool runs stand here as soon as they are submitted.</p>
+          </Blank>
+        ) : (
+          <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the jobs">
+            <table class={css.table} aria-label="Jobs">
+              <thead>
+                <tr>
+                  {["Job", "State", "Queue", "Attempt", "Waited", "Ran", "Submitted", "Actions"].map((head) => (
+                    <th key={head} scope="col">
+                      {head}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {data.items.map((job) => (
+                  <Row key={job.id} job={job} onChange={() => void jobs.load()} />
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Panel>
+    </div>
+  );
+}
+
+function Row({ job, onChange }: { readonly job: Job; readonly onChange: () => void }): JSX.Element {
+  const { waited, ran } = jobSeconds(job, now.value);
+  return (
+    <tr>
+      <th scope="row">
+        <Link to={formatPage({ name: "job", id: job.id })}>{KIND_TITLES[job.kind] ?? job.kind}</Link> <code>{job.id}</code>
+      </th>
+      <td>
+        <StateLabel state={job.state} />
+        {job.error !== null && <span class={css.cause}>{job.error.detail}</span>}
+      </td>
+      <td>{job.queue}</td>
+      <td>
+        {job.attempt} of {job.max_attempts}
+      </td>
+      <td title={waitText(job)}>{formatDuration(waited)}</td>
+      <td>{ran === null ? <Missing reason="it has not started" /> : formatDuration(ran)}</td>
+      <td>{formatAge(job.created_at, now.value)}</td>
+      <td>
+        <JobActions job={job} onChange={onChange} />
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,84 @@
+/** A series with uPlot: many points, cursor with values, colours of the theme. */
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { useWidth } from "../ui/basics";
+import { dark } from "../ui/theme";
+import css from "./plots.module.css";
+
+export interface Line {
+  readonly label: string;
+  readonly values: readonly (number | null)[];
+}
+
+interface LinePlotProps {
+  readonly x: readonly number[];
+  readonly lines: readonly Line[];
+  readonly xLabel: string;
+  readonly yLabel: string;
+  readonly format: (value: number) => string;
+  readonly formatX: (value: number) => string;
+  readonly xLog?: boolean;
+  readonly height?: number;
+  readonly label: string;
+}
+
+/** Okabe-Ito, and dashes for those who do not see colours. */
+const COLOURS = ["--accent", "--bound-hbm", "--bound-serial", "--slice-swap"] as const;
+const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]] as const;
+
+export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = false, height = 240, label }: LinePlotProps): JSX.Element {
+  const [box, width] = useWidth<HTMLDivElement>();
+  const plot = useRef<uPlot | null>(null);
+  const isDark = dark.value;
+  const names = lines.map((line) => line.label).join();
+  const data = [[...x], ...lines.map((line) => [...line.values])] as uPlot.AlignedData;
+
+  useEffect(() => {
+    const element = box.current;
+    if (element === null || width === 0) return undefined;
+    const styles = getComputedStyle(element);
+    const colour = (name: string): string => styles.getPropertyValue(name).trim();
+    const axis = (text: string, show: (value: number) => string): uPlot.Axis => ({
+      label: text,
+      stroke: colour("--muted"),
+      grid: { stroke: colour("--grid"), width: 1 },
+      ticks: { stroke: colour("--line-strong"), width: 1 },
+      font: `11px ${colour("--sans")}`,
+      labelFont: `12px ${colour("--sans")}`,
+      size: 58,
+      values: (_, values) => values.map((value) => (value === null ? "" : show(value))),
+    });
+    const made = new uPlot(
+      {
+        width,
+        height,
+        scales: { x: { time: false, ...(xLog ? { distr: 3 as const } : {}) } },
+        legend: { live: true },
+        axes: [{ ...axis(xLabel, formatX), size: 40 }, axis(yLabel, format)],
+        series: [
+          { label: xLabel, value: (_, value) => (value === null ? "" : formatX(value)) },
+          ...lines.map((line, i) => ({
+            label: line.label,
+            stroke: colour(COLOURS[i % COLOURS.length]!),
+            width: 1.6,
+            dash: [...DASHES[i % DASHES.length]!],
+            points: { show: x.length < 40 },
+            value: (_: uPlot, value: number | null) => (value === null ? "" : format(value)),
+          })),
+        ],
+      },
+      data,
+      element,
+    );
+    plot.current = made;
+    return () => {
+      made.destroy();
+      plot.current = null;
+    };
+  }, [width, height, isDark, names, xLabel, yLabel, xLog]);
+
+  useEffect(() => plot.current?.setData(data), [x, lines]);
+  return <div ref={box as { current: HTMLDivElement | null }} class={css.line} role="img" aria-label={label} />;
+}

@@ -1,0 +1,93 @@
+/** A chart as a picture of its own: what the page draws with SVG and canvas, with its colours and without the page. */
+
+/** What the style sheet gives to a mark, written into the mark itself. */
+const STYLES = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "stroke-linejoin",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "paint-order",
+  "text-anchor",
+  "shape-rendering",
+] as const;
+
+const SVG = "http" + "://www.w3.org/2000/svg"; // a name, not an address
+
+export interface ChartImage {
+  readonly svg: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** `container` with all that is drawn in it, at the place that it has on the page. */
+export function chartImage(container: HTMLElement, title: string): ChartImage {
+  const frame = container.getBoundingClientRect();
+  const [width, height] = [Math.ceil(frame.width), Math.ceil(frame.height)];
+  const root = document.createElementNS(SVG, "svg");
+  const attributes: Readonly<Record<string, string | number>> = { xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}` };
+  for (const [name, value] of Object.entries(attributes)) root.setAttribute(name, String(value));
+  const label = document.createElementNS(SVG, "title");
+  label.textContent = title;
+  const ground = document.createElementNS(SVG, "rect");
+  ground.setAttribute("width", "100%");
+  ground.setAttribute("height", "100%");
+  ground.setAttribute("fill", getComputedStyle(container).getPropertyValue("--panel"));
+  root.append(label, ground);
+  for (const drawing of container.querySelectorAll<SVGSVGElement | HTMLCanvasElement>("svg, canvas")) {
+    if (drawing.parentElement?.closest("svg") != null) continue;
+    const box = drawing.getBoundingClientRect();
+    if (box.width === 0 || box.height === 0) continue;
+    const part = drawing instanceof HTMLCanvasElement ? imageOf(drawing) : styledCopy(drawing);
+    const place = { x: box.left - frame.left, y: box.top - frame.top, width: box.width, height: box.height };
+    for (const [name, value] of Object.entries(place)) part.setAttribute(name, String(value));
+    root.append(part);
+  }
+  return { svg: new XMLSerializer().serializeToString(root), width, height };
+}
+
+function imageOf(canvas: HTMLCanvasElement): SVGElement {
+  const image = document.createElementNS(SVG, "image") as SVGElement;
+  image.setAttribute("href", canvas.toDataURL("image/png"));
+  return image;
+}
+
+function styledCopy(drawing: SVGSVGElement): SVGElement {
+  const copy = drawing.cloneNode(true) as SVGSVGElement;
+  const originals = [drawing, ...drawing.querySelectorAll<SVGElement>("*")];
+  const copies = [copy, ...copy.querySelectorAll<SVGElement>("*")];
+  originals.forEach((original, i) => {
+    const styles = getComputedStyle(original);
+    for (const name of STYLES) copies[i]!.style.setProperty(name, styles.getPropertyValue(name));
+    copies[i]!.removeAttribute("class");
+  });
+  return copy;
+}
+
+/** Twice the size on the page, so that it stays sharp in print. */
+const SCALE = 2;
+
+export async function pngOf(chart: ChartImage): Promise<Blob> {
+  const url = URL.createObjectURL(new Blob([chart.svg], { type: "image/svg+xml" }));
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [chart.width * SCALE, chart.height * SCALE];
+    const context = canvas.getContext("2d");
+    if (context === null) throw new Error("this browser has no canvas to draw the picture on");
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise<Blob>((resolve, reject) =>
+      canvas.toBlob((blob) => (blob === null ? reject(new Error("the picture is too large")) : resolve(blob)), "image/png"),
+    );
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}

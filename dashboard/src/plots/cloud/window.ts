@@ -1,0 +1,44 @@
+/** The part of the whole plane that is in view, in unit coordinates: 0 to 1 shows everything. */
+
+export interface Window {
+  readonly x0: number;
+  readonly x1: number;
+  readonly y0: number;
+  readonly y1: number;
+}
+
+export const WHOLE: Window = { x0: 0, x1: 1, y0: 0, y1: 1 };
+
+/** Closer than this, coordinates of 32 bits would show their grid. */
+const NARROWEST = 2e-4;
+const WIDEST = 4;
+
+export function isWhole(window: Window): boolean {
+  return window.x0 === 0 && window.x1 === 1 && window.y0 === 0 && window.y1 === 1;
+}
+
+function between(value: number, low: number, high: number): number {
+  return Math.min(high, Math.max(low, value));
+}
+
+/** Scaled by `factor` (below 1: closer) around the point (`x`, `y`), which stays where it is. */
+export function zoomed(window: Window, factor: number, x: number, y: number): Window {
+  const width = window.x1 - window.x0;
+  const height = window.y1 - window.y0;
+  const limit = between(factor, NARROWEST / Math.min(width, height), WIDEST / Math.max(width, height));
+  return {
+    x0: x - (x - window.x0) * limit,
+    x1: x + (window.x1 - x) * limit,
+    y0: y - (y - window.y0) * limit,
+    y1: y + (window.y1 - y) * limit,
+  };
+}
+
+/** Moved by a share of its own size; something of the whole always stays in view. */
+export function panned(window: Window, shareX: number, shareY: number): Window {
+  const width = window.x1 - window.x0;
+  const height = window.y1 - window.y0;
+  const x0 = between(window.x0 + shareX * width, -0.9 * width, 1 - 0.1 * width);
+  const y0 = between(window.y0 + shareY * height, -0.9 * height, 1 - 0.1 * height);
+  return { x0, x1: x0 + width, y0, y1: y0 + height };
+}

@@ -1,0 +1,823 @@
+// Purpose: cycles of a recorded region, by replaying its processes against bounded FIFOs.
+//
+// Each process has a clock of its own; processes meet only in FIFOs, whose words and freed places carry the cycle in
+// which they came to be. Reads and writes block, so the result does not depend on the order in which processes are
+// replayed (Kahn), and is the least solution of the max-plus equations
+//   read(n) >= write(n) + 1,  write(n) >= read(n - depth) + 1,
+// and of each process's own schedule. A process runs until it has to wait for a word or a place that is not replayed yet;
+// when all wait, the hardware is deadlocked.
+//
+// A pipelined loop issues an iteration every `interval` cycles; an access happens `offset` cycles later. A pipeline that
+// does not flush stands still as a whole while an access waits: what is in it gets no further. One that flushes lets
+// earlier iterations run on while a read waits.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "trace.hpp"
+
+namespace timed {
+
+using cycle = std::int64_t;
+
+// Values by consecutive number, of which a window is kept.
+class window {
+ public:
+  window() : values_(16) {}
+  cycle operator[](std::int64_t i) const { return values_[static_cast<std::size_t>(i) & (values_.size() - 1)]; }
+  // `first`: the lowest number that is still needed.
+  void put(std::int64_t i, cycle value, std::int64_t first) {
+    if (i - first >= static_cast<std::int64_t>(values_.size())) grow(i, first);
+    values_[static_cast<std::size_t>(i) & (values_.size() - 1)] = value;
+  }
+
+ private:
+  void grow(std::int64_t i, std::int64_t first) {
+    std::size_t size = values_.size();
+    while (static_cast<std::int64_t>(size) <= i - first) size *= 2;
+    std::vector<cycle> wider(size);
+    for (std::int64_t j = std::max<std::int64_t>(first, i - static_cast<std::int64_t>(values_.size())); j < i; ++j) {
+      wider[static_cast<std::size_t>(j) & (size - 1)] = (*this)[j];
+    }
+    values_.swap(wider);
+  }
+  std::vector<cycle> values_;
+};
+
+struct process;
+
+struct fifo {
+  std::int64_t depth = 0;
+  std::int64_t read = 0;
+  std::int64_t written = 0;
+  window read_at;
+  window written_at;
+  process* waiting_reader = nullptr;
+  process* waiting_writer = nullptr;
+  process* reader = nullptr;
+  process* writer = nullptr;
+  cycle empty_stall = 0;
+  cycle full_stall = 0;
+  // The places that the schedule found needs: write n waits for no read if read(n - places) < write(n).
+  std::int64_t places = 0;
+  std::int64_t judged = 0;   // writes
+  std::int64_t freed = 0;    // reads before the next write to judge
+
+  void judge() {
+    while (judged < written) {
+      while (freed < judged && freed < read && read_at[freed] < written_at[judged]) ++freed;
+      if (freed >= judged) {
+        places = std::max<std::int64_t>(places, 1);
+      } else if (freed < read) {
+        places = std::max<std::int64_t>(places, judged - freed + 1);
+      } else {
+        return;
+      }
+      ++judged;
+    }
+  }
+  std::int64_t first_needed_read() const { return std::min(freed, std::max<std::int64_t>(0, written - depth)); }
+};
+
+struct port_state {
+  cycle arrival_millicycles = 0;
+  cycle write_millicycles = 0;
+  cycle stall = 0;
+};
+
+// An access or a node, with the cycle in which it happens in an iteration.
+struct step {
+  char kind;  // r w l L t T as in the trace, n loop, g region
+  int object;
+  int access;
+  cycle offset;
+};
+using steps = std::vector<step>;
+
+enum class cause : char { empty, full, memory, region };
+
+struct wait {
+  cycle from;
+  cycle to;
+  cause why;
+  int object;
+};
+
+struct frame {
+  const node_record* loop;
+  const steps* body;
+  std::size_t position;
+  std::size_t group;
+  std::size_t run;
+  std::int64_t repeat;
+  std::int64_t count;
+  bool owns_pipeline;
+  const site_record* site;
+};
+
+struct pending_write {
+  cycle local;
+  int object;
+  int access;
+};
+
+struct process {
+  int record = -1;
+  process* parent = nullptr;
+  std::vector<frame> stack;
+  cycle start = 0;
+  cycle now = 0;
+  cycle end = -1;
+  // The open pipeline. Cycle of a local time: base + local + stalls.
+  bool pipelined = false;
+  const site_record* pipeline = nullptr;
+  int pipeline_site = -1;
+  cycle base = 0;
+  cycle local = 0;
+  cycle read_stalls = 0;
+  cycle write_stalls = 0;
+  cycle last_issue = -1;
+  bool burst = false;
+  bool wrote_memory = false;
+  cycle last_memory_write = 0;
+  std::vector<pending_write> pending;
+  std::size_t first_pending = 0;
+  // What it waits for.
+  bool blocked = false;
+  cause why = cause::empty;
+  int waits_for = -1;
+  int waits_at = -1;
+  int children = 0;
+  cycle children_start = 0;
+  cycle children_end = 0;
+  process* last_child = nullptr;
+  std::vector<process*> last_of_region;
+  std::vector<wait> waits;  // by their beginning
+  cycle apart = 64;         // cycles between two waits that count as one
+  cycle stall[3] = {0, 0, 0};
+};
+
+struct process_result {
+  int record;
+  int parent;  // index in the region, -1 for none
+  cycle start;
+  cycle end;
+  cycle empty_stall;
+  cycle full_stall;
+  cycle memory_stall;
+};
+
+struct stream_result {
+  int id;
+  std::int64_t words;
+  cycle empty_stall;
+  cycle full_stall;
+  std::int64_t places;
+  int writer;
+  int reader;
+};
+
+struct critical_part {
+  char kind;  // p work of a process, s latency of a stream, m memory
+  int object;
+  cycle cycles;
+};
+
+struct region_result {
+  cycle cycles = 0;
+  std::vector<process_result> processes;
+  std::vector<stream_result> streams;
+  std::vector<critical_part> critical;
+  std::vector<std::pair<int, cycle>> ports;  // stall
+};
+
+struct blocked_process {
+  int record;
+  cause why;
+  int stream;
+  int access;
+  bool in_ring;
+  bool other_has_ended;
+};
+
+struct deadlock {
+  std::vector<blocked_process> processes;
+};
+
+class engine {
+ public:
+  explicit engine(const trace& recorded) : trace_(recorded), fifos_(recorded.streams.size()), ports_(recorded.ports.size()) {}
+
+  // The cycles of the whole program; throws `deadlock`.
+  cycle run() {
+    process top;
+    top.stack.push_back({nullptr, &steps_of(trace_.top, -1), 0, 0, 0, 0, 0, false, nullptr});
+    top_ = &top;
+    ready_.push_back(&top);
+    replay();
+    if (top.end < 0) stop();
+    judge_top_streams();
+    return top.end;
+  }
+
+  struct done_region {
+    int node;
+    std::int64_t times;
+  };
+  const std::vector<done_region>& order() const { return order_; }
+  const std::map<int, region_result>& regions() const { return regions_; }
+
+ private:
+  // ---- regions
+
+  void spawn(process& parent, int node) {
+    const node_record& record = trace_.nodes[static_cast<std::size_t>(node)];
+    const cycle start = (parent.pipelined ? parent.base + parent.local + parent.read_stalls + parent.write_stalls : parent.now) +
+                        trace_.costs.region_start;
+    parent.children = static_cast<int>(record.processes.size());
+    parent.children_start = parent.children_end = start;
+    parent.last_child = nullptr;
+    for (const auto& [body, which] : record.processes) {
+      auto child = std::make_unique<process>();
+      child->record = which;
+      child->parent = &parent;
+      child->start = child->now = start;
+      child->stack.push_back({nullptr, &steps_of(body, -1), 0, 0, 0, 0, 0, false, nullptr});
+      for (const auto& [stream, writes] : streams_of(body)) {
+        fifo& f = fifos_[static_cast<std::size_t>(stream)];
+        (writes ? f.writer : f.reader) = child.get();
+        used_.insert(stream);
+      }
+      ready_.push_back(child.get());
+      live_.push_back(std::move(child));
+    }
+    if (parent.children == 0) ready_.push_back(&parent);
+  }
+
+  // A region of the top function: nothing is left of it when it has ended, so equal ones take equally long.
+  bool enter_top_region(process& top, int node) {
+    count(node);
+    const auto known = regions_.find(node);
+    if (known != regions_.end()) {
+      top.now += trace_.costs.region_start + known->second.cycles + trace_.costs.region_end;
+      return false;
+    }
+    used_.clear();
+    for (port_state& port : ports_) port = {};
+    region_node_ = node;
+    spawn(top, node);
+    return true;
+  }
+
+  void count(int node) {
+    if (!order_.empty() && order_.back().node == node) {
+      ++order_.back().times;
+    } else {
+      order_.push_back({node, 1});
+    }
+  }
+
+  void leave_top_region(process& top) {
+    region_result result;
+    result.cycles = top.children_end - (top.now + trace_.costs.region_start);
+    const cycle begin = top.now + trace_.costs.region_start;
+    std::unordered_map<const process*, int> number;
+    for (const auto& each : live_) {
+      const int parent = each->parent != &top ? number[each->parent] : -1;
+      number[each.get()] = static_cast<int>(result.processes.size());
+      result.processes.push_back({each->record, parent, each->start - begin, each->end - begin, each->stall[0], each->stall[1], each->stall[2]});
+    }
+    result.critical = critical_path(top, begin);
+    for (const int stream : used_) {
+      fifo& f = fifos_[static_cast<std::size_t>(stream)];
+      f.judge();
+      const auto owner = [&](process* p) { return p != nullptr && number.count(p) ? number[p] : -1; };
+      result.streams.push_back({stream, f.written, f.empty_stall, f.full_stall, f.places, owner(f.writer), owner(f.reader)});
+      const std::int64_t depth = f.depth;
+      f = fifo();
+      f.depth = depth;
+    }
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+      if (ports_[i].stall > 0) result.ports.push_back({static_cast<int>(i), ports_[i].stall});
+    }
+    regions_[region_node_] = std::move(result);
+    live_.clear();
+    top.now = top.children_end + trace_.costs.region_end;
+  }
+
+  void judge_top_streams() {
+    for (fifo& f : fifos_) f.judge();
+  }
+
+  // ---- replay
+
+  void replay() {
+    while (!ready_.empty()) {
+      process& next = *ready_.front();
+      ready_.pop_front();
+      next.blocked = false;
+      advance(next);
+    }
+  }
+
+  void finish(process& p) {
+    p.end = p.now;
+    process* parent = p.parent;
+    if (parent == nullptr) return;
+    if (parent->last_child == nullptr || p.end >= parent->children_end) parent->last_child = &p;
+    parent->children_end = std::max(parent->children_end, p.end);
+    if (--parent->children > 0) return;
+    if (parent == top_) {
+      leave_top_region(*top_);
+    } else {
+      parent->now = parent->children_end + trace_.costs.region_end;
+      parent->waits.push_back({parent->children_start, parent->children_end, cause::region, static_cast<int>(parent->last_of_region.size())});
+      parent->last_of_region.push_back(parent->last_child);
+    }
+    ready_.push_back(parent);
+  }
+
+  void advance(process& p) {
+    while (true) {
+      frame& f = p.stack.back();
+      if (f.position < f.body->size()) {
+        const step& s = (*f.body)[f.position];
+        switch (s.kind) {
+          case 'r':
+            if (!read(p, s)) return;
+            ++f.position;
+            break;
+          case 'w':
+            if (!write(p, s)) return;
+            ++f.position;
+            break;
+          case 'n':
+            ++f.position;
+            enter_loop(p, trace_.nodes[static_cast<std::size_t>(s.object)]);
+            break;
+          case 'g':
+            ++f.position;
+            if (&p == top_) {
+              if (enter_top_region(p, s.object)) return;
+            } else {
+              spawn(p, s.object);
+              return;
+            }
+            break;
+          default:
+            if (!memory(p, s)) return;
+            ++f.position;
+        }
+        continue;
+      }
+      if (f.loop == nullptr) {
+        finish(p);
+        return;
+      }
+      if (!next_iteration(p, f)) return;
+    }
+  }
+
+  // ---- loops
+
+  void enter_loop(process& p, const node_record& node) {
+    const site_record& site = trace_.sites[static_cast<std::size_t>(node.site)];
+    bool owns = false;
+    if (site.kind != 's' && !p.pipelined) {
+      owns = true;
+      p.pipelined = true;
+      p.pipeline = &site;
+      p.pipeline_site = node.site;
+      p.base = p.now + trace_.costs.loop_entry;
+      p.local = 0;
+      p.last_issue = -1;
+      p.read_stalls = p.write_stalls = 0;
+      p.burst = p.wrote_memory = false;
+      p.pending.clear();
+      p.first_pending = 0;
+    }
+    if (site.kind == 's' && !p.pipelined && !node.groups.empty()) p.now += trace_.costs.iteration;
+    static const steps nothing;
+    frame f{&node, &nothing, 0, 0, 0, 0, 0, owns, &site};
+    if (!node.groups.empty()) f.body = &body_of(p, node.groups[0].runs[0].body);
+    p.stack.push_back(f);
+  }
+
+  const steps& body_of(const process& p, int body) { return steps_of(body, p.pipelined ? p.pipeline_site : -1); }
+
+  // The end of an iteration; false: the process waits.
+  bool next_iteration(process& p, frame& f) {
+    const node_record& node = *f.loop;
+    if (node.groups.empty()) return leave_loop(p, f);
+    if (f.group == node.groups.size()) return leave_loop(p, f);  // again, after it waited
+    const group_record& group = node.groups[f.group];
+    const run_record& run = group.runs[f.run];
+    const bool issues = p.pipelined && f.site->kind == 'p';
+    std::int64_t n = 1;
+    if (f.body->empty()) n = run.count - f.count;  // nothing happens in any of them
+    if (issues) {
+      p.last_issue = p.local + (n - 1) * p.pipeline->interval;
+      p.local += n * p.pipeline->interval;
+    }
+    f.count += n;
+    if (f.count < run.count) {
+      f.position = 0;
+      if (!p.pipelined) p.now += trace_.costs.iteration;
+      return true;
+    }
+    if (!p.pipelined) p.now += (n - 1) * trace_.costs.iteration;
+    f.count = 0;
+    if (++f.run == group.runs.size()) {
+      f.run = 0;
+      if (++f.repeat == group.repeats) {
+        f.repeat = 0;
+        ++f.group;
+      }
+    }
+    if (f.group == node.groups.size()) return leave_loop(p, f);
+    f.body = &body_of(p, node.groups[f.group].runs[f.run].body);
+    f.position = 0;
+    if (!p.pipelined) p.now += trace_.costs.iteration;
+    return true;
+  }
+
+  bool leave_loop(process& p, frame& f) {
+    if (f.owns_pipeline) {
+      while (p.first_pending < p.pending.size()) {
+        if (!commit(p)) return false;
+      }
+      const cycle stalls = p.read_stalls + p.write_stalls;
+      p.now = p.last_issue < 0 ? p.base : p.base + p.last_issue + p.pipeline->depth + stalls;
+      p.now += trace_.costs.loop_exit;
+      if (p.wrote_memory) p.now = std::max(p.now, p.last_memory_write);
+      p.pipelined = false;
+    } else if (!p.pipelined) {
+      p.now += trace_.costs.iteration;  // the test that ends it
+    }
+    p.stack.pop_back();
+    return true;
+  }
+
+  // ---- accesses
+
+  cycle nominal(const process& p, cycle local) const { return p.base + local + p.read_stalls + p.write_stalls; }
+
+  bool blocks(process& p, cause why, const int object, const int access) {
+    p.blocked = true;
+    p.why = why;
+    p.waits_for = object;
+    p.waits_at = access;
+    fifo& f = fifos_[static_cast<std::size_t>(object)];
+    (why == cause::empty ? f.waiting_reader : f.waiting_writer) = &p;
+    return false;
+  }
+
+  void wake(process*& who) {
+    if (who == nullptr) return;
+    ready_.push_back(who);
+    who = nullptr;
+  }
+
+  void note_stall(process& p, cause why, int object, cycle from, cycle to) {
+    p.stall[static_cast<int>(why)] += to - from;
+    // Waits for the same thing in quick succession are one, also where a process waits for a few things in turn.
+    constexpr std::size_t kInTurn = 4;
+    for (std::size_t i = p.waits.size(); i > 0 && i + kInTurn > p.waits.size(); --i) {
+      wait& recent = p.waits[i - 1];
+      if (recent.why == why && recent.object == object && from - recent.to <= p.apart) {
+        recent.to = to;
+        return;
+      }
+    }
+    p.waits.push_back({from, to, why, object});
+    if (p.waits.size() >= kMostWaits) coarsen(p);
+  }
+
+  static constexpr std::size_t kMostWaits = 100'000;
+
+  // Joins waits that lie further apart, when there are too many to remember.
+  static void coarsen(process& p) {
+    while (p.waits.size() >= kMostWaits / 2) {
+      p.apart *= 2;
+      std::vector<wait> joined;
+      for (const wait& each : p.waits) {
+        bool known = false;
+        for (std::size_t i = joined.size(); i > 0 && i + 4 > joined.size() && !known; --i) {
+          wait& recent = joined[i - 1];
+          known = recent.why == each.why && recent.object == each.object && each.from - recent.to <= p.apart;
+          if (known) recent.to = std::max(recent.to, each.to);
+        }
+        if (!known) joined.push_back(each);
+      }
+      p.waits.swap(joined);
+    }
+  }
+
+  bool read(process& p, const step& s) {
+    fifo& f = fifos_[static_cast<std::size_t>(s.object)];
+    cycle when = p.now;
+    if (p.pipelined) {
+      const cycle local = p.local + s.offset;
+      if (p.pipeline->flushes) {
+        // What is in the pipeline runs on while the read waits, at most until the word is there.
+        while (p.first_pending < p.pending.size() &&
+               (f.read == f.written || write_time(p) <= std::max(nominal(p, local), f.written_at[f.read] + 1))) {
+          if (!commit(p)) return false;
+        }
+      } else if (!settle(p, local)) {
+        return false;
+      }
+      when = nominal(p, local);
+    }
+    if (f.read == f.written) return blocks(p, cause::empty, s.object, s.access);
+    const cycle ready = f.written_at[f.read] + 1;
+    if (ready > when) {
+      f.empty_stall += ready - when;
+      note_stall(p, cause::empty, s.object, when, ready);
+      if (p.pipelined) p.read_stalls += ready - when;
+      when = ready;
+    }
+    f.read_at.put(f.read, when, f.first_needed_read());
+    ++f.read;
+    f.judge();
+    wake(f.waiting_writer);
+    if (!p.pipelined) p.now = when + 1;
+    return true;
+  }
+
+  // What a pipeline has to write up to a local time; false: it waits.
+  bool settle(process& p, cycle local) {
+    const cycle until = local + (p.pipeline->flushes ? p.read_stalls : 0);
+    while (p.first_pending < p.pending.size() && p.pending[p.first_pending].local <= until) {
+      if (!commit(p)) return false;
+    }
+    return true;
+  }
+
+  bool write(process& p, const step& s) {
+    if (!p.pipelined) return place(p, p.now, s.object, s.access);
+    if (!settle(p, p.local)) return false;
+    pending_write entry{p.local + s.offset + (p.pipeline->flushes ? p.read_stalls : 0), s.object, s.access};
+    p.pending.push_back(entry);
+    // Kept in the order of their cycles; nearly always it is the last.
+    for (std::size_t i = p.pending.size() - 1; i > p.first_pending && p.pending[i - 1].local > entry.local; --i) {
+      std::swap(p.pending[i], p.pending[i - 1]);
+    }
+    return true;
+  }
+
+  cycle write_time(const process& p) const {
+    const cycle local = p.pending[p.first_pending].local;
+    return p.base + local + p.write_stalls + (p.pipeline->flushes ? 0 : p.read_stalls);
+  }
+
+  // The oldest write that is still in the pipeline.
+  bool commit(process& p) {
+    const pending_write& oldest = p.pending[p.first_pending];
+    if (!place(p, write_time(p), oldest.object, oldest.access)) return false;
+    if (++p.first_pending == p.pending.size()) {
+      p.pending.clear();
+      p.first_pending = 0;
+    } else if (p.first_pending >= 4096) {
+      p.pending.erase(p.pending.begin(), p.pending.begin() + static_cast<std::ptrdiff_t>(p.first_pending));
+      p.first_pending = 0;
+    }
+    return true;
+  }
+
+  bool place(process& p, cycle when, int object, int access) {
+    fifo& f = fifos_[static_cast<std::size_t>(object)];
+    if (f.depth == 0) f.depth = std::max<std::int64_t>(1, trace_.streams[static_cast<std::size_t>(object)].depth);
+    if (f.written - f.read >= f.depth) return blocks(p, cause::full, object, access);
+    if (f.written >= f.depth) {
+      const cycle free = f.read_at[f.written - f.depth] + 1;
+      if (free > when) {
+        f.full_stall += free - when;
+        note_stall(p, cause::full, object, when, free);
+        if (p.pipelined) p.write_stalls += free - when;
+        when = free;
+      }
+    }
+    f.written_at.put(f.written, when, std::min(f.read, f.judged));
+    ++f.written;
+    wake(f.waiting_reader);
+    if (!p.pipelined) p.now = when + 1;
+    return true;
+  }
+
+  bool memory(process& p, const step& s) {
+    if (p.pipelined && !settle(p, p.local + s.offset)) return false;
+    const port_record& record = trace_.ports[static_cast<std::size_t>(s.object)];
+    port_state& port = ports_[static_cast<std::size_t>(s.object)];
+    cycle when = p.pipelined ? nominal(p, p.local + s.offset) : p.now;
+    cycle done = when;
+    if (s.kind == 'l' || s.kind == 'L') {
+      cycle arrival;
+      if (s.kind == 'l' || !p.burst) {
+        arrival = std::max((when + record.latency) * 1000, port.arrival_millicycles + record.beat_millicycles);
+      } else {
+        // The words of a burst follow each other, whether or not they are asked for yet.
+        arrival = std::max(port.arrival_millicycles + record.beat_millicycles, 1000 * when - record.prefetched_words * record.beat_millicycles);
+      }
+      port.arrival_millicycles = arrival;
+      p.burst = true;
+      done = std::max(when, (arrival + 999) / 1000);
+    } else {
+      const cycle start = std::max(1000 * when, port.write_millicycles);
+      port.write_millicycles = start + record.beat_millicycles;
+      done = (start + 999) / 1000;
+      p.wrote_memory = true;
+      p.last_memory_write = done + record.response;
+    }
+    if (done > when) {
+      port.stall += done - when;
+      note_stall(p, cause::memory, s.object, when, done);
+      if (p.pipelined) p.read_stalls += done - when;
+    }
+    if (!p.pipelined) p.now = std::max(done, p.wrote_memory ? p.last_memory_write : done) + 1;
+    if (!p.pipelined) p.wrote_memory = false;
+    return true;
+  }
+
+  // ---- bodies
+
+  const steps& steps_of(int body, int site) {
+    const std::uint64_t key = (static_cast<std::uint64_t>(body) << 32) | static_cast<std::uint32_t>(site);
+    const auto found = compiled_.find(key);
+    if (found != compiled_.end()) return *found->second;
+    auto made = std::make_unique<steps>();
+    for (const item_record& item : trace_.bodies[static_cast<std::size_t>(body)]) {
+      if (item.is_node) {
+        const bool is_loop = trace_.nodes[static_cast<std::size_t>(item.id)].is_loop;
+        made->push_back({is_loop ? 'n' : 'g', item.id, -1, 0});
+        continue;
+      }
+      const access_record& access = trace_.accesses[static_cast<std::size_t>(item.id)];
+      cycle offset = 0;
+      if (site >= 0) {
+        const site_record& s = trace_.sites[static_cast<std::size_t>(site)];
+        const auto known = s.offset.find(item.id);
+        const bool leaves = access.kind == 'w' || access.kind == 't' || access.kind == 'T';
+        offset = known != s.offset.end() ? known->second : leaves ? std::max<cycle>(0, s.depth - 1) : 0;
+      }
+      made->push_back({access.kind, access.object, item.id, offset});
+    }
+    const steps& result = *made;
+    compiled_.emplace(key, std::move(made));
+    return result;
+  }
+
+  // Streams that a process touches, and whether it writes them.
+  const std::set<std::pair<int, bool>>& streams_of(int body) {
+    const auto found = touched_.find(body);
+    if (found != touched_.end()) return found->second;
+    std::set<std::pair<int, bool>> touched;
+    for (const item_record& item : trace_.bodies[static_cast<std::size_t>(body)]) {
+      if (!item.is_node) {
+        const access_record& access = trace_.accesses[static_cast<std::size_t>(item.id)];
+        if (access.kind == 'r' || access.kind == 'w') touched.insert({access.object, access.kind == 'w'});
+        continue;
+      }
+      const node_record& node = trace_.nodes[static_cast<std::size_t>(item.id)];
+      for (const group_record& group : node.groups) {
+        for (const run_record& run : group.runs) {
+          const auto& inner = streams_of(run.body);
+          touched.insert(inner.begin(), inner.end());
+        }
+      }
+      for (const auto& [inner_body, which] : node.processes) {
+        (void)which;
+        const auto& inner = streams_of(inner_body);
+        touched.insert(inner.begin(), inner.end());
+      }
+    }
+    return touched_.emplace(body, std::move(touched)).first->second;
+  }
+
+  // ---- critical path
+
+  // Whose work the cycles of a region are, from its end back to its beginning.
+  std::vector<critical_part> critical_path(process& top, cycle begin) {
+    std::map<std::pair<char, int>, cycle> parts;
+    process* at = nullptr;
+    for (const auto& each : live_) {
+      if (each->parent == &top && (at == nullptr || each->end > at->end)) at = each.get();
+    }
+    cycle t = at != nullptr ? at->end : begin;
+    std::unordered_map<const process*, std::size_t> from;  // waits of a process that lie before the walk
+    while (at != nullptr && t > begin) {
+      auto [entry, is_new] = from.try_emplace(at, at->waits.size());
+      std::size_t& i = entry->second;
+      (void)is_new;
+      while (i > 0 && at->waits[i - 1].from >= t) --i;
+      if (i == 0) {
+        const cycle first = std::max(begin, at->start);
+        if (t > first) parts[{'p', at->record}] += t - first;
+        t = std::min(t, first);
+        if (at->parent == &top) break;
+        at = at->parent;
+        continue;
+      }
+      // Of the last few, which may overlap, the one that ended last.
+      std::size_t last = i - 1;
+      for (std::size_t j = i - 1; j > 0 && j + 4 > i; --j) {
+        if (std::min(at->waits[j - 1].to, t) > std::min(at->waits[last].to, t)) last = j - 1;
+      }
+      const wait& w = at->waits[last];
+      if (t > w.to) {
+        parts[{'p', at->record}] += t - w.to;
+        t = w.to;
+      }
+      if (w.why == cause::region) {
+        t = std::min(t, w.to);
+        at = at->last_of_region[static_cast<std::size_t>(w.object)];
+        if (at != nullptr) t = std::min(t, at->end);
+        continue;
+      }
+      if (w.why == cause::memory) {
+        parts[{'m', w.object}] += t - w.from;
+        t = w.from;
+        continue;
+      }
+      const fifo& f = fifos_[static_cast<std::size_t>(w.object)];
+      process* other = w.why == cause::empty ? f.writer : f.reader;
+      if (other == nullptr) {
+        parts[{'s', w.object}] += t - w.from;
+        t = w.from;
+        continue;
+      }
+      parts[{'s', w.object}] += 1;
+      t -= 1;
+      at = other;
+      if (t > at->end) t = at->end;
+    }
+    if (t > begin) parts[{'p', -1}] += t - begin;
+    std::vector<critical_part> found;
+    for (const auto& [key, cycles] : parts) found.push_back({key.first, key.second, cycles});
+    std::sort(found.begin(), found.end(), [](const critical_part& a, const critical_part& b) { return a.cycles > b.cycles; });
+    return found;
+  }
+
+  // ---- deadlock
+
+  [[noreturn]] void stop() {
+    std::vector<process*> waiting;
+    for (const auto& each : live_) {
+      if (each->blocked) waiting.push_back(each.get());
+    }
+    if (top_->blocked) waiting.push_back(top_);
+    std::unordered_map<const process*, process*> next;
+    for (process* each : waiting) {
+      const fifo& f = fifos_[static_cast<std::size_t>(each->waits_for)];
+      next[each] = each->why == cause::empty ? f.writer : f.reader;
+    }
+    std::set<const process*> ring;
+    for (process* each : waiting) {
+      std::vector<const process*> path;
+      std::set<const process*> seen;
+      const process* at = each;
+      while (at != nullptr && next.count(at) && seen.insert(at).second) {
+        path.push_back(at);
+        at = next[at];
+      }
+      if (at != nullptr && seen.count(at)) {
+        bool inside = false;
+        for (const process* on : path) {
+          inside = inside || on == at;
+          if (inside) ring.insert(on);
+        }
+        break;
+      }
+    }
+    deadlock found;
+    for (process* each : waiting) {
+      const process* other = next[each];
+      found.processes.push_back(
+          {each->record, each->why, each->waits_for, each->waits_at, ring.count(each) > 0, other == nullptr || other->end >= 0});
+    }
+    throw found;
+  }
+
+  const trace& trace_;
+  std::vector<fifo> fifos_;
+  std::vector<port_state> ports_;
+  std::deque<process*> ready_;
+  std::vector<std::unique_ptr<process>> live_;
+  std::set<int> used_;
+  process* top_ = nullptr;
+  int region_node_ = -1;
+  std::map<int, region_result> regions_;
+  std::vector<done_region> order_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<steps>> compiled_;
+  std::unordered_map<int, std::set<std::pair<int, bool>>> touched_;
+};
+
+}  // namespace timed

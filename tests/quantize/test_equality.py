@@ -1,0 +1,52 @@
+"""The evaluator and the golden reference of a generated project: equal but for the roundings that docs/quality.md states."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.hardware_decoder import compare
+from quantize.arrays import NumpyArrays
+from quantize.build_checkpoint import build_checkpoint
+from quantize.precision import Precision
+from spec.quantized_checkpoint import QuantizedCheckpoint
+from spec.scheme_names import scheme_named
+from tests.quantize.tiny import ids_of, tiny_bank, tiny_model
+
+XP = NumpyArrays()
+KINDS: dict[str, dict[str, object]] = {
+    "r4": {},
+    "r3 and r4": {"online_hadamard": "qk_and_down_proj"},
+    "r3": {"online_hadamard": "qk"},
+    "no transform": {"online_hadamard": "none"},
+    "r4 in blocks": {"hadamard_block": 32},
+    "symmetric": {"activation_symmetry": "symmetric"},
+    "groups": {"weight_scale": "per_group", "weight_group_size": 16},
+}
+
+
+def checkpoint_of(name: str, changes: dict[str, object], **model: object) -> QuantizedCheckpoint:
+    scheme = scheme_named(name).model_copy(update=changes)
+    rounding = "rtn" if "weight_scale" in changes else "gptq"
+    bank = tiny_bank(tiny_model(**model), scheme, rounding=rounding)
+    return build_checkpoint(bank, Precision(scheme, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, kind) for name in ("w4a8kv8", "w8a8kv8", "w4a4kv8") for kind in ("r4", "r3 and r4")),
+        *(("w4a4kv8", kind) for kind in KINDS if kind not in ("r4", "r3 and r4")),
+    ],
+)
+def test_with_the_hardwares_norm_transform_and_exp_every_logit_is_equal(name: str, kind: str) -> None:
+    found = compare(checkpoint_of(name, KINDS[kind]), ids_of(8, 20), 16)
+    assert found.golden_logits == 16 * 64
+    assert found.differing_logits == 0
+
+
+@pytest.mark.parametrize(
+    "model", [{"qk_norm": True, "tied_embeddings": True}, {"qkv_bias": True}, {"n_kv_heads": 4}], ids=str
+)
+def test_so_is_every_logit_of_every_kind_of_model(model: dict[str, object]) -> None:
+    found = compare(checkpoint_of("w4a8kv4", KINDS["r3 and r4"], **model), ids_of(9, 16), 16)
+    assert found.differing_logits == 0

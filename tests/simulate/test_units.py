@@ -1,0 +1,219 @@
+"""Units of HLS C++ through the whole chain: instrumented, run, scheduled by derived intervals, solved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hls_gen.simulate.unit import simulate_unit
+from spec.simulation_report import SimulatedStage
+
+pytestmark = pytest.mark.needs_program("clang++-16")
+
+HEAD = """
+#include "flexdse_hls/dataflow.hpp"
+#include "flexdse_hls/stream.hpp"
+#include "flexdse_simulate/drivers.hpp"
+using namespace flexdse_hls;
+using flexdse_simulate::sink;
+using flexdse_simulate::source;
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("units")
+
+
+def simulated(folder: Path, name: str, code: str, **options: object) -> SimulatedStage:
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    (place / f"{name}.cpp").write_text(HEAD + code)
+    return simulate_unit(place / f"{name}.cpp", folder=folder / f"{name}-build", **options)  # type: ignore[arg-type]
+
+
+def region(calls: list[str]) -> str:
+    processes = "\n".join(f"  FLEXDSE_PROCESS({call});" for call in calls)
+    return f"  FLEXDSE_DATAFLOW_BEGIN;\n{processes}\n  FLEXDSE_DATAFLOW_END;\n"
+
+
+SCALE = """
+void scale(stream<int>& in, stream<int>& out, int words) {
+Scale:
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    out.write(in.read() + 1);
+  }
+}
+void fold(stream<float>& in, stream<float>& out, int words) {
+  float sum = 0;
+Fold:
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    sum += in.read();
+    out.write(sum);
+  }
+}
+"""
+
+
+def test_back_pressure_and_rates_of_a_chain(folder: Path) -> None:
+    """A sink of a word every 3 cycles sets the pace; the FIFOs before it fill, their writers wait."""
+    chain = region(["source(a, 200)", "scale(a, b, 200)", "sink(b, 200, 3)"])
+    top = f'void top() {{\n  fifo<int, 4> a("a");\n  fifo<int, 4> b("b");\n{chain}}}\n'
+    stage = simulated(folder, "chain", SCALE + top)
+    assert stage.cycles is not None
+    assert 599 <= stage.cycles <= 599 + 14
+    assert stage.modules[0].module == "sink"
+    assert stage.modules[0].critical_cycles > 590
+    streams = {s.stream: s for s in stage.streams}
+    assert streams["b"].used_depth == 4
+    assert streams["b"].words == 200
+    assert streams["b"].full_stall_cycles > 350
+    # Four times as deep: the writers wait less, the sink sets the pace all the same.
+    deeper = simulated(folder, "chain", SCALE + top, depths={"a": 16, "b": 16})
+    assert deeper.cycles == stage.cycles
+    assert {s.stream: s for s in deeper.streams}["b"].used_depth == 16
+
+
+def test_an_added_recurrence_is_simulated_at_its_derived_interval(folder: Path) -> None:
+    """fp32 sums that depend on each other: 4 cycles an addition, whatever II the pragma asks for."""
+    chain = region(["source(a, 100)", "fold(a, b, 100)", "sink(b, 100)"])
+    top = f'void top() {{\n  fifo<float, 4> a("a");\n  fifo<float, 4> b("b");\n{chain}}}\n'
+    stage = simulated(folder, "fold", SCALE + top)
+    (missed,) = stage.loops_missed
+    assert (missed.loop, missed.requested, missed.derived) == ("Fold", 1, 4)
+    assert stage.cycles is not None
+    assert 4 * 99 < stage.cycles < 4 * 99 + 25
+
+
+BAD = {
+    "deadlock": (
+        'fifo<int, 2> a("a");\n  fifo<int, 2> b("b");\n',
+        ["both(a, b, 16)", "one_then_other(b, a, 16)"],
+        """
+void both(stream<int>& a, stream<int>& b, int words) {
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    a.write(i);
+    b.write(i);
+  }
+}
+void one_then_other(stream<int>& b, stream<int>& a, int words) {
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    b.read();
+  }
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    a.read();
+  }
+}
+""",
+        "a.write(i)",
+    ),
+    "past_input": ('fifo<int, 2> a("a");\n', ["source(a, 3)", "take(a, 5)"], "", "in.read();"),
+    "unread": ('fifo<int, 2> a("a");\n', ["give(a, 5)", "sink(a, 3)"], "", "out.write(i);"),
+    "two_owners": ('fifo<int, 2> a("a");\n', ["source(a, 8)", "take(a, 4)", "take(a, 4)"], "", "in.read();"),
+    "unsupported": ('fifo<int, 2> a("a");\n', ["source(a, 8)", "poll(a, 8)"], "", "in.empty()"),
+    "unbounded": ('fifo<int, 2> a("a");\n', ["source(a, 8)", "forever(a)"], "", "while (true)"),
+}
+HELPERS = """
+void take(stream<int>& in, int words) {
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    in.read();
+  }
+}
+void give(stream<int>& out, int words) {
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    out.write(i);
+  }
+}
+"""
+# Compiled only where they are called: the interval analysis does not know non-blocking accesses.
+POLL = """
+void poll(stream<int>& in, int words) {
+  for (int i = 0; i < words; ++i) {
+    if (!in.empty()) in.read();
+  }
+}
+"""
+FOREVER = """
+void forever(stream<int>& in) {
+  while (true) {
+#pragma HLS pipeline II=1
+    in.read();
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("verdict", BAD)
+def test_bad_input_has_a_verdict_with_file_and_line(folder: Path, verdict: str) -> None:
+    streams, calls, own, blamed = BAD[verdict]
+    extra = {"unsupported": POLL, "unbounded": FOREVER}.get(verdict, "")
+    code = HELPERS + extra + own + f"void top() {{\n  {streams}{region(calls)}}}\n"
+    stage = simulated(folder, f"bad_{verdict}", code)
+    assert stage.cycles is None
+    assert stage.failure is not None
+    assert stage.failure.verdict == verdict, stage.failure
+    lines = (HEAD + code).splitlines()
+    assert stage.failure.place.file.endswith(f"bad_{verdict}.cpp")
+    assert blamed in lines[stage.failure.place.line - 1], stage.failure
+    if verdict == "deadlock":
+        assert [(b.process, b.stream, b.waits_to) for b in stage.failure.blocked if b.in_ring] == [
+            ("both", "a", "write"),
+            ("one_then_other", "b", "read"),
+        ]
+
+
+FOREIGN = """
+#include <hls_stream.h>
+void fill(const int x[64], int y[64]) {
+  for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+    y[i] = x[i];
+  }
+}
+void send(const int y[64], hls::stream<int>& s) {
+  for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+    s.write(y[i]);
+  }
+}
+void receive(hls::stream<int>& s, int z[64]) {
+  for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=2
+    z[i] = s.read();
+  }
+}
+void forward(const int x[64], int z[64]) {
+  #pragma HLS dataflow
+  #pragma HLS array_partition variable=x cyclic factor=2
+  int buffer[64];
+  hls::stream<int> words;
+  #pragma HLS STREAM variable=words depth=8
+  fill(x, buffer);
+  send(buffer, words);
+  receive(words, z);
+}
+"""
+
+
+def test_foreign_code_with_plain_dataflow_pragmas(folder: Path) -> None:
+    """A buffer is handed over as a whole, so its reader starts when its writer has ended; a FIFO overlaps both ends."""
+    place = folder / "foreign"
+    place.mkdir()
+    (place / "foreign.cpp").write_text(FOREIGN)
+    stage = simulate_unit(place / "foreign.cpp", "forward", folder=folder / "foreign-build")
+    # 64 cycles to fill, 64 to send and receive; the asked II=2 of the reader is not what it needs.
+    assert stage.cycles is not None
+    assert 128 < stage.cycles < 128 + 25
+    assert [m.module for m in sorted(stage.modules, key=lambda m: m.module)] == ["fill", "receive", "send"]
+    streams = {s.stream: s for s in stage.streams}
+    assert (streams["words"].depth, streams["words"].writer, streams["words"].reader) == (8, "send", "receive")
+    handed = next(s for name, s in streams.items() if name.startswith("buffer"))
+    assert (handed.words, handed.writer, handed.reader) == (1, "fill", "send")
