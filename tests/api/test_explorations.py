@@ -210,8 +210,11 @@ def test_full_disk_refuses_and_loses_nothing(
         assert "full" in answer.json()["detail"]
     assert client.get(f"{COLLECTION}/{kept}").status_code == 200
     event.remove(engine, "begin", leave_no_room)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {2**30}")
+
+    def make_room(connection: Any) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {2**30}")  # of each connection that the pool keeps
+
+    event.listen(engine, "begin", make_room)
     accepted = {answer.json()["id"] for answer in answers if answer.status_code == 202} | {kept}
     accepted.add(client.post(COLLECTION, json=request).json()["id"])
     assert {one["id"] for one in client.get(COLLECTION).json()["items"]} == accepted

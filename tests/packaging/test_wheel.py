@@ -27,6 +27,7 @@ EXPLORATION = {
     "device": "u280",
     "workload": {"prompt_tokens": 64, "output_tokens": 64},
     "method": "exact",
+    "space": {"fix": {"prefill.token_parallelism": 8, "decode.head_parallelism": 1}},  # seconds, not a minute
 }
 TOKENS = ("--prompt-tokens", "64", "--output-tokens", "64")
 
