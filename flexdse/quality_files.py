@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from spec.errors import InputError
 
 if TYPE_CHECKING:
-    from spec.quality import MeasuredTable, PrecisionPlan, QuantMode, Rounding, SensitivityTable
+    from spec.quality import MeasuredTable, PrecisionPlan, Protocol, QuantMode, Rounding, SensitivityTable
 
 
 def quality_cache(given: Path | None) -> Path:
@@ -109,30 +109,39 @@ def table_in(path: Path) -> SensitivityTable | None:
     )
 
 
+def results_in(path: Path, model: str, checkpoint_sha256: str, protocol: Protocol) -> MeasuredTable | None:
+    """The results that the file holds already, None where there is no file.
+
+    Raises:
+        InputError: the file is another kind of document, or of another model, checkpoint or protocol.
+    """
+    from spec.quality import MeasuredTable
+    from spec.quality_catalog import load_quality_table
+
+    if not path.exists():
+        return None
+    held = load_quality_table(path)
+    # Not the reference: rotations that change nothing change its last digits.
+    ours = (model, checkpoint_sha256, protocol)
+    if isinstance(held, MeasuredTable) and (held.model, held.checkpoint_sha256, held.protocol) == ours:
+        return held
+    raise InputError(
+        "the file holds other measurements",
+        field="--out",
+        value=str(path),
+        rule="measurements of the same checkpoint on the same tokens",
+        hint="name another file",
+    )
+
+
 def record_results(path: Path, table: MeasuredTable) -> None:
     """`table` as a file, or its results added to those of a file by the same protocol; one of the same name is replaced.
 
     Raises:
         InputError: the file is another kind of document, or of another model, text or protocol.
     """
-    from spec.quality import MeasuredTable
-    from spec.quality_catalog import load_quality_table
-
-    if path.exists():
-        held = load_quality_table(path)
-        # Not the reference: rotations that change nothing change its last digits.
-        same = isinstance(held, MeasuredTable) and all(
-            getattr(held, name) == getattr(table, name) for name in ("model", "checkpoint_sha256", "protocol")
-        )
-        if not same:
-            raise InputError(
-                "the file holds other measurements",
-                field="--out",
-                value=str(path),
-                rule="measurements of the same checkpoint on the same tokens",
-                hint="name another file",
-            )
-        assert isinstance(held, MeasuredTable)
+    held = results_in(path, table.model, table.checkpoint_sha256, table.protocol)
+    if held is not None:
         new = {result.name for result in table.results}
         kept = tuple(result for result in held.results if result.name not in new)
         table = table.model_copy(update={"reference": held.reference, "results": (*kept, *table.results)})

@@ -17,6 +17,7 @@ from db.models.exploration import Exploration, FrontEntryRow
 from db.models.job import Job
 from db.paging import Position, newest_first
 from db.repositories.described import changes, filters
+from db.repositories.with_job import with_job
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import FrontEntry, SearchRecord
 
@@ -127,12 +128,7 @@ class Explorations:
 
     def get_with_job(self, exploration_id: str, owner: str) -> tuple[Exploration, Job] | None:
         """The exploration and its job; None where `owner` has none of that id."""
-        row = self._session.execute(
-            select(Exploration, Job)
-            .join(Job, Job.id == Exploration.job_id)
-            .where(Exploration.id == exploration_id, Exploration.owner == owner)
-        ).one_or_none()
-        return (row[0], row[1]) if row is not None else None
+        return with_job(self._session, Exploration, exploration_id, owner)
 
     def page(
         self,

@@ -14,6 +14,7 @@ from db.models.job import Job
 from db.models.project import Project, Report, Run
 from db.paging import Position, newest_first
 from db.repositories.described import changes, filters
+from db.repositories.with_job import with_job
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.model_config import ModelConfig
@@ -74,12 +75,7 @@ class Projects:
 
     def get_with_job(self, project_id: str, owner: str) -> tuple[Project, Job] | None:
         """The project and the job that generates it; None where `owner` has none of that id."""
-        row = self._session.execute(
-            select(Project, Job)
-            .join(Job, Job.id == Project.job_id)
-            .where(Project.id == project_id, Project.owner == owner)
-        ).one_or_none()
-        return (row[0], row[1]) if row is not None else None
+        return with_job(self._session, Project, project_id, owner)
 
     def page(
         self,

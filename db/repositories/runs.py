@@ -12,6 +12,7 @@ from db.job_state import JobState
 from db.models.job import Job
 from db.models.project import Run
 from db.paging import Position, newest_first
+from db.repositories.with_job import with_job
 
 
 class Runs:
@@ -46,10 +47,7 @@ class Runs:
 
     def get_with_job(self, run_id: str, owner: str) -> tuple[Run, Job] | None:
         """The run and its job; None where `owner` has none of that id."""
-        row = self._session.execute(
-            select(Run, Job).join(Job, Job.id == Run.job_id).where(Run.id == run_id, Run.owner == owner)
-        ).one_or_none()
-        return (row[0], row[1]) if row is not None else None
+        return with_job(self._session, Run, run_id, owner)
 
     def page(
         self,

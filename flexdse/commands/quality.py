@@ -147,17 +147,10 @@ def quality(
 
 def _check_recordable(out: Path, setting: Setting, protocol: Protocol) -> None:
     """Refuse a file that `record_results` would refuse, before anything is measured."""
-    from spec.errors import InputError
-    from spec.quality import MeasuredTable
-    from spec.quality_catalog import load_quality_table
+    from flexdse.quality_files import results_in
 
-    if out.exists():
-        held, source = load_quality_table(out), setting.named.model.source
-        ours = (setting.named.model.config.name, source.sha256, protocol)
-        if not isinstance(held, MeasuredTable) or (held.model, held.checkpoint_sha256, held.protocol) != ours:
-            raise InputError("the file holds other measurements", field="--out", value=str(out),
-                             rule="measurements of the same checkpoint on the same tokens",
-                             hint="name another file")  # fmt: skip
+    model = setting.named.model
+    results_in(out, model.config.name, model.source.sha256, protocol)
     check_writable(out.parent)
 
 

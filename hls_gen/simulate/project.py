@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hls_gen.errors import SimulationError
 from hls_gen.manifest import changed_files, load_manifest
 from hls_gen.plan import plan_project
 from hls_gen.planning.host import HostArgument
@@ -26,6 +23,7 @@ from hls_gen.simulate.solve import ITERATION_CYCLES, REGION_CYCLES, Solution, sm
 from hls_gen.simulate.styles import flushing_sites
 from hls_gen.simulate.trace import Trace
 from hls_gen.simulate.unit import empty_stage, run_recorder, stopped
+from hls_gen.toolchain.project_folder import disk_errors, one_at_a_time, write_text
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.errors import InputError
@@ -111,45 +109,34 @@ def simulate_project(
     _check(plan, prompt_tokens, position, layers)
     layers = plan.model.n_layers if layers is None else layers
     log = on_log or (lambda line: None)
-    try:
-        with _locked(project):
-            (project / REPORT_PATH).unlink(missing_ok=True)  # an old result must not outlive a failed run
-            folder = project / BUILD_FOLDER
-            roots = [project / "src", project / "include"]
-            sources = InstrumentedSources(roots, folder)
-            run = _Run(
-                project, folder, roots, sources, plan, pipeline_style, with_values, unbounded, depths, deadline, log
-            )
-            found: list[SimulatedStage] = []
-            smallest: list[SmallestDepth] = []
-            for (_, kernel, _, arguments), stage in zip(plan.host.stages, STAGES, strict=True):
-                if stage not in stages:
-                    continue
-                own = _Kernel(kernel, arguments, port_timing(kernel, design, device, timing))
-                result, least = run.stage(stage, own, prompt_tokens, position, layers, minimize_depths)
-                found.append(result)
-                smallest += least
-            report = SimulationReport(
-                flexdse_version=manifest.flexdse_version,
-                model_version=manifest.model_version,
-                timing_table_version=timing.version,
-                compiler_version=compiler_version(),
-                pipeline_style=pipeline_style,
-                passed=all(stage.passed for stage in found),
-                seconds=round(time.monotonic() - started, 3),
-                modified_files=modified,
-                stages=tuple(found),
-                smallest_depths=tuple(smallest),
-            )
-            _write_report(project, report)
-    except OSError as error:
-        raise SimulationError(
-            f"the timed simulation could not work in the project: {error.strerror or error}",
-            field="project",
-            value=str(project),
-            rule="a writable folder with some 50 MB free",
-            hint="free some space or copy the project to a writable disk",
-        ) from error
+    with disk_errors("the timed simulation", project, free_mb=50), one_at_a_time(project / BUILD_FOLDER):
+        (project / REPORT_PATH).unlink(missing_ok=True)  # an old result must not outlive a failed run
+        folder = project / BUILD_FOLDER
+        roots = [project / "src", project / "include"]
+        sources = InstrumentedSources(roots, folder)
+        run = _Run(project, folder, roots, sources, plan, pipeline_style, with_values, unbounded, depths, deadline, log)
+        found: list[SimulatedStage] = []
+        smallest: list[SmallestDepth] = []
+        for (_, kernel, _, arguments), stage in zip(plan.host.stages, STAGES, strict=True):
+            if stage not in stages:
+                continue
+            own = _Kernel(kernel, arguments, port_timing(kernel, design, device, timing))
+            result, least = run.stage(stage, own, prompt_tokens, position, layers, minimize_depths)
+            found.append(result)
+            smallest += least
+        report = SimulationReport(
+            flexdse_version=manifest.flexdse_version,
+            model_version=manifest.model_version,
+            timing_table_version=timing.version,
+            compiler_version=compiler_version(),
+            pipeline_style=pipeline_style,
+            passed=all(stage.passed for stage in found),
+            seconds=round(time.monotonic() - started, 3),
+            modified_files=modified,
+            stages=tuple(found),
+            smallest_depths=tuple(smallest),
+        )
+        write_text(project / REPORT_PATH, report.model_dump_json(by_alias=True, indent=1) + "\n")
     log(report.summary_line())
     return report
 
@@ -194,25 +181,6 @@ def _check_depths(stage: Stage, depths: Mapping[str, int], trace: Trace) -> None
                 rule="the name of a stream of the project, as reports/simulate.json lists it",
                 hint=f"for example {min(names, default='')}",
             )
-
-
-@contextmanager
-def _locked(project: Path) -> Iterator[None]:
-    """Two simulations of one project take turns."""
-    folder = project / BUILD_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _write_report(project: Path, report: SimulationReport) -> None:
-    """Complete or not at all."""
-    path = project / REPORT_PATH
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(report.model_dump_json(by_alias=True, indent=1) + "\n")
-    partial.replace(path)
 
 
 @dataclass(frozen=True, slots=True)

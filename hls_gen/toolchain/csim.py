@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +21,7 @@ from hls_gen.manifest import ManifestCase, ProjectManifest, changed_files, load_
 from hls_gen.toolchain.build import BUILD_FOLDER, ProjectBuild, log_tail
 from hls_gen.toolchain.compiler import find_ap_headers, find_compiler
 from hls_gen.toolchain.processes import Finished, OnLog, run_program
+from hls_gen.toolchain.project_folder import disk_errors, one_at_a_time, write_text
 from spec.csim_report import CsimMode, CsimModule, CsimReport, CsimStage, FirstDifference
 from spec.errors import FlexDSEError, echo
 from spec.workload import STAGES, Stage
@@ -72,46 +70,37 @@ def run_csim(
     deadline = started + timeout_s
     cancel = threading.Event()
     workers = max(1, min(4, len(os.sched_getaffinity(0))))
-    try:
-        with _locked(project):
-            (project / REPORT_PATH).unlink(missing_ok=True)  # an old result must not outlive a failed run
-            kernels = dict(zip(STAGES, STAGES, strict=True))
-            build = ProjectBuild(project, tuple(kernels.values()), compiler, ap_headers, mode, deadline, log, cancel)
-            compile_s = build.build(workers)
-            with ThreadPoolExecutor(min(workers, len(kernels))) as pool:
-                futures = [
-                    pool.submit(_run_stage, project, build.program(kernel), stage, deadline, log, cancel)
-                    for stage, kernel in kernels.items()
-                ]
-                try:
-                    runs = [future.result() for future in futures]
-                except BaseException:
-                    cancel.set()
-                    raise
-            modules = _modules(manifest, runs)
-            report = CsimReport(
-                flexdse_version=manifest.flexdse_version,
-                model_version=manifest.model_version,
-                timing_table_version=manifest.timing_table_version,
-                mode=mode,
-                passed=bool(modules) and all(module.passed for module in modules),
-                compared_values=sum(module.compared_values for module in modules),
-                seconds=round(time.monotonic() - started, 3),
-                compiler_version=compiler.version,
-                ap_int_source=ap_headers.source,
-                modified_files=modified,
-                stages=tuple(_stage(run, modules, compile_s[kernels[run.stage]]) for run in runs),
-                modules=modules,
-            )
-            _write_report(project, report)
-    except OSError as error:
-        raise SimulationError(
-            f"C simulation could not work in the project: {error.strerror or error}",
-            field="project",
-            value=str(project),
-            rule="a writable folder with some 20 MB free",
-            hint="free some space or copy the project to a writable disk",
-        ) from error
+    with disk_errors("C simulation", project, free_mb=20), one_at_a_time(project / BUILD_FOLDER):
+        (project / REPORT_PATH).unlink(missing_ok=True)  # an old result must not outlive a failed run
+        kernels = dict(zip(STAGES, STAGES, strict=True))
+        build = ProjectBuild(project, tuple(kernels.values()), compiler, ap_headers, mode, deadline, log, cancel)
+        compile_s = build.build(workers)
+        with ThreadPoolExecutor(min(workers, len(kernels))) as pool:
+            futures = [
+                pool.submit(_run_stage, project, build.program(kernel), stage, deadline, log, cancel)
+                for stage, kernel in kernels.items()
+            ]
+            try:
+                runs = [future.result() for future in futures]
+            except BaseException:
+                cancel.set()
+                raise
+        modules = _modules(manifest, runs)
+        report = CsimReport(
+            flexdse_version=manifest.flexdse_version,
+            model_version=manifest.model_version,
+            timing_table_version=manifest.timing_table_version,
+            mode=mode,
+            passed=bool(modules) and all(module.passed for module in modules),
+            compared_values=sum(module.compared_values for module in modules),
+            seconds=round(time.monotonic() - started, 3),
+            compiler_version=compiler.version,
+            ap_int_source=ap_headers.source,
+            modified_files=modified,
+            stages=tuple(_stage(run, modules, compile_s[kernels[run.stage]]) for run in runs),
+            modules=modules,
+        )
+        write_text(project / REPORT_PATH, report.model_dump_json(by_alias=True, indent=1) + "\n")
     log(report.summary_line())
     return report
 
@@ -131,16 +120,6 @@ def _serialised(on_log: OnLog | None) -> OnLog:
 def _without_case_lines(log: OnLog) -> OnLog:
     """The comparisons are for us, the report says them better."""
     return lambda line: None if line.startswith(_CASE_MARK) else log(line)
-
-
-@contextmanager
-def _locked(project: Path) -> Iterator[None]:
-    """Two simulations of one project take turns."""
-    folder = project / BUILD_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _run_stage(
@@ -253,12 +232,3 @@ def _stage(run: _StageRun, modules: tuple[CsimModule, ...], compile_s: float) ->
         run_s=round(run.seconds, 3),
         passed=bool(own) and all(module.passed for module in own),
     )
-
-
-def _write_report(project: Path, report: CsimReport) -> None:
-    """Complete or not at all."""
-    path = project / REPORT_PATH
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(report.model_dump_json(by_alias=True, indent=1) + "\n")
-    partial.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,9 +32,10 @@ def all_kinds(service: Any, user: httpx.Client) -> dict[str, str]:
         return str(answer.headers["Location"])
 
     def wait(path: str) -> dict[str, Any]:
-        while (shown := user.get(path).json())["finished_at"] is None:
-            pass
-        assert shown["state"] == "succeeded", shown
+        while (answer := user.get(path)).is_success and answer.json()["finished_at"] is None:
+            time.sleep(0.1)  # the rate of one key is limited
+        shown = answer.json()
+        assert answer.is_success and shown["state"] == "succeeded", shown
         return dict(shown)
 
     exploration = wait(post(f"{V1}/explorations", service.request()))

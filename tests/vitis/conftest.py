@@ -16,11 +16,9 @@ import pytest
 from hls_gen.project import generate_project
 from hls_gen.toolchain.vitis import SynthesisOptions, synthesize_project
 from spec.catalog import load_device
-from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign, StageClocks
-from spec.model_config import ModelConfig
-from spec.quant_scheme import W4A4KV8
-from spec.spread_memory_map import spread_memory_map
+from spec.design_point import StageClocks
 from spec.workload import Workload
+from tests.tiny_project import TINY_MODEL, tiny_design
 
 HERE = Path(__file__).parent
 
@@ -37,50 +35,10 @@ _VERSION_LINES = {
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project for the U280, as small as the generator makes them."""
-    model = ModelConfig(
-        name="tiny",
-        title="A model for tests",
-        hidden_dim=96,
-        n_layers=2,
-        n_q_heads=6,
-        n_kv_heads=3,
-        head_dim=16,
-        ffn_dim=192,
-        vocab_size=1001,
-        max_context_tokens=128,
-        tied_embeddings=True,
-        rms_norm_eps=1e-5,
-        rope_theta=10000.0,
-    )
     device = load_device("u280")
-    prefill = PrefillDesign(
-        token_parallelism=4,
-        qkvo_weight_parallelism=10,
-        ffn_weight_parallelism=28,
-        ffn_weight_blocks=2,
-        key_parallelism=4,
-        value_parallelism=4,
-    )
-    decode = DecodeDesign(
-        block_parallelism=4,
-        weight_parallelism=24,
-        engine_splits=2,
-        head_parallelism=3,
-        key_parallelism=4,
-        value_parallelism=4,
-        vector_parallelism=4,
-    )
-    design = DesignPoint(
-        deployment="two_bitstreams",
-        prefill=prefill,
-        decode=decode,
-        memory_map=spread_memory_map(prefill, decode, device, W4A4KV8, 128),
-        quant_scheme=W4A4KV8,
-        nonlinear_format="fp32",
-        clock_target_mhz=StageClocks(prefill=304.0, decode=292.0),
-    )
+    design = tiny_design(device, StageClocks(prefill=304.0, decode=292.0))
     folder = tmp_path_factory.mktemp("generated") / "project"
-    return generate_project(design, model, device, Workload(prompt_tokens=8, output_tokens=4), folder)
+    return generate_project(design, TINY_MODEL, device, Workload(prompt_tokens=8, output_tokens=4), folder)
 
 
 @pytest.fixture

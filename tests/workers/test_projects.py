@@ -14,67 +14,24 @@ import pytest
 from db.job_state import JobState
 from db.models import Job
 from spec import catalog
-from spec.design_point import DesignPoint
+from spec.design_point import StageClocks
 from spec.errors import UnknownNameError
-from spec.model_config import ModelConfig
-from spec.quant_scheme import W4A4KV8
-from spec.spread_memory_map import spread_memory_map
 from spec.workload import Workload
+from tests.tiny_project import TINY_MODEL, tiny_design
 from workers.enqueue import enqueue_project, enqueue_run
 from workers.kinds import with_bodies
 from workers.tasks.project_files import pack, unpack
 
-MODEL = ModelConfig(
-    name="tiny",
-    title="A model for tests",
-    hidden_dim=96,
-    n_layers=2,
-    n_q_heads=6,
-    n_kv_heads=3,
-    head_dim=16,
-    ffn_dim=192,
-    vocab_size=1001,
-    max_context_tokens=128,
-    tied_embeddings=True,
-    rms_norm_eps=1e-5,
-    rope_theta=10000.0,
-)
 DEVICE = catalog.load_device("u280")
+DESIGN = tiny_design(DEVICE, StageClocks(prefill=304.0, decode=292.0))
 WORKLOAD = Workload(prompt_tokens=10, output_tokens=3)
 STAND_INS = {kind: f"tests.workers.bodies:{kind}" for kind in ("generate", "csim", "synthesize")}
-
-
-def design() -> DesignPoint:
-    known = catalog.load_design("flexllm-u280")
-    prefill = known.prefill.model_copy(
-        update={
-            "token_parallelism": 4,
-            "qkvo_weight_parallelism": 10,
-            "ffn_weight_parallelism": 28,
-            "ffn_weight_blocks": 2,
-            "key_parallelism": 4,
-            "value_parallelism": 4,
-        }
-    )
-    decode = known.decode.model_copy(
-        update={
-            "block_parallelism": 4,
-            "weight_parallelism": 24,
-            "engine_splits": 2,
-            "head_parallelism": 3,
-            "key_parallelism": 4,
-            "value_parallelism": 4,
-            "vector_parallelism": 4,
-        }
-    )
-    memory_map = spread_memory_map(prefill, decode, DEVICE, W4A4KV8, 128)
-    return known.model_copy(update={"prefill": prefill, "decode": decode, "memory_map": memory_map})
 
 
 def submit(bench: Any) -> tuple[str, str]:
     with bench.database.write() as work:
         project, job = enqueue_project(
-            work, design=design(), model=MODEL, device=DEVICE, workload=WORKLOAD, owner="local", name="tiny"
+            work, design=DESIGN, model=TINY_MODEL, device=DEVICE, workload=WORKLOAD, owner="local", name="tiny"
         )
     return project.id, job.id
 

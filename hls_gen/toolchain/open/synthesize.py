@@ -20,7 +20,7 @@ from hls_gen.toolchain.open.structure import ProjectSources
 from hls_gen.toolchain.open.totals import KernelParts, kernel_amounts, parts_of
 from hls_gen.toolchain.open.units import LAWS, UnknownUnitError
 from hls_gen.toolchain.processes import OnLog
-from hls_gen.toolchain.vitis.records import write_text
+from hls_gen.toolchain.project_folder import write_text
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.strict import validate

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hls_gen.manifest import ProjectManifest, changed_files, load_manifest
 from hls_gen.toolchain.processes import OnLog
+from hls_gen.toolchain.project_folder import write_text
 from hls_gen.toolchain.vitis.causes import WAYS_OUT, classify, failure
 from hls_gen.toolchain.vitis.errors import ProjectBusyError, StepNotPossibleError, SynthesisStepError
 from hls_gen.toolchain.vitis.find import Tool, Vitis, find_vitis, find_vivado, require_vivado
@@ -26,7 +27,7 @@ from hls_gen.toolchain.vitis.jobs import (
     refuse_foreign_link,
 )
 from hls_gen.toolchain.vitis.outputs import Outcome, collect, stale_outputs
-from hls_gen.toolchain.vitis.records import load_record, save_record, step_key, still_holds, write_text
+from hls_gen.toolchain.vitis.records import load_record, save_record, step_key, still_holds
 from hls_gen.toolchain.vitis.runner import Ended, await_end_of_tool, held, run_guarded
 from hls_gen.toolchain.vitis.scripts import script_path, script_text, step_command, tool_folder
 from spec.synthesis_report import KernelStep, SynthesisStep, SynthesisStepReport

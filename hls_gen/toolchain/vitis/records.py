@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from hls_gen.toolchain.project_folder import write_text
 from hls_gen.toolchain.vitis.find import Tool, Vitis
 from hls_gen.toolchain.vitis.jobs import KernelJob
 from hls_gen.toolchain.vitis.scripts import script_text
@@ -75,14 +76,6 @@ def load_record(job: KernelJob, step: SynthesisStep) -> KernelStep | None:
         return validate(KernelStep, parse_json(_path(job, step).read_text()))
     except (OSError, InputError, UnicodeDecodeError):
         return None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)
 
 
 def save_record(job: KernelJob, record: KernelStep) -> None:
