@@ -3,7 +3,7 @@
 .ONESHELL:
 .NOTPARALLEL:
 .SHELLFLAGS := -euc
-.PHONY: help setup demo audit chaos screenshots quality-figure test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text lint style types imports dashboard clean lock FORCE
+.PHONY: help setup demo audit chaos screenshots quality-figure test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text headline lint style types imports dashboard clean lock FORCE
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2# processes of the test run
@@ -108,6 +108,10 @@ imports: setup
 audit: setup ## the locked packages against the advisories of osv.dev; says so where it cannot be reached
 	@exec $(PYTHON) .ci/audit.py
 
+headline: setup ## our designs beside FlexLLM, simulated and synthesized: docs/headline.md, build/bench/headline.json
+	@mkdir -p build/bench
+	exec $(PYTHON) -m benchmarks.headline
+
 csim-sweep: setup ## 50 random designs through generation, lint and C simulation, written to build/bench/csim_sweep.json
 	@exec $(PYTHON) -m benchmarks.csim_sweep
 
@@ -153,11 +157,12 @@ lock: setup ## resolve pyproject.toml into the lock files again (UPGRADE=--upgra
 	compile --group dev pyproject.toml --output-file requirements.lock
 	compile --group pyproject.toml:node --output-file requirements-node.lock
 
-screenshots: setup dashboard ## the pictures of README and docs, from the browser tests
-	@$(PYTHON) -m pytest -q tests/dashboard/test_browser.py
+screenshots: setup dashboard ## every view of the dashboard in both themes, in build/screenshots, and the pictures of README and docs
+	@$(PYTHON) -m pytest -q tests/dashboard/test_browser.py tests/dashboard/test_views.py
 	mkdir -p docs/images
 	cp build/screenshots/lasso-light.png docs/images/dashboard.png
 	cp build/screenshots/design-light.png docs/images/design.png
+	cp build/screenshots/measurements-light.png docs/images/measurements.png
 
 clean: ## everything that a build, a test or a benchmark left, but not .venv
 	@rm -rf build dist dashboard/dist dashboard/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

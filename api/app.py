@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
@@ -34,6 +34,7 @@ from api.models import endpoints as models
 from api.observe import Observe
 from api.openapi import install_openapi
 from api.projects import endpoints as projects
+from api.query_names import refuse_unknown_names
 from api.reports import endpoints as reports
 from api.settings import ApiSettings
 from api.sweeps import endpoints as sweeps
@@ -87,6 +88,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         openapi_url=None,  # served by api.docs, outside of the event loop
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,
+        dependencies=[Depends(refuse_unknown_names)],
         middleware=[
             Middleware(Observe, metrics=metrics),
             Middleware(Gate, settings=settings),

@@ -46,6 +46,13 @@ def _declare_access(document: dict[str, Any]) -> None:
                 operation["responses"].setdefault("403", {"description": title_of(403)})
 
 
+def _declare_unknown_names(document: dict[str, Any]) -> None:
+    """A query parameter that an operation does not have is refused everywhere."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].setdefault("422", {"description": title_of(422)})
+
+
 def _declare_not_modified(document: dict[str, Any]) -> None:
     """Every JSON answer of the API to a GET has an ETag, and is not sent to who has it."""
     known = {
@@ -106,6 +113,7 @@ def install_openapi(app: FastAPI) -> None:
                 title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version="3.1.0"
             )
             _declare_access(document)
+            _declare_unknown_names(document)
             _declare_not_modified(document)
             add_examples(document)
             _declare_problems(document)

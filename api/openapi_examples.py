@@ -17,6 +17,12 @@ BODIES: dict[str, dict[str, Any]] = {
         "method": "exact",
         "labels": ["first"],
     },
+    "validate_exploration": {
+        "model": "llama-3.2-1b",
+        "device": "u280",
+        "workload": _WORKLOAD,
+        "space": {"fix": {"prefill.token_parallelism": 8}},
+    },
     "evaluate_designs": {
         "design": "flexllm-u280",
         "model": "llama-3.2-1b",

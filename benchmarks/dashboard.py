@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
 import tempfile
 import time
 import urllib.parse
@@ -261,8 +262,8 @@ def script_bytes() -> int:
     return sum(len(gzip.compress(path.read_bytes())) for path in (ROOT / "dashboard" / "dist" / "assets").glob("*.js"))
 
 
-def main() -> None:
-    """Writes the figures, and whether each keeps its bar."""
+def main() -> int:
+    """Writes the figures, and whether each keeps its bar; 1 where one does not."""
     record = bench_record(seed=SEED)
     figures = {**measure(), "script_gzip_bytes": script_bytes()}
     kept = {name: figures[name] is not None and figures[name] <= bar for name, bar in BARS.items()}
@@ -279,7 +280,11 @@ def main() -> None:
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document, indent=2))
+    missed = sorted(name for name, is_kept in kept.items() if not is_kept)
+    if missed:
+        print(f"bars missed: {', '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,5 @@
-"""Schemathesis over a running service: every operation of the contract, wrong and right, until it has tried enough.
+"""Schemathesis over a running service: every operation of the contract, wrong and right, until it has tried enough; once on
+SQLite, once on PostgreSQL.
 
     make fuzz-api
 
@@ -13,20 +14,22 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from benchmarks.record import bench_record
+from db.settings import DATABASE_VARIABLE
 from flexdse.serve import Address, start_background
 from spec.errors import InputError
+from tests.servers import postgres_server
 
 TARGET = Path("build/bench/fuzz_api.json")
 SEED = 20_261_122
 CASES = 2_000
-EXAMPLES = 40
+EXAMPLES = 15
 PHASES = "examples,coverage,fuzzing,stateful"
 CHECKS = (
     "not_a_server_error",
@@ -70,25 +73,35 @@ def run(address: Address, *, examples: int, seed: int, phases: str = PHASES) -> 
     return done.returncode, int(found.group(1).replace(",", "")) if found else 0, output
 
 
-def main() -> int:
-    """Runs until there were enough cases; the exit code of the process."""
-    record = bench_record(seed=SEED)
+def fuzz(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Runs on a service with that environment until there were enough cases, or one fails."""
     cases = 0
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="flexdse-fuzz-") as folder:
         home = Path(folder) / "home"
-        with start_background(home=home, port=0, bodies=BODIES, log=Path(folder) / "log") as service:
+        with start_background(
+            home=home, port=0, bodies=BODIES, log=Path(folder) / "log", environment=environment
+        ) as service:
             while cases < CASES:
-                code, tried, output = run(service.address, examples=EXAMPLES, seed=SEED + len(runs))
-                runs.append({"seed": SEED + len(runs), "cases": tried, "failed": code != 0})
+                seed = SEED + len(runs)
+                code, tried, output = run(service.address, examples=EXAMPLES, seed=seed)
+                runs.append({"seed": seed, "cases": tried, "failed": code != 0})
                 cases += tried
                 sys.stdout.write(output)
                 if code or not tried:
                     break
-    found = {**record, "cases": cases, "checks": CHECKS, "phases": PHASES, "runs": runs}
+    return {"cases": cases, "runs": runs, "passed": cases >= CASES and not any(one["failed"] for one in runs)}
+
+
+def main() -> int:
+    """On both databases; the exit code of the process."""
+    record = bench_record(seed=SEED)
+    found = {**record, "cases_wanted": CASES, "checks": CHECKS, "phases": PHASES, "sqlite": fuzz({})}
+    with postgres_server() as server, server.new_database() as url:
+        found["postgresql"] = fuzz({DATABASE_VARIABLE: url})
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(found, indent=2) + "\n")
-    return 1 if any(one["failed"] for one in runs) or cases < CASES else 0
+    return 0 if found["sqlite"]["passed"] and found["postgresql"]["passed"] else 1
 
 
 if __name__ == "__main__":

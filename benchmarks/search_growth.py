@@ -1,6 +1,6 @@
 """Growth of the exact enumeration: time a design and peak memory to 10^8 designs: `make bench-search_growth`.
 
-Writes build/bench/search_growth.json and a plot beside it.
+Writes build/bench/search_growth.json and a plot beside it; exit code 1 where one of the two is not constant.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from spec.workload import Workload
 FOLDER = Path("build/bench")
 # Stage designs priced one after the other, tenfold each time; the default space of a stage is some 10^7.
 GROWTH_DESIGNS = (10**5, 10**6, 10**7, 10**8)
+# Constant time a design and flat memory, as far as a machine repeats itself.
+MAX_TIME_GROWTH, MAX_MEMORY_GROWTH = 1.25, 1.5
 
 
 def growth() -> dict[str, Any]:
@@ -122,10 +124,16 @@ def main() -> int:
         "ratio": found["time_per_design_last_to_first_million"],
     }  # fmt: skip
     FOLDER.mkdir(parents=True, exist_ok=True)
+    missed = []
+    if document["ratio"] > MAX_TIME_GROWTH:
+        missed.append(f"10^8 designs take {document['ratio']:.2f} times as long a design as 10^6")
+    if document["memory_last_to_ten_million"] > MAX_MEMORY_GROWTH:
+        missed.append(f"10^8 designs take {document['memory_last_to_ten_million']:.2f} times the memory of 10^7")
+    document["bars"] = {"met": not missed, "missed": missed}
     (FOLDER / "search_growth.json").write_text(json.dumps(document, indent=1) + "\n")
     plot_growth(found, FOLDER)
     print(json.dumps(document, indent=1))
-    return 0
+    return 0 if not missed else 1
 
 
 if __name__ == "__main__":

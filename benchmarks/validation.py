@@ -13,8 +13,10 @@ from typing import Any
 import matplotlib
 from matplotlib import pyplot
 
+from benchmarks.page_section import TIMED_SIM_SECTION, section_of
 from benchmarks.published_ratios import hmt_section, reference_section
 from benchmarks.record import bench_record
+from benchmarks.validation_cycles import cycles_section
 from cost_models.coefficients import FF_UNLISTED, LUT_UNLISTED
 from cost_models.report import evaluate_document
 from spec.catalog import PublishedDesign, load_device, load_model, load_published_design, names
@@ -227,7 +229,9 @@ def main() -> None:
     plot(found)
     errors = {r["quantity"]: r["error"] for r in found if r["design"] == "flexllm-u280"}
     tail = TAIL.format(**errors) + cross_section(crossed)
-    PAGE.write_text(head + "\n".join(lines) + "\n" + tail + hmt.markdown + references.markdown)
+    kept = section_of(PAGE, TIMED_SIM_SECTION)  # of `make bench-model-vs-timed-sim`
+    page = head + "\n".join(lines) + "\n" + tail + hmt.markdown + references.markdown + cycles_section(PAGE)
+    PAGE.write_text(f"{page.rstrip()}\n\n{kept}" if kept else page)
     sys.stdout.write("\n".join(lines) + f"\nwrote {PAGE}\n")
 
 

@@ -24,11 +24,6 @@ ELEMENT_2D_WIDE = (220.0, 216.0)  # element_2d, 8 x 8 bits, sums of 24 bits
 # The bound of an element's loop arrives in a 32-bit FIFO of its own from an entry process: 47 LUT for five such FIFOs
 # (Vitis HLS 2023.2 csynth of UCLA-VAST/Prometheus 2mm_1SLR, entry_proc12).
 SCALAR_FIFO_BITS, ENTRY_LUT_PER_SCALAR = 32, 47 / 5
-# A row of elements in one process (our library): LUT and FF a MAC and bit of its sum: the chain that the sums leave by,
-# then adders in LUTs where products are split. Same mapping, module `row`, 16 elements: dsp1 158 LUT and 341 FF at 21 bits,
-# dsp2 packed 206 and 341 at 21, split 542 and 677 at 21, 669 and 773 at 24.
-ROW_LUT_DSP1, ROW_LUT_PACKED, ROW_LUT_SPLIT = 158 / 16 / 21, 206 / 16 / 21, 669 / 16 / 24
-ROW_FF_IN_DSP, ROW_FF_SPLIT = 341 / 16 / 21, 773 / 16 / 24
 
 # A FIFO in shift registers: two bits a LUT to a depth of 16, a LUT a bit and 32 words from there (UG574); pointers and
 # flags by mapping of TAPA's fifo_srl.v (270 LUT, 6 FF beside the shift registers of 257 bits). In block RAM: write and
@@ -73,17 +68,6 @@ DECODE_WIDTH_CONVERSIONS = 6
 DSP58_FP32_DSP = {
     "fadd": OperatorCost(latency_cycles=3, dsp=1, lut=40, ff=70),
     "fmul": OperatorCost(latency_cycles=3, dsp=1, lut=40, ff=70),
-}
-# bf16: an 8-bit significand. Product in one DSP; addition, comparison and division in LUT, by operand width against
-# the fp32 operators (8 of 24 bits); exponential by a table with one multiplication. Our estimates: no report at hand.
-BF16_OPERATORS = {
-    "fadd": OperatorCost(latency_cycles=4, dsp=0, lut=180, ff=120),
-    "fmul": OperatorCost(latency_cycles=3, dsp=1, lut=60, ff=50),
-    "fdiv": OperatorCost(latency_cycles=8, dsp=0, lut=200, ff=180),
-    "fsqrt": OperatorCost(latency_cycles=8, dsp=0, lut=140, ff=120),
-    "fexp": OperatorCost(latency_cycles=6, dsp=1, lut=200, ff=120),
-    "fcmp": OperatorCost(latency_cycles=1, dsp=0, lut=40, ff=20),
-    "int_to_float": OperatorCost(latency_cycles=3, dsp=0, lut=180, ff=100),
 }
 # Fixed point of 18 bits, the narrow port of a DSP: a LUT a bit for addition and comparison, a LUT a bit and step for
 # the restoring divider and root, one DSP for a product, table and one product for the exponential. Our estimates.

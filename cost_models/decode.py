@@ -10,17 +10,22 @@ engine of its own, weights that stay on the chip.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from cost_models.arrays import BoolArray, FloatArray, IntArray, ceil_div
+from cost_models.array_decode import DecodeLaw, is_built
+from cost_models.array_timing import LIBRARY_FILES, LIBRARY_SOURCE
+from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays, ceil_div
 from cost_models.attention import decode_attention_cycles, mean_key_tiles
+from cost_models.kernels.parts import Parts
 from cost_models.linear import gemv_cycles
 from cost_models.memory import port_bytes, stream_slowdown, word_bytes
 from cost_models.resources import (
     PROJECTION_MODULES,
+    Part,
     decode_parts,
     engine_calls,
     hadamard_blocks,
@@ -58,16 +63,30 @@ _SOURCE = "FlexLLM @09a6534 {}, loop bounds"
 _ATTENTION = "attention"
 
 
-def evaluate_decode(batch: DecodeBatch, setup: StageSetup, clock: ClockLaw | None = None) -> StageCost:
+def evaluate_decode(
+    batch: DecodeBatch, setup: StageSetup, clock: ClockLaw | None = None, parts: Parts | None = None
+) -> StageCost:
     """Cycles, modules, resources and traffic of a batch of decode designs of one set of modules (`batch.modules[0]`).
 
-    `clock`: kernel resources -> clock (MHz), (n_points,); the batch's own clock where it is not given.
+    `clock`: kernel resources -> clock (MHz), (n_points,); the batch's own clock where it is not given. `parts`: the
+    resources by module, where they are known.
     """
     n, layers, modules = len(batch), setup.model.n_layers, batch.modules[0]
-    parts = decode_parts(batch, modules, setup)
+    if parts is None:
+        parts = decode_parts(batch, modules, setup)
     resources = total_resources(parts, n)
     if clock is not None:
         batch = replace(batch, clock_mhz=clock(resources))
+    workload = setup.workload
+    if is_built(modules, setup.scheme):
+        law = DecodeLaw(batch, setup)
+        first_spent = law.tokens(workload.prompt_tokens, workload.prompt_tokens)
+        first = sum(first_spent.values(), np.zeros(n))
+        spent, cycles = first_spent, first
+        if workload.output_tokens > 1:
+            spent = law.tokens(workload.prompt_tokens + 1, workload.context_tokens)
+            cycles = sum(spent.values(), np.zeros(n))
+        return _stage_cost(batch, setup, cycles, first, resources, parts, spent)
     first_attention, attention = _attention(batch, setup)
     chain = _Chain.of(batch, setup)
     if modules.weight_buffer_beats:
@@ -78,20 +97,33 @@ def evaluate_decode(batch: DecodeBatch, setup: StageSetup, clock: ClockLaw | Non
         besides = sum(spent.values(), np.zeros(n))
         spent[_ATTENTION] = layers * chain.exposed(attention)
         cycles, first = besides + spent[_ATTENTION], besides + layers * chain.exposed(first_attention)
+    return _stage_cost(batch, setup, cycles, first, resources, parts, spent)
+
+
+def _stage_cost(
+    batch: DecodeBatch,
+    setup: StageSetup,
+    cycles: FloatArray,
+    first: FloatArray,
+    resources: ResourceArrays,
+    parts: Mapping[str, Part],
+    spent: dict[str, FloatArray],
+) -> StageCost:
+    modules = batch.modules[0]
     return StageCost(
         stage="decode",
-        cycles=cycles if setup.workload.output_tokens > 1 else np.zeros(n),
+        cycles=cycles if setup.workload.output_tokens > 1 else np.zeros(len(batch)),
         first_cycles=first,
         clock_mhz=batch.clock_mhz,
         resources=resources,
         traffic_bytes=decode_traffic_bytes(batch, setup),
         parts=parts,
         shared_arrays=shared_arrays(modules.linear_groups, "decode"),
-        detail=partial(_modules, batch, spent),
+        detail=partial(_modules, batch, spent, is_built(modules, setup.scheme)),
     )
 
 
-def _modules(batch: DecodeBatch, spent: dict[str, FloatArray]) -> tuple[ModuleCycles, ...]:
+def _modules(batch: DecodeBatch, spent: dict[str, FloatArray], built: bool) -> tuple[ModuleCycles, ...]:
     n, ones = len(batch), np.ones(len(batch))
     weights = stream_slowdown(batch, "weights")
     cache = np.maximum(stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache"))
@@ -99,8 +131,9 @@ def _modules(batch: DecodeBatch, spent: dict[str, FloatArray]) -> tuple[ModuleCy
     found = []
     for name, where in _FILES.items():
         hbm = cache if name == _ATTENTION else weights if name in projections else ones
-        cycles = np.broadcast_to(np.asarray(spent[name], dtype=np.float64), (n,))
-        found.append(ModuleCycles(name, cycles, cycles, hbm, _SOURCE.format(where)))
+        cycles = np.broadcast_to(np.asarray(spent.get(name, 0.0), dtype=np.float64), (n,))
+        source = LIBRARY_SOURCE.format(LIBRARY_FILES["decode"][name]) if built else _SOURCE.format(where)
+        found.append(ModuleCycles(name, cycles, cycles, hbm, source))
     return tuple(found)
 
 

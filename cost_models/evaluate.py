@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from cost_models.arrays import BoolArray, FloatArray, ResourceArrays
+from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays
 from cost_models.calibrated import calibrate_power, calibrate_stage
 from cost_models.capacity import stored_bytes
 from cost_models.decode import evaluate_decode
@@ -21,6 +21,9 @@ from cost_models.deployment import co_resident_rules, shared_image_rules
 from cost_models.feasibility import clock_rule, memory_rules, power_rule, resource_rules, used_fractions
 from cost_models.frequency import clock_law
 from cost_models.hmt import evaluate_hmt_prefill, plugin_stored_bytes
+from cost_models.kernels.library_decode import library_decode_parts
+from cost_models.kernels.library_prefill import library_prefill_parts
+from cost_models.kernels.parts import Parts, RowParts
 from cost_models.memory import fullest_channel_bytes, hbm_bytes
 from cost_models.nonlinear import Fabric
 from cost_models.power import engine_activity, stage_power_w
@@ -47,6 +50,7 @@ CapsAt = Literal["band", "prediction"]
 BatchT = TypeVar("BatchT", PrefillBatch, DecodeBatch)
 
 STAGE_ENERGIES = ("prefill_energy_j_per_token", "decode_energy_j_per_token")
+INVENTORY_POINTS = 262_144  # their distinct rows are a few thousand, laid out in the time of a chunk
 CHUNK_POINTS = 16_384  # few calls for each array, and the arrays in use stay in the second-level cache
 
 
@@ -165,22 +169,22 @@ def _clock(batch: PrefillBatch | DecodeBatch, context: Context) -> Callable[[Res
     return clock_law(batch if known else replace(batch, clock_measured=None), context.device, context.system.deployment)
 
 
-def price_prefill(batch: PrefillBatch, context: Context) -> StageCost:
-    """The laws of prefill at the achieved clock, for designs of one set of modules."""
+def price_prefill(batch: PrefillBatch, context: Context, parts: Parts | None = None) -> StageCost:
+    """The laws of prefill at the achieved clock, for designs of one set of modules; `parts`: their resources, if known."""
     _check_one_set(batch)
     clock = _clock(batch, context)
     if context.hmt is not None:
         cost = evaluate_hmt_prefill(batch, context.setup(context.workload), context.hmt, clock)
     else:
-        cost = evaluate_prefill(batch, context.setup(context.workload), clock)
+        cost = evaluate_prefill(batch, context.setup(context.workload), clock, parts)
     return calibrate_stage(cost, context.calibration)
 
 
-def price_decode(batch: DecodeBatch, context: Context) -> StageCost:
-    """The laws of decode at the achieved clock, for designs of one set of modules."""
+def price_decode(batch: DecodeBatch, context: Context, parts: Parts | None = None) -> StageCost:
+    """The laws of decode at the achieved clock, for designs of one set of modules; `parts`: their resources, if known."""
     _check_one_set(batch)
     clock = _clock(batch, context)
-    cost = evaluate_decode(batch, context.setup(context.window), clock)
+    cost = evaluate_decode(batch, context.setup(context.window), clock, parts)
     return calibrate_stage(cost, context.calibration)
 
 
@@ -291,44 +295,69 @@ def _coupling(cost: StageCost, batch: PrefillBatch | DecodeBatch, context: Conte
     return columns
 
 
-def _in_chunks(batch: BatchT, price: Callable[[BatchT], StageSummary]) -> StageSummary:
+def _in_chunks(
+    batch: BatchT,
+    inventory: Callable[[BatchT], RowParts | None],
+    price: Callable[[BatchT, RowParts | None], StageSummary],
+) -> StageSummary:
     """Priced chunk by chunk, and each set of modules on its own: the laws branch on it once a chunk. Results are written
-    in place, so that memory does not grow with the number of chunks.
+    in place, so that memory does not grow with the number of chunks. `inventory`: resources that few distinct rows of
+    many chunks hold, laid out once for all of them.
     """
     result = StageSummary.empty(len(batch))
+
+    def put(part: BatchT, place: Callable[[slice], IntArray | slice]) -> None:
+        for first in range(0, max(len(part), 1), INVENTORY_POINTS):
+            block = part.take(slice(first, first + INVENTORY_POINTS))
+            parts = inventory(block)
+            for start in range(0, max(len(block), 1), CHUNK_POINTS):
+                chunk = slice(start, start + CHUNK_POINTS)
+                priced = price(block.take(chunk), None if parts is None else parts.take(chunk))
+                result.put(place(slice(first + start, min(first + start + CHUNK_POINTS, len(part)))), priced)
+
     if batch.module_set is None:
-        for start in range(0, max(len(batch), 1), CHUNK_POINTS):
-            chunk = slice(start, start + CHUNK_POINTS)
-            result.put(chunk, price(batch.take(chunk)))
+        put(batch, lambda chunk: chunk)
         return result
     order = np.argsort(batch.module_set, kind="stable")
     bounds = np.searchsorted(batch.module_set[order], np.arange(len(batch.modules) + 1))
     for i, modules in enumerate(batch.modules):
         one_set: Any = {"modules": (modules,), "module_set": None}
-        for start in range(bounds[i], bounds[i + 1], CHUNK_POINTS):
-            index = order[start : min(start + CHUNK_POINTS, bounds[i + 1])]
-            result.put(index, price(replace(batch.take(index), **one_set)))
+        index = order[bounds[i] : bounds[i + 1]]
+        if len(index):
+            put(replace(batch.take(index), **one_set), index.__getitem__)
     return result
 
 
 def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
     """Price a batch of prefill designs, constraints included; memory does not grow with the batch beyond the result."""
 
-    def chunk(part: PrefillBatch) -> StageSummary:
-        cost = price_prefill(part, context)
+    def inventory(part: PrefillBatch) -> RowParts | None:
+        modules = part.modules[0]
+        if modules.process_granularity != "array" or context.hmt is not None:
+            return None
+        return library_prefill_parts(part, modules, context.setup(context.workload))
+
+    def chunk(part: PrefillBatch, parts: RowParts | None) -> StageSummary:
+        cost = price_prefill(part, context, parts)
         return stage_summary(cost, part, prefill_constraints(cost, part, context), context)
 
-    return _in_chunks(batch, chunk)
+    return _in_chunks(batch, inventory, chunk)
 
 
 def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
     """Price a batch of decode designs, constraints included."""
 
-    def chunk(part: DecodeBatch) -> StageSummary:
-        cost = price_decode(part, context)
+    def inventory(part: DecodeBatch) -> RowParts | None:
+        modules = part.modules[0]
+        if modules.process_granularity != "array":
+            return None
+        return library_decode_parts(part, modules, context.setup(context.window))
+
+    def chunk(part: DecodeBatch, parts: RowParts | None) -> StageSummary:
+        cost = price_decode(part, context, parts)
         return stage_summary(cost, part, decode_constraints(cost, part, context), context)
 
-    return _in_chunks(batch, chunk)
+    return _in_chunks(batch, inventory, chunk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
     DSP a MAC   dsp1 1, dsp2 1/2, dsp4 1/4, lut 0
 
-`process_granularity: element`, each element a process of its own:
+Of `process_granularity: element`, each element a process of its own (the arrays of our library: `kernels/library_logic.py`):
 
     LUT a MAC   (element + its FIFOs) / MACs of an element + what the variant adds over two MACs a DSP:
                 dsp1  - accumulator       (it moves into the DSP), operands of more than 4 bits only
@@ -12,8 +12,6 @@
 
 with FIFOs for activations, weights, results and the bound of the loop (`coefficients.py`). A bit more in the sum than the
 mapped element has, or in an operand, takes a LUT and one and a half FF a product.
-
-`array`, a row of elements in one process: so many LUT and FF a bit of the sum (`ROW_*`), and the multiplier of `lut`.
 
 accumulator = weight bits + operand bits + ceil(log2 d_in). No resource falls when an operand gets wider.
 
@@ -31,7 +29,7 @@ import numpy as np
 from cost_models import coefficients as c
 from cost_models.arrays import FloatArray, IntArray
 from cost_models.onchip import shift_register_lut
-from spec.module_choices import AttentionPe, LinearPe, ProcessGranularity
+from spec.module_choices import AttentionPe, LinearPe
 from spec.workload import Stage
 
 MAC_PER_DSP: dict[str, float] = {"dsp1": 1.0, "dsp2": 2.0, "dsp4": 4.0, "lut": math.inf}
@@ -74,32 +72,13 @@ def mac_cost(
     weight_bits: int,
     operand_bits: int,
     d_in: int,
-    granularity: ProcessGranularity = "element",
     shape: ArrayShape = SMALL_ARRAY,
 ) -> MacCost:
     """One MAC of an array: `weight_bits` x `operand_bits` products, `d_in` of them in an accumulator."""
     narrow = max(weight_bits, operand_bits) <= NARROW_BITS
     accumulator = weight_bits + operand_bits + math.ceil(math.log2(max(d_in, 2)))
-    if granularity == "array":
-        return _row_cost(pe, narrow, weight_bits, operand_bits, accumulator)
     core_lut, ff = _element_core(stage, pe, narrow, weight_bits, operand_bits, accumulator)
     return MacCost(1 / MAC_PER_DSP[pe], core_lut + _fifo_lut(stage, weight_bits, operand_bits, accumulator, shape), ff)
-
-
-def _row_cost(pe: str, narrow: bool, weight_bits: int, operand_bits: int, accumulator: int) -> MacCost:
-    if pe in ("dsp1", "lut"):
-        lut, ff = c.ROW_LUT_DSP1, c.ROW_FF_IN_DSP
-    elif pe == "dsp2" and narrow:
-        lut, ff = c.ROW_LUT_PACKED, c.ROW_FF_IN_DSP
-    else:
-        lut, ff = c.ROW_LUT_SPLIT, c.ROW_FF_SPLIT
-    lut, ff = lut * accumulator, ff * accumulator
-    if pe == "lut":  # product and adder in LUTs
-        lut += lut_multiplier(weight_bits, operand_bits) + accumulator
-        ff += accumulator + weight_bits + operand_bits
-    if pe == "dsp4":  # two more fields to split than a pair has
-        lut += (weight_bits + operand_bits) / 2
-    return MacCost(1 / MAC_PER_DSP[pe], lut, ff)
 
 
 @cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cost_models.coefficients import BF16_OPERATORS, DSP58_FP32_DSP, FIXED_OPERATORS
+from cost_models.coefficients import DSP58_FP32_DSP, FIXED_OPERATORS
+from spec.bf16_operators import BF16_OPERATORS
 from spec.device import DspKind
 from spec.module_choices import NonlinearFormat, Quantizer
 from spec.quant_scheme import W4A4KV8, QuantScheme

@@ -33,6 +33,8 @@ from functools import partial
 
 import numpy as np
 
+from cost_models.array_prefill import PrefillLaw, Region, is_built
+from cost_models.array_timing import LIBRARY_FILES, LIBRARY_SOURCE
 from cost_models.arrays import FloatArray, IntArray, ceil_div
 from cost_models.attention import (
     SOFTMAX_PASSES,
@@ -41,6 +43,7 @@ from cost_models.attention import (
     prefill_qk_cycles,
     prefill_softmax_cycles,
 )
+from cost_models.kernels.parts import Parts
 from cost_models.linear import systolic_cycles
 from cost_models.memory import port_bytes, stream_slowdown, word_bytes
 from cost_models.resources import (
@@ -101,20 +104,33 @@ def padded_tokens(tokens: int, batch: PrefillBatch) -> IntArray:
     return ceil_div(tokens, step) * step
 
 
-def evaluate_prefill(batch: PrefillBatch, setup: StageSetup, clock: ClockLaw | None = None) -> StageCost:
+def evaluate_prefill(
+    batch: PrefillBatch, setup: StageSetup, clock: ClockLaw | None = None, parts: Parts | None = None
+) -> StageCost:
     """Cycles, modules, resources and traffic of a batch of prefill designs of one set of modules (`batch.modules[0]`).
 
-    `clock`: kernel resources -> clock (MHz), (n_points,); the batch's own clock where it is not given.
+    `clock`: kernel resources -> clock (MHz), (n_points,); the batch's own clock where it is not given. `parts`: the
+    resources by module, where they are known.
     """
     n, model = len(batch), setup.model
-    parts = prefill_parts(batch, batch.modules[0], setup)
+    if parts is None:
+        parts = prefill_parts(batch, batch.modules[0], setup)
     resources = total_resources(parts, n)
     if clock is not None:
         batch = replace(batch, clock_mhz=clock(resources))
     tokens = padded_tokens(prefilled_tokens(setup.workload), batch)
-    line = _Line.of(batch, setup, tokens)
     running = (tokens > 0) * float(model.n_layers)
-    total = running * (line.blocks * line.kv_proj + sum(line.first.values(), np.zeros(n)) + line.further + line.entries)
+    detail: Callable[[], tuple[ModuleCycles, ...]]
+    if is_built(batch.modules[0], setup.scheme):
+        # Our blocks are whole tokens blocks and nothing else: prefill has no more of them than the prompt needs.
+        kv, main = PrefillLaw(batch, setup).layer(max(prefilled_tokens(setup.workload), 1))
+        total = running * (kv + main.cycles)
+        detail = partial(_library_modules, batch, kv, main, running)
+    else:
+        line = _Line.of(batch, setup, tokens)
+        first = sum(line.first.values(), np.zeros(n))
+        total = running * (line.blocks * line.kv_proj + first + line.further + line.entries)
+        detail = partial(_modules, batch, line, running)
     return StageCost(
         stage="prefill",
         cycles=total,
@@ -124,7 +140,7 @@ def evaluate_prefill(batch: PrefillBatch, setup: StageSetup, clock: ClockLaw | N
         traffic_bytes=prefill_traffic_bytes(batch, setup, tokens),
         parts=parts,
         shared_arrays=shared_arrays(batch.modules[0].linear_groups, "prefill"),
-        detail=partial(_modules, batch, line, running),
+        detail=detail,
     )
 
 
@@ -335,11 +351,10 @@ def _first_block_cycles(
     return first
 
 
-def _modules(batch: PrefillBatch, line: _Line, running: FloatArray) -> tuple[ModuleCycles, ...]:
-    """The modules with their share of the critical path; the steady part goes to the slowest stage."""
-    n, ones = len(batch), np.ones(len(batch))
+def _stream_bounds(batch: PrefillBatch) -> dict[str, FloatArray]:
+    """How much the streams of a module slow it down, (n_points,) each."""
     slow = {role: stream_slowdown(batch, role) for role in (*WEIGHT_ROLES.values(), "k_cache", "v_cache")}
-    hbm = {
+    return {
         "kv_proj": np.maximum(slow["weights_kq"], slow["weights_vo"]),
         "q_proj": slow["weights_kq"],
         "attention_qk": slow["k_cache"],
@@ -348,6 +363,27 @@ def _modules(batch: PrefillBatch, line: _Line, running: FloatArray) -> tuple[Mod
         "gate_up_proj": np.maximum(slow["weights_gate"], slow["weights_up"]),
         "down_proj": slow["weights_down"],
     }
+
+
+def _library_modules(
+    batch: PrefillBatch, kv: FloatArray, main: Region, running: FloatArray
+) -> tuple[ModuleCycles, ...]:
+    """The modules of our library with their share of the critical path of both regions."""
+    ones, hbm = np.ones(len(batch)), _stream_bounds(batch)
+    critical = {"kv_proj": kv, **main.critical}
+    busy = {**critical, **main.busy}
+    return tuple(
+        ModuleCycles(
+            name, running * critical[name], running * busy[name], hbm.get(name, ones), LIBRARY_SOURCE.format(where)
+        )
+        for name, where in LIBRARY_FILES["prefill"].items()
+    )
+
+
+def _modules(batch: PrefillBatch, line: _Line, running: FloatArray) -> tuple[ModuleCycles, ...]:
+    """The modules with their share of the critical path; the steady part goes to the slowest stage."""
+    n, ones = len(batch), np.ones(len(batch))
+    hbm = _stream_bounds(batch)
     contenders = [*line.block_cycles.items(), *line.arrays]
     slowest = np.argmax(np.stack([cycles for _, cycles in contenders]), axis=0)
     names = [name for name, _ in contenders]

@@ -19,6 +19,7 @@ from spec.cost_report import QualityReport
 from spec.model_config import ModelConfig
 from spec.quality import (
     DEPTHS,
+    MIN_UNSEEN,
     TENSOR_GROUPS,
     UNQUANTIZED_BITS,
     PublishedTable,
@@ -30,16 +31,19 @@ from spec.quality import (
     group_widths,
     interpolated_widths,
     is_unquantized,
-    measured_nll,
+    measured_mixture,
     plan_overrides,
     predicted_nll,
 )
 from spec.quality_catalog import QualityTable, quality_tables, tables_version
-from spec.quant_scheme import QuantScheme
+from spec.quant_scheme import MAX_BITS, MIN_BITS, QuantScheme
 
-MIN_BITS, MAX_BITS = 2, 16
 # Beyond this ratio to the reference's perplexity a prediction ranks schemes but its value means little.
 RANKING_ONLY_RATIO = 2.0
+NO_BAND = (
+    f"no band: the table has fewer than {MIN_UNSEEN} measured mixtures that no fit has seen "
+    "(flexdse quality-table --combinations)"
+)
 
 QualityKind = Literal["measured", "predicted from measured sensitivities", "published"]
 
@@ -105,9 +109,11 @@ def _predicted(
     plan = plan_overrides(scheme, overrides)
     protocol = table.protocol
     measured_on = f"{table.checkpoint}, {protocol.text}, {protocol.predicted_tokens} tokens in windows of {protocol.window_tokens}"
-    if (measured := measured_nll(table, plan)) is not None:
-        value = math.expm1(min(measured - table.reference.nll, 700.0))
-        return QualityEstimate(value, None, None, "measured", measured_on, None)
+    if (measured := measured_mixture(table, plan)) is not None:
+        value = math.expm1(min(measured.nll - table.reference.nll, 700.0))
+        error = measured.increase_standard_error
+        spread = "" if error is None else f"; standard error {(1 + value) * error:.1%} over the windows"
+        return QualityEstimate(value, None, None, "measured", measured_on + spread, None)
     if is_unquantized(plan, table.base_bits):
         return QualityEstimate(0.0, None, None, "measured", f"unquantized, the reference itself; {measured_on}", None)
     widest = max(bits for thirds in group_widths(table.base_bits, plan).values() for bits in thirds)
@@ -124,12 +130,14 @@ def _predicted(
     widths = ", ".join(map(str, between))
     unchecked = f"; {widths} bits interpolated, not validated by measured mixtures" if between else ""
     ranking = "; more than twice the reference, so it only ranks" if ratio > RANKING_ONLY_RATIO else ""
+    band = table.band_relative
+    within = NO_BAND if band is None else f"90 % of unseen mixtures within {band:.1%}"
     return QualityEstimate(
         value=ratio - 1,
-        low=ratio * (1 - table.band_relative) - 1,
-        high=ratio * (1 + table.band_relative) - 1,
+        low=None if band is None else ratio * (1 - band) - 1,
+        high=None if band is None else ratio * (1 + band) - 1,
         kind="predicted from measured sensitivities",
-        detail=f"{measured_on}; 90 % of unseen mixtures within {table.band_relative:.1%}{unchecked}{ranking}",
+        detail=f"{measured_on}; {within}{unchecked}{ranking}",
         missing=None,
     )
 

@@ -13,17 +13,21 @@ not straddle two. What every assignment of units to SLRs must hold can be checke
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from cost_models.arrays import FloatArray, IntArray, ResourceArrays
 from cost_models.bands import resource_band
 from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION
-from cost_models.resources import AXI_ADAPTERS, DATAFLOW_CONTROL, FFN_PROJECTIONS, adapter_amounts, array_owner
+from cost_models.kernels.adapters import adapter_amounts
+from cost_models.kernels.parts import RowParts
+from cost_models.kernels.pieces import pieces_of
 from cost_models.stage_cost import StageCost
 from spec.design_batch import DecodeBatch, MemoryPorts, PrefillBatch
 from spec.device import Device, SuperLogicRegion
 from spec.legality import Rule
+from spec.module_choices import ProcessGranularity
 from spec.resources import RESOURCE_NAMES
 from spec.workload import Stage
 
@@ -46,10 +50,6 @@ def slr_capacity(slr: SuperLogicRegion, device: Device, clb_cap: float = CLB_CAP
     return (*bounds, max(0.0, clb_cap * slr.total.lut - CLB_PER_LUT_FRACTION * shell.lut))
 
 
-# Adapters stand beside the memories; control belongs to every process and is divided among the units.
-NO_UNITS = frozenset({AXI_ADAPTERS, DATAFLOW_CONTROL})
-
-
 def attached_slr(device: Device, memory: str) -> int:
     """Index of the SLR whose edge the HBM or the DDR is at."""
     system = device.hbm if memory == "hbm" else device.ddr
@@ -64,36 +64,13 @@ def adapter_resources(ports: FloatArray | IntArray | float, bits: FloatArray | I
     return ResourceArrays(lut, ff, dsp, bram_18k, uram=np.zeros_like(lut))
 
 
-def unit_pieces(stage: Stage, module: str, batch: PrefillBatch | DecodeBatch) -> IntArray | int:
-    """Equal units that a module consists of, each in one SLR; (n_points,) or one number.
-
-    Decode: each engine falls into `engine_splits` parts, and so do the lanes of quantizers and norms, which stand at them;
-    attention falls into QK and AV. Prefill: each FFN array falls into `ffn_weight_blocks` sub-arrays, other arrays are
-    whole; the lanes stand at the arrays. A batch has one set of modules (`batch.modules[0]`).
-    """
-    groups = [group for group in batch.modules[0].linear_groups if array_owner(group, stage) == module]
-    if isinstance(batch, DecodeBatch):
-        if module == "vector_passes":
-            return batch.engine_splits
-        return len(groups) * batch.engine_splits if groups else DECODE_PIECES.get(module, 1)
-    if module == "norm_and_quant":
-        return len(batch.modules[0].linear_groups)
-    if not groups:
-        return 1
-    wide = sum(not FFN_PROJECTIONS.isdisjoint(group) for group in groups)
-    return wide * batch.ffn_weight_blocks + (len(groups) - wide)
-
-
-DECODE_PIECES = {"attention": 2}
-
-
 def slr_rules(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device) -> Iterator[Rule]:
     """What any assignment of the stage's units to SLRs must hold."""
     n = len(batch)
     capacity = np.array([slr_capacity(slr, device) for slr in device.slrs])
     largest = dict(zip(KINDS, capacity.max(axis=0), strict=True))
     one = np.broadcast_to(1.0, (n,))
-    pieces = {module: unit_pieces(cost.stage, module, batch) for module in cost.parts if module not in NO_UNITS}
+    pieces = {} if isinstance(cost.parts, RowParts) else pieces_of(cost.stage, cost.parts, batch)
     for kind, counted in (("clb", "lut"), ("dsp", "dsp"), ("uram", "uram")):
         scale = (CLB_PER_LUT_FRACTION if kind == "clb" else 1.0) / max(largest[kind], 1e-9)
         low, high = resource_band(kind, device)
@@ -113,7 +90,11 @@ def slr_rules(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device
 
 
 def largest_unit(cost: StageCost, pieces: Mapping[str, IntArray | int], kind: str) -> FloatArray:
-    """What the largest unit of the stage needs of a kind, (n_points,). `pieces`: units of each module."""
+    """What the largest unit of the stage needs of a kind, (n_points,). `pieces`: units of each module, where the parts of the
+    stage do not know them.
+    """
+    if isinstance(cost.parts, RowParts):
+        return cost.parts.largest(kind, len(cost.cycles))
     number, worst = 0.0, np.zeros(len(cost.cycles))
     for module, parts in pieces.items():
         amount = getattr(cost.parts[module], kind)
@@ -136,7 +117,7 @@ def _memory_side_rules(
     stage: Stage, batch: PrefillBatch | DecodeBatch, device: Device, capacity: FloatArray
 ) -> Iterator[Rule]:
     table, index = batch.placements, batch.placement
-    adapters = hbm_adapters(table.hbm_ports)
+    adapters = adapters_of(table.hbm_ports, batch.modules[0].process_granularity)
     slr = device.hbm.attached_slr if device.hbm is not None else ""
     for kind, counted in (("clb", adapters.lut * CLB_PER_LUT_FRACTION), ("ff", adapters.ff),
                           ("bram_18k", adapters.bram_18k)):  # fmt: skip
@@ -155,6 +136,9 @@ def _memory_side_rules(
         )
 
 
-def hbm_adapters(ports: MemoryPorts) -> ResourceArrays:
-    """Adapters of all HBM ports of each placement, (n_placements,)."""
-    return adapter_resources(ports.number, ports.total_bits)
+def adapters_of(ports: MemoryPorts, granularity: ProcessGranularity) -> ResourceArrays:
+    """Adapters of all ports of a memory of each placement, (n_placements,)."""
+    adapters = adapter_resources(ports.number, ports.total_bits)
+    if granularity == "array":
+        return replace(adapters, bram_18k=ports.adapter_bram_18k.astype(np.float64))
+    return adapters

@@ -9,8 +9,8 @@ from spec.design_batch import FloatArray
 
 HashArray = npt.NDArray[np.uint64]
 
-# Above it rows are no longer remembered: 32 Mi hashes are 256 MiB.
-MAX_REMEMBERED = 1 << 25
+# Above it rows are no longer remembered: 16 Mi hashes are 128 MiB, and as many may be waiting to be merged.
+MAX_REMEMBERED = 1 << 24
 
 # Multipliers and shifts of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 _GOLDEN, _M1, _M2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -52,7 +52,12 @@ class DistinctCounter:
             self._merge()
 
     def _merge(self) -> None:
-        self._known = np.unique(np.concatenate([self._known, *self._fresh]))
+        # Sorted by hand: np.unique collects integers in a hash table first, ten times as slow on millions of them.
+        hashes = np.concatenate([self._known, *self._fresh])
+        hashes.sort()
+        first = np.ones(len(hashes), dtype=bool)
+        np.not_equal(hashes[1:], hashes[:-1], out=first[1:])
+        self._known = hashes[first]
         self._fresh, self._waiting = [], 0
         if len(self._known) > self._limit:
             self.exact = False

@@ -11,10 +11,12 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from cost_models.evaluate import combine, summarise_decode, summarise_prefill
+from cost_models.stage_summary import StageSummary
 from dse.arms import Arm
 from dse.checkpoint import Checkpoint
 from dse.merge import MergeCount, merge_pairs
@@ -156,7 +158,9 @@ def exact_front(
 
 
 class ExactSearch:
-    """An exact search that can be asked again with some designs cut: only the stages that had them are enumerated anew."""
+    """An exact search that can be asked again with some designs cut: the front closes over what they alone had beaten, or,
+    where that was too much to keep, the stages that had them are enumerated anew.
+    """
 
     def __init__(
         self, arms: Sequence[Arm], goals: Goals, reporter: Reporter, checkpoint: Checkpoint | None = None
@@ -210,6 +214,8 @@ class ExactSearch:
         for stage in STAGES:
             excluded = cuts.stages.get((number, stage), np.zeros(0, dtype=np.int64))
             known = self._kept.get((number, stage))
+            if known is not None and len(excluded) > len(known.excluded):
+                known = known.without(excluded, partial(_summaries, arm, stage)) or known
             if known is None or not np.array_equal(known.excluded, excluded):
                 known = StageFront.empty(stage, arm, self._goals.drivers(stage, arm.context.system), excluded)
             stages[stage] = known
@@ -240,11 +246,7 @@ class ExactSearch:
                 front.restore(state)
         for start in range(front.priced, front.legal, BLOCK_DESIGNS):
             index = np.arange(start, min(start + BLOCK_DESIGNS, front.legal))
-            if front.stage == "prefill":
-                summary = summarise_prefill(arm.space.prefill_at(index), arm.context)
-            else:
-                summary = summarise_decode(arm.space.decode_at(index), arm.context)
-            front.absorb(index, summary)
+            front.absorb(index, _summaries(arm, front.stage, index))
             if checkpoint is not None:
                 checkpoint.put(name, front.state, force=front.priced == front.legal)
             if again:  # a repetition is no progress: its designs were counted before
@@ -252,3 +254,10 @@ class ExactSearch:
                 continue
             priced, feasible = prefill.priced + decode.priced, prefill.feasible + decode.feasible
             self._reporter.report(front.stage, before[0] + priced, before[1] + feasible, so_far)
+
+
+def _summaries(arm: Arm, stage: Stage, index: IntArray) -> StageSummary:
+    """Prices of stage designs by flat index."""
+    if stage == "prefill":
+        return summarise_prefill(arm.space.prefill_at(index), arm.context)
+    return summarise_decode(arm.space.decode_at(index), arm.context)

@@ -34,20 +34,27 @@ if TYPE_CHECKING:
 
     from dse.checkpoint import Checkpoint
     from dse.placed_front import Floorplanner
+    from dse.study import TrialBook
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A result together with the Optuna study behind it (None for the exact method), and what it searched.
+    """A result together with the trials behind it, and what it searched.
 
-    `genes`: every evaluation in its order, (n_evaluations, n_genes); None for the exact method, which prices stages.
+    `genes`: every evaluation in its order, (n_evaluations, n_genes). It and `trials` are None for the exact method, which
+    prices stages.
     """
 
     result: ExplorationResult
-    study: optuna.Study | None
+    trials: TrialBook | None
     arms: tuple[Arm, ...]
     goals: Goals
     genes: IntArray | None
+
+    @property
+    def study(self) -> optuna.Study | None:
+        """The search as an `optuna.Study`, made when it is first asked for; None for the exact method."""
+        return None if self.trials is None else self.trials.study
 
 
 def explore(
@@ -161,7 +168,7 @@ def search(
         found, check = placed_study(found, arms, goals, planner)
         placed = Placed(check)
     result = sampled_result(request, goals, exact, found, placed, arms, reporter, volume)
-    return Search(result, found.study, tuple(arms), goals, found.genes)
+    return Search(result, found.trials, tuple(arms), goals, found.genes)
 
 
 def _checkpoint(journal: Path | None, request: ExplorationRequest) -> Checkpoint | None:

@@ -14,15 +14,15 @@ from functools import partial
 from cost_models.bands import resource_band
 from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION, CLB_ROUTED
 from cost_models.evaluate import Context, price_decode, price_prefill
+from cost_models.kernels.pieces import unit_pieces
 from cost_models.resources import AXI_ADAPTERS, DATAFLOW_CONTROL
 from cost_models.slr import (
     KINDS,
     LEVERS,
     SLL_CAP,
-    adapter_resources,
+    adapters_of,
     attached_slr,
     slr_capacity,
-    unit_pieces,
 )
 from cost_models.stage_cost import StageCost
 from cost_models.streams import Stream, adapter_unit, stage_streams
@@ -158,18 +158,21 @@ def stage_units(cost: StageCost, batch: PrefillBatch | DecodeBatch, design: Desi
     ]  # fmt: skip
     region: list[int | None] = [None] * len(names)
     ports = [port for port in design.memory_map.ports if port.stage == stage]
-    everything = adapter_resources(len(ports), sum(port.width_bits for port in ports))
+    table, placed = batch.placements, int(batch.placement[0])
+    kinds = {"hbm": table.hbm_ports, "ddr": table.ddr_ports}
+    of = {kind: adapters_of(ports_of, batch.modules[0].process_granularity) for kind, ports_of in kinds.items()}
     for memory in ("hbm", "ddr"):
         there = [port for port in ports if port.memory == memory]
         if not there or (device.hbm if memory == "hbm" else device.ddr) is None:
             continue  # legality refuses ports on a memory that the card does not have
-        part = adapter_resources(len(there), sum(port.width_bits for port in there))
         names.append(adapter_unit(stage, memory))
         module_of.append(AXI_ADAPTERS)
         region.append(attached_slr(device, memory))
         demand.append(
             {
-                kind: adapters[kind] * float(getattr(part, kind)) / max(float(getattr(everything, kind)), 1e-9)
+                kind: adapters[kind]
+                * float(getattr(of[memory], kind)[placed])
+                / max(sum(float(getattr(each, kind)[placed]) for each in of.values()), 1e-9)
                 for kind in RESOURCE_NAMES
             }
         )

@@ -29,9 +29,10 @@ class _Filter:
 
 
 # Variants that the default space chooses between, of those that are complete (law, template, timing): they trade something
-# at the same widths. Others cost a factor of the space each, and are searched when a user names them.
+# at the same widths. Others cost a factor of the space each, and are searched when a user names them. Skipping later keys
+# takes no more of anything: an unmasked prefill is on no front.
 DEFAULT_CHOICES: dict[str, tuple[str | int, ...]] = {
-    "prefill.attention_mask": ("full", "causal_skip"),
+    "prefill.attention_mask": ("causal_skip",),
     "decode.kv_read": ("per_query_head", "per_kv_head"),
     "decode.dequantizer": ("pipelined",),  # our library's
     "prefill.process_granularity": ("array",),  # our library's

@@ -81,5 +81,7 @@ class Reporter:
                 front=tuple(tuple(float(v) for v in row) for row in points[::step]),
                 hypervolume=hypervolume,
                 space_size=self._space_size,
+                elapsed_s=now - self._started,
+                front_size=len(points),
             )
         )

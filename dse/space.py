@@ -7,9 +7,12 @@ design.
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -75,16 +78,20 @@ def even_divisors(value: int, limit: int) -> list[int]:
 
 
 def _axis(
-    name: str, parameters: tuple[str, ...], rows: Sequence[tuple[int, ...]], scheme: QuantScheme, group_columns: int = 0
+    name: str,
+    parameters: tuple[str, ...],
+    rows: IntArray | Sequence[tuple[int, ...]],
+    scheme: QuantScheme,
+    group_columns: int = 0,
 ) -> Axis:
-    if not rows:
+    if not len(rows):
         raise InfeasibleError(
             f"no legal value for {' and '.join(parameters)}",
             field=name,
             rule="each parameter has at least one legal value for this model on this card",
             hint="take another card, or check the model's dimensions",
         )
-    table = np.array(sorted(set(rows)), dtype=np.int64)
+    table = np.unique(np.asarray(rows, dtype=np.int64), axis=0)
     columns = {parameter: table[:, i] for i, parameter in enumerate(parameters)}
     one_of_each, port_class = distinct_rows(*port_keys(name.split(".")[0], columns, scheme, len(table)))
     return Axis(name, parameters, table, port_class, len(one_of_each), group_columns)
@@ -202,11 +209,35 @@ def _stage_space(
         for axis in axes
         for first in (np.unique(axis.port_class, return_index=True)[1],)
     ]
-    layouts = [
-        layout_of(stage, {name: value for part in parts for name, value in part.items()}, model, device, scheme)
-        for parts in product(*examples)
-    ]
-    return StageSpace(stage, axes, StagePlacements.of(layouts, stage, device), module_sets)
+    return StageSpace(stage, axes, _laid_out(stage, examples, model, device, scheme), module_sets)
+
+
+_MAX_REMEMBERED = 6
+_lock = Lock()
+_remembered: OrderedDict[tuple[object, ...], StagePlacements] = OrderedDict()  # the one that was used last comes last
+
+
+def _laid_out(
+    stage: Stage, examples: list[list[dict[str, int]]], model: ModelConfig, device: Device, scheme: QuantScheme
+) -> StagePlacements:
+    """The layouts of every combination of the examples. They take seconds, most of what a space does; of the last spaces of
+    this process they are remembered.
+    """
+    columns = tuple(tuple(tuple(example.items()) for example in part) for part in examples)
+    about = (stage, columns, device.model_dump_json(), scheme.model_dump_json(), embedding_bytes(model))
+    with _lock:
+        known = _remembered.pop(about, None)
+    if known is None:
+        layouts = [
+            layout_of(stage, {name: value for part in parts for name, value in part.items()}, model, device, scheme)
+            for parts in product(*examples)
+        ]
+        known = StagePlacements.of(layouts, stage, device)
+    with _lock:
+        _remembered[about] = known
+        while len(_remembered) > _MAX_REMEMBERED:
+            _remembered.popitem(last=False)
+    return known
 
 
 def _with_port_classes_renumbered(axis: Axis) -> Axis:
@@ -237,6 +268,39 @@ def design_space(
         InfeasibleError: the model breaks a rule that no design can mend, or a parameter has no legal value.
         InputError: an override of an unknown knob, an illegal value, or rules that leave no design.
     """
+    spaces = {
+        stage: _stage_space(stage, axes, sets, model, device, scheme)
+        for stage, (axes, sets) in _stage_axes(model, device, scheme, overrides, modules).items()
+    }
+    return DesignSpace(model, device, scheme, spaces["prefill"], spaces["decode"], system)
+
+
+def legal_stage_designs(
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme = W4A4KV8,
+    overrides: SpaceOverrides | None = None,
+) -> dict[Stage, int]:
+    """How many legal designs `design_space` has of each stage, without laying out their memory: a tenth of the time.
+
+    Raises:
+        InfeasibleError: as `design_space`.
+        InputError: as `design_space`.
+    """
+    return {
+        stage: math.prod(len(axis) for axis in axes)
+        for stage, (axes, _) in _stage_axes(model, device, scheme, overrides, None).items()
+    }
+
+
+def _stage_axes(
+    model: ModelConfig,
+    device: Device,
+    scheme: QuantScheme,
+    overrides: SpaceOverrides | None,
+    modules: tuple[PrefillModules, DecodeModules] | None,
+) -> dict[Stage, tuple[tuple[Axis, ...], Any]]:
+    """The axes of both stages after the overrides, each with its module sets."""
     for rule in model_rules(1, model, scheme):
         if rule.broken[0]:
             raise InfeasibleError(
@@ -255,11 +319,7 @@ def design_space(
         "decode": (tuple(_decode_axes(model, device, scheme, memory, wanted, len(decode_sets))), decode_sets),
     }
     wanted.check_knobs({stage: axes for stage, (axes, _) in found.items()})
-    spaces = {
-        stage: _stage_space(stage, wanted.applied(stage, axes), sets, model, device, scheme)
-        for stage, (axes, sets) in found.items()
-    }
-    return DesignSpace(model, device, scheme, spaces["prefill"], spaces["decode"], system)
+    return {stage: (wanted.applied(stage, axes), sets) for stage, (axes, sets) in found.items()}
 
 
 # Legal with any row of any axis, so that a rule that breaks on a candidate row speaks of that row.
@@ -342,7 +402,7 @@ def _prefill_axes(
         numbers: dict[str, Any] = dict(columns)
         batch = PrefillBatch(**numbers, clock_mhz=clocks, placement=placement, placements=placements)
         keep = _keep(prefill_rules(batch, model, device, scheme), len(table), constraints)
-        yield _axis(name, parameters, [tuple(row) for row in table[keep].tolist()], scheme)
+        yield _axis(name, parameters, table[keep], scheme)
     yield clock
 
 
@@ -391,7 +451,10 @@ def _decode_axes(
         "key_parallelism",
         "value_parallelism",
     )
-    table = np.array([e + a for e, a in product(engines, attentions)], dtype=np.int64).reshape(-1, len(parameters))
+    engine_rows = np.array(engines, dtype=np.int64).reshape(-1, 4)
+    attention_rows = np.array(attentions, dtype=np.int64).reshape(-1, 3)
+    first, second = np.divmod(np.arange(len(engine_rows) * len(attention_rows)), max(len(attention_rows), 1))
+    table = np.column_stack([engine_rows[first], attention_rows[second]])
     columns = {name: table[:, i] for i, name in enumerate(parameters)}
     columns["vector_parallelism"] = np.ones(len(table), dtype=np.int64)
     clocks = np.full(len(table), device.clock.default_mhz)
@@ -409,10 +472,9 @@ def _decode_axes(
         "port_width",
     )
     keep = _keep(rules, len(table), kept)
-    rows = [tuple(row) for row in table[keep].tolist()]
     modules, clock = _system_axes("decode", device, scheme, wanted, module_sets)
     yield modules
-    yield _axis("decode.engine", parameters, rows, scheme, group_columns=4)
+    yield _axis("decode.engine", parameters, table[keep], scheme, group_columns=4)
     vectors = [
         (lanes,)
         for lanes in values("vector_parallelism", range(1, MAX_VECTOR_PARALLELISM + 1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from dse.arms import Arm
 from dse.distinct import DistinctCounter
 from dse.objectives import Driver, driver_columns
 from dse.pareto import non_dominated
+from dse.reserve import Reserve
 from spec.design_batch import BoolArray, FloatArray, IntArray
 from spec.exploration_result import StageEnumeration
 from spec.workload import Stage
@@ -47,6 +48,7 @@ class StageFront:
     least_excess: list[tuple[float, int]] = field(default_factory=list)
     counter: DistinctCounter = field(default_factory=DistinctCounter)
     epsilon: float = 0.0
+    reserve: Reserve = field(default_factory=Reserve)
 
     @classmethod
     def empty(cls, stage: Stage, arm: Arm, drivers: tuple[Driver, ...], excluded: IntArray) -> StageFront:
@@ -75,6 +77,7 @@ class StageFront:
             part = kept[start : start + PART_DESIGNS]
             few = summary.take(part)
             drivers = driver_columns(few, self.stage, self.goal_drivers, self.context)
+            self.reserve.add(index[part], drivers)
             self._merge(index[part], few, self._boxed(drivers))
 
     def _merge(self, index: IntArray, summary: StageSummary, drivers: FloatArray) -> None:
@@ -85,8 +88,32 @@ class StageFront:
         self._keep(non_dominated(self.drivers))
         while len(self.index) > MAX_STAGE_FRONT:
             self.epsilon = 2 * self.epsilon or FIRST_EPSILON
+            self.reserve.drop()
             self.drivers = self._boxed(driver_columns(self.summary, self.stage, self.goal_drivers, self.context))
             self._keep(non_dominated(self.drivers))
+
+    def without(self, excluded: IntArray, price: Callable[[IntArray], StageSummary]) -> StageFront | None:
+        """The front with `excluded` (a superset of what is excluded now) left out as well; None where too much has been
+        dropped to tell, and the stage is to be enumerated again. `price`: summaries of designs by flat index.
+        """
+        if not self.reserve.complete:
+            return None
+        gone = np.isin(self.index, excluded)
+        index, drivers = self.reserve.behind(self.drivers[gone])
+        back = np.flatnonzero(~np.isin(index, excluded))
+        index, drivers = index[back], drivers[back]
+        # In the order of indices, as an enumeration goes: of equal designs the first stays.
+        index, drivers = np.concatenate([self.index[~gone], index]), np.concatenate([self.drivers[~gone], drivers])
+        order = np.argsort(index, kind="stable")
+        index, drivers = index[order], drivers[order]
+        first = np.concatenate([[True], np.diff(index) != 0]) if len(index) else np.zeros(0, dtype=bool)
+        index, drivers = index[first], drivers[first]
+        keep = non_dominated(drivers)
+        cut = len(excluded) - len(self.excluded)
+        return replace(
+            self, index=index[keep], drivers=drivers[keep], summary=price(index[keep]), excluded=excluded,
+            feasible=self.feasible - cut, cut=self.cut + cut,
+        )  # fmt: skip
 
     def _keep(self, keep: BoolArray) -> None:
         self.drivers, self.index = self.drivers[keep], self.index[keep]
@@ -128,6 +155,8 @@ class StageFront:
         self.summary = StageSummary(*(np.ascontiguousarray(column) for column in state["summary"].T))
         self.priced, self.feasible, self.cut = (int(number) for number in state["numbers"][:3])
         self.epsilon = float(state["epsilon"][0])
+        if self.priced:  # it is not part of the state: hundreds of megabytes
+            self.reserve.drop()
         self.least_excess = list(zip(state["least_excess"].tolist(), state["least_index"].tolist(), strict=True))
         self.counter.restore(state["known"], exact=bool(state["numbers"][3]))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 
 import numpy as np
 import optuna
@@ -38,11 +40,63 @@ class Trace:
     front: FloatArray
 
 
+class TrialBook:
+    """Every evaluation of a search, from which the `optuna.Study` is made when it is asked for: Optuna takes 0.3 ms and
+    more for a trial, which a search with a sampler of ours does not wait for.
+    """
+
+    def __init__(self, space: GeneSpace, goals: Goals, sampler: optuna.samplers.BaseSampler) -> None:
+        self.space, self.parameters = space, space.distributions()
+        self.names = (CARD, *(constraint.text for constraint in goals.constraints))
+        self._study = optuna.create_study(
+            storage=optuna.storages.InMemoryStorage(),
+            sampler=sampler,
+            directions=[
+                StudyDirection.MINIMIZE if objective.sign > 0 else StudyDirection.MAXIMIZE
+                for objective in goals.objectives
+            ],
+        )
+        self._waiting: list[tuple[Callable[[], FloatArray], FloatArray, FloatArray]] = []
+
+    def add(self, points: Callable[[], FloatArray], values: FloatArray, missed: FloatArray) -> None:
+        """Finished trials: Optuna's own numbers of their parameters, objectives in natural units, constraints."""
+        self._waiting.append((points, values, missed))
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study with all trials so far."""
+        for points, values, missed in self._waiting:
+            self._study.add_trials(
+                create_trial(
+                    state=TrialState.COMPLETE,
+                    params={
+                        name: parameter.to_external_repr(number)
+                        for (name, parameter), number in zip(self.parameters.items(), point, strict=True)
+                    },
+                    distributions=self.parameters,
+                    values=value,
+                    constraints=dict(zip(self.names, miss, strict=True)),
+                )
+                for point, value, miss in zip(points().tolist(), values.tolist(), missed.tolist(), strict=True)
+            )
+        self._waiting.clear()
+        return self._study
+
+    def points(self, genes: GeneArray) -> FloatArray:
+        """Optuna's own numbers of the parameters of designs, (n_points, n_parameters)."""
+        return self.internal([self.space.parameters(row) for row in genes.tolist()])
+
+    def internal(self, designs: Sequence[Mapping[str, Any]]) -> FloatArray:
+        """The same of designs given by Optuna's parameters."""
+        rows = [[p.to_internal_repr(design[name]) for name, p in self.parameters.items()] for design in designs]
+        return np.array(rows, dtype=np.float64).reshape(len(designs), len(self.parameters))
+
+
 @dataclass(frozen=True, slots=True)
 class StudyResult:
-    """Feasible non-dominated designs as arm and flat stage indices, objectives in natural units, and the study.
+    """Feasible non-dominated designs as arm and flat stage indices, objectives in natural units, and all trials.
 
-    `genes`, `values`: all evaluations, in order. `sampler_s`: seconds spent outside the cost models.
+    `genes`, `values`: all evaluations, in order. `model_s`: seconds of `seconds` spent in the cost models.
     """
 
     arm: IntArray
@@ -57,14 +111,19 @@ class StudyResult:
     resumed: int
     seconds: float
     model_s: float
-    study: optuna.Study
+    trials: TrialBook
+
+    @property
+    def study(self) -> optuna.Study:
+        """The search as an `optuna.Study`."""
+        return self.trials.study
 
 
 class Evaluator:
-    """Prices genes, and remembers what the stages of each design measured."""
+    """Prices genes; `remembers` what the stages of each design measured, for a sampler that learns from it."""
 
-    def __init__(self, space: GeneSpace, goals: Goals) -> None:
-        self.space, self.goals = space, goals
+    def __init__(self, space: GeneSpace, goals: Goals, *, remembers: bool) -> None:
+        self.space, self.goals, self._remembers = space, goals, remembers
         self.seconds = 0.0
         self._stages: list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = []
 
@@ -86,12 +145,13 @@ class Evaluator:
             for name in parts[0][1].metrics
         }
         excess = np.concatenate([costs.excess for _, costs, _, _ in parts])[order]
-        self._stages.append(
-            (
-                *self._measured("prefill", _stacked([part[2] for part in parts], order)),
-                *self._measured("decode", _stacked([part[3] for part in parts], order)),
+        if self._remembers:
+            self._stages.append(
+                (
+                    *self._measured("prefill", _stacked([part[2] for part in parts], order)),
+                    *self._measured("decode", _stacked([part[3] for part in parts], order)),
+                )
             )
-        )
         self.seconds += time.perf_counter() - started
         return CostBatch(metrics, excess)
 
@@ -109,7 +169,7 @@ class Evaluator:
             np.concatenate([part[i] for part in self._stages]) for i in range(4)
         )
         self._stages = [(prefill, prefill_excess, decode, decode_excess)]
-        return StageRows(prefill, decode, prefill_excess[:, 0] <= 0, decode_excess[:, 0] <= 0)
+        return StageRows(prefill, decode, prefill_excess[:, 0], decode_excess[:, 0])
 
 
 def _stacked(summaries: Sequence[StageSummary], order: IntArray) -> StageSummary:
@@ -136,15 +196,10 @@ def run_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     factory, lives = sampler_factory(method)
     space = GeneSpace(arms)
-    parameters = space.distributions()
-    directions = [
-        StudyDirection.MINIMIZE if objective.sign > 0 else StudyDirection.MAXIMIZE for objective in goals.objectives
-    ]
-    study = optuna.create_study(
-        storage=optuna.storages.InMemoryStorage(), sampler=factory(space, seed), directions=directions
-    )
-    batch = study.sampler.batch if isinstance(study.sampler, BatchSampler) else NATIVE_BATCH
-    evaluator = Evaluator(space, goals)
+    sampler = factory(space, seed)
+    trials = TrialBook(space, goals, sampler)
+    batch = sampler.batch if isinstance(sampler, BatchSampler) else NATIVE_BATCH
+    evaluator = Evaluator(space, goals, remembers=isinstance(sampler, StagewiseSampler))
     archive = Archive(len(goals.objectives))
     genes: list[GeneArray] = []
     natural: list[FloatArray] = []
@@ -167,47 +222,50 @@ def run_study(
             trace.append(Trace(done, time.perf_counter() - started, archive.values * goals.signs))
         return values, missed
 
-    names = (CARD, *(constraint.text for constraint in goals.constraints))
+    def tell(designs: GeneArray, values: FloatArray, missed: FloatArray) -> None:
+        if isinstance(sampler, BatchSampler):
+            sampler.tell(designs, values * goals.signs, np.maximum(missed, 0.0).sum(axis=1))
+
     width = len(goals.objectives)
     for block in journal.blocks if journal is not None else ():
         values, missed = absorb(block.genes)
         _check_equal(values, block.values[:, :width], journal)
-        study.add_trials(
-            create_trial(
-                state=TrialState.COMPLETE,
-                params={
-                    name: parameter.to_external_repr(number)
-                    for (name, parameter), number in zip(parameters.items(), point, strict=True)
-                },
-                distributions=parameters,
-                values=[float(v) for v in value],
-                constraints=dict(zip(names, map(float, miss), strict=True)),
-            )
-            for point, value, miss in zip(block.values[:, width:].tolist(), values, missed, strict=True)
-        )
+        trials.add(partial(_same, block.values[:, width:]), values, missed)
+        tell(block.genes, values, missed)
     resumed = done
-    if warm_start is not None:
-        for row in warm_start[resumed:].tolist():  # the first trials of a search are its warm start
-            study.enqueue_trial(space.parameters(row))
+    # The first trials of a search are its warm start.
+    warm = np.zeros((0, space.n_genes), dtype=np.int64) if warm_start is None else warm_start[resumed:]
+    if not isinstance(sampler, BatchSampler):
+        for row in warm.tolist():
+            trials.study.enqueue_trial(space.parameters(row))
     while done < budget:
         reporter.check()
-        if isinstance(study.sampler, StagewiseSampler):
-            if done:
-                study.sampler.tell_stages(evaluator.stage_rows())
-        elif not lives:
-            study.sampler = factory(space, int(np.random.SeedSequence([seed, done]).generate_state(1)[0]))
         count = min(batch - done % batch, budget - done)
-        trials = [study.ask(parameters) for _ in range(count)]
-        designs = np.array([space.genes(trial.params) for trial in trials], dtype=np.int64)
-        values, missed = absorb(designs)
-        for trial, row, miss in zip(trials, values.tolist(), missed.tolist(), strict=True):
-            for name, amount in zip(names, miss, strict=True):
-                trial.set_constraint(name, amount)
-            study.tell(trial, row)
-        if journal is not None:
+        if isinstance(sampler, BatchSampler):
+            if isinstance(sampler, StagewiseSampler) and done:
+                sampler.tell_stages(evaluator.stage_rows())
+            designs = sampler.ask(done, count).copy()
+            given = warm[done - resumed : done - resumed + count]
+            designs[: len(given)] = given
+            values, missed = absorb(designs)
+            points = partial(trials.points, designs)
+            trials.add(points, values, missed)
+            tell(designs, values, missed)
+        else:
+            study = trials.study
+            if not lives:
+                study.sampler = factory(space, int(np.random.SeedSequence([seed, done]).generate_state(1)[0]))
+            asked = [study.ask(trials.parameters) for _ in range(count)]
+            designs = np.array([space.genes(trial.params) for trial in asked], dtype=np.int64)
+            values, missed = absorb(designs)
+            for trial, row, miss in zip(asked, values.tolist(), missed.tolist(), strict=True):
+                for name, amount in zip(trials.names, miss, strict=True):
+                    trial.set_constraint(name, amount)
+                study.tell(trial, row)
             # Optuna's own parameters too: a sampler such as TPE sees where within a row's share of an axis they lie.
-            points = [[p.to_internal_repr(t.params[name]) for name, p in parameters.items()] for t in trials]
-            journal.append(designs, np.column_stack([values, np.array(points)]))
+            points = partial(_same, trials.internal([trial.params for trial in asked]))
+        if journal is not None:
+            journal.append(designs, np.column_stack([values, points()]))
         reporter.report(method, done, feasible, lambda: archive.values * goals.signs)
     best = np.sort(archive.index)
     every_gene, every_value = np.concatenate(genes), np.concatenate(natural)
@@ -229,8 +287,12 @@ def run_study(
         resumed=resumed,
         seconds=time.perf_counter() - started,
         model_s=evaluator.seconds,
-        study=study,
+        trials=trials,
     )
+
+
+def _same(points: FloatArray) -> FloatArray:
+    return points
 
 
 def _check_equal(values: FloatArray, stored: FloatArray, journal: Journal | None) -> None:

@@ -6,15 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from hls_gen.manifest import MANIFEST_NAME, ProjectManifest, load_manifest
+from hls_gen.manifest import MANIFEST_NAME, load_manifest
 from spec.attached_report import AttachedReport, Lineage
 from spec.errors import FlexDSEError, InputError, echo
+from spec.report_match import matched_report
 from spec.strict import load_document, validate
-from spec.synthesis_report import SynthesisReport
 from spec.workload import STAGES, Stage
 
 FOLDER = "reports/attached"
-CLOCK_TOLERANCE = 0.01  # a target printed to a hundredth of a nanosecond
 
 
 def project_sha256(project: Path) -> str:
@@ -33,9 +32,13 @@ def attach_report(file: Path, project: Path, stage: Stage | None = None) -> tupl
 
     manifest = load_manifest(project)
     report = parse_report(file)
-    checked = [_check_part(report, manifest, file)]
-    where = _stage(report, stage, file)
-    checked += [f"kernel {where}", _check_clock(report, manifest, where, file)]
+    where, checked = matched_report(
+        report,
+        part_number=str(manifest.inputs.device["part_number"]),
+        clock_target_mhz={name: float(manifest.inputs.design["clock_target_mhz"][name]) for name in STAGES},
+        stage=stage,
+        source=str(file),
+    )
     content = file.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     attached = AttachedReport(
@@ -49,7 +52,7 @@ def attach_report(file: Path, project: Path, stage: Stage | None = None) -> tupl
             run=f"{report.tool} {report.tool_version or '(version not said)'}",
             report_sha256=sha256,
         ),
-        checked=tuple(checked),
+        checked=checked,
         report=report,
     )
     target = project / FOLDER / f"{where}-{report.kind}-{sha256[:12]}.json"
@@ -91,46 +94,3 @@ def attached_reports(project: Path) -> list[AttachedReport]:
             )
         found.append(one)
     return found
-
-
-def _refuse(file: Path, what: str, value: object, rule: str, hint: str) -> InputError:
-    return InputError(what, field="report", value=value, rule=rule, hint=hint, source=str(file))
-
-
-def _check_part(report: SynthesisReport, manifest: ProjectManifest, file: Path) -> str:
-    expected = str(manifest.inputs.device["part_number"]).lower()
-    if report.part is None:
-        raise _refuse(file, "the report names no part", None, f"a report for {expected}",
-                      "attach one that names its part (csynth.xml, report_utilization)")  # fmt: skip
-    part = report.part.lower()
-    # Reports shorten a part to its device, package and speed grade, with or without dashes: a prefix of one another.
-    one, other = part.replace("-", ""), expected.replace("-", "")
-    if not (one.startswith(other) or (len(one) >= 12 and other.startswith(one))):
-        raise _refuse(file, "the report is of another part", report.part, f"the project's part, {expected}",
-                      "attach it to a project for that part")  # fmt: skip
-    return f"part {report.part}"
-
-
-def _stage(report: SynthesisReport, stage: Stage | None, file: Path) -> Stage:
-    named = [name for name in STAGES if report.top is not None and name in report.top.lower()]
-    if stage is None:
-        if len(named) != 1:
-            raise _refuse(file, "the report's top does not say which kernel it is of", report.top,
-                          "a top with prefill or decode in its name", "name it: --stage prefill or --stage decode")  # fmt: skip
-        return named[0]
-    if named and stage not in named:
-        raise _refuse(file, f"the report is not of the {stage} kernel", report.top, f"a top of {stage}",
-                      f"leave --stage out, or give --stage {named[0]}")  # fmt: skip
-    return stage
-
-
-def _check_clock(report: SynthesisReport, manifest: ProjectManifest, stage: Stage, file: Path) -> str:
-    target = report.clock.target_ns if report.clock is not None else None
-    if target is None:
-        return "no clock: the report names none"
-    asked = 1000.0 / float(manifest.inputs.design["clock_target_mhz"][stage])
-    if abs(target / asked - 1) > CLOCK_TOLERANCE:
-        raise _refuse(file, f"the report is of another clock than the project's {stage}", f"{target:g} ns",
-                      f"{asked:.3f} ns within {CLOCK_TOLERANCE:.0%}",
-                      "synthesize at the project's clock, or generate a project with that clock target")  # fmt: skip
-    return f"clock {target:g} ns"

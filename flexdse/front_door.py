@@ -28,6 +28,7 @@ from spec.workload import Workload
 if TYPE_CHECKING:
     import optuna
 
+    from dse.study import TrialBook
     from spec.csim_report import CsimReport
     from spec.simulation_report import SimulationReport
 
@@ -130,10 +131,15 @@ def evaluate(designs: Sequence[AnyDesign], model: AnyModel, device: AnyDevice, w
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """A finished search. `study` is the `optuna.Study` behind it, None for the exact method."""
+    """A finished search."""
 
     result: ExplorationResult
-    study: optuna.Study | None
+    trials: TrialBook | None
+
+    @property
+    def study(self) -> optuna.Study | None:
+        """The search as an `optuna.Study`, made when it is first asked for; None for the exact method."""
+        return None if self.trials is None else self.trials.study
 
     @property
     def front(self) -> pd.DataFrame:
@@ -211,7 +217,7 @@ def explore(
         journal=None if journal is None else Path(journal),
         warm_start=warm_start,
     )
-    return Exploration(found.result, found.study)
+    return Exploration(found.result, found.trials)
 
 
 def exploration_request(*, model: AnyModel | None, device: AnyDevice | None, **fields: Any) -> ExplorationRequest:

@@ -7,17 +7,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cost_models.quality import QualityEstimate, scheme_quality
+from cost_models.quality import NO_BAND, QualityEstimate, scheme_quality
 from flexdse.quality_files import quality_cache, table_for, user_table_file, write_table
 from flexdse.quality_inputs import QualityInputs
 from quantize.arrays import open_arrays
 from quantize.assess import Setting, evaluator_of_table, same_as_table
 from quantize.evaluation import Evaluator
-from quantize.sensitivity import FIT_EVERY, measure_combination, refit
+from quantize.sensitivity import FIT_EVERY, measure_combination, refit, unseen
 from quantize.sources import open_model, open_text
 from spec.design_point import DesignPoint
 from spec.errors import InputError
-from spec.quality import PrecisionPlan, SensitivityTable, measured_nll, plan_overrides, sum_of_sensitivities
+from spec.quality import (
+    MeasuredCombination,
+    PrecisionPlan,
+    SensitivityTable,
+    WidthOverride,
+    group_widths,
+    measured_alone,
+    measured_mixture,
+    plan_overrides,
+    sum_of_sensitivities,
+    without_mixture,
+)
 
 Progress = Callable[[str], None]
 
@@ -28,26 +39,41 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True)
 class SchemeVerification:
-    """One scheme: what its table predicts without having seen it, and what was measured (fractions, `quality`)."""
+    """One scheme: what its table predicts without having seen it, and what was measured (fractions, `quality`).
+
+    `standard_error` of the measurement, over the windows; None where it is not known. `is_part_of_table`: the scheme is the
+    table's base or one of its single changes, which the table consists of and does not predict.
+    """
 
     plan: PrecisionPlan
     predicted: QualityEstimate
     measured: float
+    standard_error: float | None
+    is_part_of_table: bool
 
     @property
     def inside_band(self) -> bool | None:
-        """Whether the measurement lies in the predicted band; None without a prediction."""
+        """Whether the measurement lies in the predicted band; None without a prediction or a band."""
         low, high = self.predicted.low, self.predicted.high
-        return None if low is None or high is None else low <= self.measured <= high
+        return None if low is None or high is None or self.is_part_of_table else low <= self.measured <= high
+
+    @property
+    def verdict(self) -> str:
+        """What the measurement says of the prediction."""
+        if self.is_part_of_table:
+            return "part of the table, so no prediction"
+        if self.predicted.value is None:
+            return f"no prediction: {self.predicted.missing}"
+        low, high = self.predicted.low, self.predicted.high
+        if low is None or high is None:
+            return f"{self.predicted.value:+.1%} predicted; {NO_BAND}"
+        where = "inside" if self.inside_band else "outside of"
+        return f"{self.predicted.value:+.1%} predicted, {where} its band {low:+.1%} to {high:+.1%}"
 
     def summary(self) -> str:
         """One line for a report."""
-        line = f"{self.plan.scheme.name}: perplexity {self.measured:+.1%} measured"
-        if self.predicted.value is None:
-            return f"{line}; no prediction: {self.predicted.missing}"
-        low, high = self.predicted.low or 0.0, self.predicted.high or 0.0
-        where = "inside" if self.inside_band else "outside of"
-        return f"{line}, {self.predicted.value:+.1%} predicted, {where} its band {low:+.1%} to {high:+.1%}"
+        error = "" if self.standard_error is None else f" (standard error {self.standard_error:.1%})"
+        return f"{self.plan.scheme.name}: perplexity {self.measured:+.1%}{error} measured, {self.verdict}"
 
 
 def verify_schemes(
@@ -81,31 +107,49 @@ def verify_schemes(
     evaluators: dict[str, Evaluator] = {}
     for plan in schemes:
         table = table_for(model.name, plan)
-        predicted = scheme_quality(model, plan.scheme, plan.overrides, [_unseen(table)])
         overrides = plan_overrides(plan.scheme, plan.overrides)
-        if (known := measured_nll(table, overrides)) is None:
+        part = measured_alone(table, overrides)
+        predicted = scheme_quality(model, plan.scheme, plan.overrides, [unseen(table, overrides)])
+        known = measured_mixture(table, overrides)
+        # Measured before standard errors were kept: measured again, which the cache makes quick.
+        if known is None or known.increase_standard_error is None:
             mode = table.mode.model_dump_json()
             if mode not in evaluators:
                 evaluators = {mode: evaluator_of_table(setting, table, plan, given, calibration_text)}
             evaluator = evaluators[mode]
-            fits = len(table.combinations) % FIT_EVERY == 0 and sum_of_sensitivities(table, overrides) is not None
-            found = measure_combination(evaluator, overrides, used_in_fit=fits)
-            known = found.nll
+            known = _measured(evaluator, table, overrides, known)
             if keep:
-                write_table(user_table_file(model.name, table.mode), refit(table, [found]))
-        measured = _increase(known, table)
-        results.append(SchemeVerification(plan, predicted, measured))
+                write_table(user_table_file(model.name, table.mode), _with_measurement(table, known))
+        measured = math.expm1(min(known.nll - table.reference.nll, 700.0))
+        error = known.increase_standard_error
+        spread = None if error is None else (1 + measured) * error
+        results.append(SchemeVerification(plan, predicted, measured, spread, part))
         progress(results[-1].summary())
     return tuple(results)
 
 
-def _unseen(table: SensitivityTable) -> SensitivityTable:
-    """The table without what it has measured as a whole, so that every answer of it is a prediction."""
-    return table.model_copy(update={"combinations": ()})
+def _measured(
+    evaluator: Evaluator,
+    table: SensitivityTable,
+    overrides: tuple[WidthOverride, ...],
+    known: MeasuredCombination | None,
+) -> MeasuredCombination:
+    """The mixture measured now; one of `FIT_EVERY` is for fitting, and one that is known already stays what it is."""
+    if known is not None:
+        fits = known.used_in_fit
+    else:
+        fits = len(table.combinations) % FIT_EVERY == 0 and sum_of_sensitivities(table, overrides) is not None
+    return measure_combination(evaluator, overrides, used_in_fit=fits)
 
 
-def _increase(nll: float, table: SensitivityTable) -> float:
-    return math.expm1(min(nll - table.reference.nll, 700.0))
+def _with_measurement(table: SensitivityTable, found: MeasuredCombination) -> SensitivityTable:
+    """The table refitted with a mixture measured now, in the place of an earlier measurement of the same widths."""
+    if all(
+        bits == table.base_bits for thirds in group_widths(table.base_bits, found.overrides).values() for bits in thirds
+    ):
+        base = table.base.model_copy(update={"increase_standard_error": found.increase_standard_error})
+        return table.model_copy(update={"base": base})
+    return refit(without_mixture(table, found.overrides), [found])
 
 
 def check_verifiable(model: str, plans: Sequence[PrecisionPlan], inputs: QualityInputs) -> None:

@@ -398,8 +398,11 @@ def start_background(
     workers: bool = True,
     bodies: Mapping[str, str] | None = None,
     log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> BackgroundService:
     """Starts `serve` in a process of its own and waits until it answers. Its log goes to our stderr, or to `log`.
+
+    `environment`: variables for it beside ours.
 
     Call it from a thread that lives as long as the service shall: the kernel ends the service with that thread.
 
@@ -422,7 +425,12 @@ def start_background(
     try:
         with log.open("ab") if log is not None else nullcontext() as stream:
             process = subprocess.Popen(
-                command, pass_fds=(writer,), stdin=subprocess.DEVNULL, stderr=stream, process_group=0
+                command,
+                pass_fds=(writer,),
+                stdin=subprocess.DEVNULL,
+                stderr=stream,
+                process_group=0,
+                env={**os.environ, **(environment or {})},
             )
     finally:
         os.close(writer)

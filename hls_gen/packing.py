@@ -1,7 +1,7 @@
 """Memory images: the bytes that a host uploads to the ports of both kernels, from a quantized checkpoint.
 
 Orders are those that the library's headers read (`load_weights.hpp`, `load_scales.hpp`, `fp32_io.hpp`, `kv_cache.hpp`,
-`decode_memory.hpp`); surplus lanes, surplus channels of a ragged last pass and the end of the last word are zero.
+`decode_memory.hpp`); fp32 values are rounded to the number format of the kernels. Surplus lanes, surplus channels of a ragged last pass and the end of the last word are zero.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hls_gen.golden.attention import attention_constants
+from hls_gen.golden.number_format import FP32, NumberFormat
 from hls_gen.golden.rope import rope_table
 from hls_gen.planning.cycle_laws import ceil_div
 from hls_gen.planning.types import CacheLayout, DecodePlan, LinearPlan, PrefillPlan, Section
@@ -198,9 +199,10 @@ def parameter_words(
     tokens: int,
     width_bits: int,
     final_norm: bool,
+    number: NumberFormat = FP32,
 ) -> bytes:
     """RoPE rows of all positions, then the sections of each layer, then the weights of the last norm."""
-    rows = _rope_rows(checkpoint, tokens, lanes)
+    rows = number.rounded(_rope_rows(checkpoint, tokens, lanes))
     per_word = width_bits // 32
     padded = np.zeros((tokens, ceil_div(rows.shape[1], per_word) * per_word), dtype=np.float32)
     padded[:, : rows.shape[1]] = rows
@@ -209,10 +211,10 @@ def parameter_words(
         values = _layer_parameters(checkpoint, layer, sections, lanes, units_of_kv_head)
         for section in sections:
             whole = np.zeros(section.values, dtype=np.float32)
-            whole[: values[section.name].size] = values[section.name]
+            whole[: values[section.name].size] = number.rounded(values[section.name])
             parts.append(fp32_words(whole, width_bits))
     if final_norm:
-        parts.append(fp32_words(checkpoint["norm.weight"], width_bits))
+        parts.append(fp32_words(number.rounded(checkpoint["norm.weight"]), width_bits))
     return b"".join(parts)
 
 
@@ -233,7 +235,9 @@ def check_checkpoint(checkpoint: QuantizedCheckpoint, plan_bits: int) -> None:
             )
 
 
-def decode_images(plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens: int) -> Images:
+def decode_images(
+    plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens: int, number: NumberFormat = FP32
+) -> Images:
     """Image of each port of the decode kernel by port name; caches and hidden state begin as zeros and have none."""
     model, bits = checkpoint.model, checkpoint.header.quant_scheme.weight_bits
     check_checkpoint(checkpoint, bits)
@@ -249,7 +253,11 @@ def decode_images(plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens:
         )
         for images_of_port, image in zip(weights, words, strict=True):
             images_of_port.append(image)
-        scales.append(scale_words(stacked.scale, stacked.row_sum, rows, plan.scale_port.width_bits))
+        scales.append(
+            scale_words(
+                number.rounded(stacked.scale), number.rounded(stacked.row_sum), rows, plan.scale_port.width_bits
+            )
+        )
     images = {port.name: b"".join(image) for port, image in zip(plan.weight_ports, weights, strict=True)}
     images[plan.scale_port.name] = b"".join(scales)
     images[plan.parameter_port.name] = parameter_words(
@@ -260,8 +268,9 @@ def decode_images(plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens:
         max_tokens,
         plan.parameter_port.width_bits,
         final_norm=True,
+        number=number,
     )
-    table = checkpoint["embed_tokens.weight"]
+    table = number.rounded(checkpoint["embed_tokens.weight"])
     for i, port in enumerate(plan.embedding_ports):
         rows_of_port = table[i * plan.embedding_rows_per_port : (i + 1) * plan.embedding_rows_per_port]
         row_floats = plan.embedding_row_words * port.width_bits // 32
@@ -271,7 +280,7 @@ def decode_images(plan: DecodePlan, checkpoint: QuantizedCheckpoint, max_tokens:
     return images
 
 
-def prefill_images(plan: PrefillPlan, checkpoint: QuantizedCheckpoint) -> Images:
+def prefill_images(plan: PrefillPlan, checkpoint: QuantizedCheckpoint, number: NumberFormat = FP32) -> Images:
     """Image of each port of the prefill kernel by port name; caches and hidden state begin as zeros and have none."""
     bits = checkpoint.header.quant_scheme.weight_bits
     check_checkpoint(checkpoint, bits)
@@ -286,7 +295,8 @@ def prefill_images(plan: PrefillPlan, checkpoint: QuantizedCheckpoint) -> Images
                 words = prefill_weight_words(stacked.weight, engine.columns, engine.sub_arrays, bits, width_bits)
                 for images_of_port, image in zip(weights, words, strict=True):
                     images_of_port.append(image)
-                scales.append(scale_words(stacked.scale, stacked.row_sum, linear.d_out, engine.scale_port.width_bits))
+                scale, row_sum = number.rounded(stacked.scale), number.rounded(stacked.row_sum)
+                scales.append(scale_words(scale, row_sum, linear.d_out, engine.scale_port.width_bits))
         images |= {port.name: b"".join(image) for port, image in zip(engine.weight_ports, weights, strict=True)}
         images[engine.scale_port.name] = b"".join(scales)
     images[plan.parameter_port.name] = parameter_words(
@@ -297,5 +307,6 @@ def prefill_images(plan: PrefillPlan, checkpoint: QuantizedCheckpoint) -> Images
         plan.max_tokens,
         plan.parameter_port.width_bits,
         final_norm=False,
+        number=number,
     )
     return images

@@ -64,6 +64,7 @@ def plan_project(
     return ProjectPlan(
         model=model,
         scheme=design.quant_scheme,
+        nonlinear_format=design.nonlinear_format,
         device_name=device.name,
         device_family="versal" if device.part_number.startswith("xcv") else "ultrascale_plus",
         part_number=device.part_number,

@@ -31,11 +31,13 @@ def generate_project(
     *,
     force: bool = False,
     seed: int = 0,
+    vectors: bool = True,
 ) -> Path:
     """Write the HLS project of `design` to `out_dir` and return its absolute path.
 
     The project grows in a hidden folder beside `out_dir` and takes its name when it is complete. `force` replaces an
-    earlier project, which stays until the new one is complete.
+    earlier project, which stays until the new one is complete. `vectors`: with the golden vectors of C simulation, which
+    take most of the time; timed simulation and synthesis need none.
 
     Raises:
         InputError: the design is illegal (no file was written), or `out_dir` can not be a folder.
@@ -43,7 +45,9 @@ def generate_project(
         ProjectWriteError: the disk is full or not writable; nothing was left behind.
     """
     plan = plan_project(design, model, device, workload, seed)
-    return write_project(out_dir, lambda folder: _fill(folder, plan, design, model, device, workload), force=force)
+    return write_project(
+        out_dir, lambda folder: _fill(folder, plan, design, model, device, workload, vectors), force=force
+    )
 
 
 def write_project(out_dir: Path, fill: Callable[[Path], None], *, force: bool = False) -> Path:
@@ -160,14 +164,20 @@ def _write_file(path: Path, content: bytes) -> None:
 
 
 def _fill(
-    folder: Path, plan: ProjectPlan, design: DesignPoint, model: ModelConfig, device: Device, workload: Workload
+    folder: Path,
+    plan: ProjectPlan,
+    design: DesignPoint,
+    model: ModelConfig,
+    device: Device,
+    workload: Workload,
+    vectors: bool,
 ) -> None:
     written: dict[str, ManifestFile] = {}
     for name, text in render(plan).items():
         content = text.encode()
         _write_file(folder / name, content)
         written[name] = describe(content)
-    for name, content in make_vectors(plan):
+    for name, content in make_vectors(plan) if vectors else ():
         _write_file(folder / name, content)
         written[name] = describe(content)
     manifest = make_manifest(plan, design, model, device, workload, written)

@@ -13,6 +13,7 @@ import jinja2
 
 from hls_gen.planning.types import ProjectPlan
 from hls_gen.toolchain.flags import CSIM_FLAGS, CXX_FLAGS, FAST_FLAGS, WHOLE_MODEL_FLAGS
+from spec.module_choices import NonlinearFormat
 from spec.workload import STAGES
 
 # What a value may consist of: names, numbers, laws, compiler flags, a memory bank. Nothing here ends a comment or a string
@@ -62,6 +63,19 @@ def library_headers() -> dict[str, str]:
     }
 
 
+_REAL_HEADER, _REAL_LINE = "include/flexdse_hls/real.hpp", "using real = {};"
+
+
+def real_header(text: str, number_format: NonlinearFormat) -> str:
+    """real.hpp of a project: its one line that names the number format."""
+    of_library, of_project = (
+        _REAL_LINE.format("float"),
+        _REAL_LINE.format({"fp32": "float"}.get(number_format, number_format)),
+    )
+    assert text.count(of_library) == 1
+    return text.replace(of_library, of_project)
+
+
 def render(plan: ProjectPlan) -> dict[str, str]:
     """Path in the project -> text, of every text file but the manifest."""
     environment = _environment()
@@ -92,4 +106,6 @@ def render(plan: ProjectPlan) -> dict[str, str]:
         rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernels=(kernel,))
     if plan.deployment == "co_resident":
         rendered["vitis/accelerator.cfg"] = text("connectivity.cfg", kernels=(plan.prefill.kernel, plan.decode.kernel))
-    return {**rendered, **library_headers()}
+    headers = library_headers()
+    headers[_REAL_HEADER] = real_header(headers[_REAL_HEADER], plan.nonlinear_format)
+    return {**rendered, **headers}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hls_gen.golden.forward import Trace
+from hls_gen.golden.number_format import number_format
 from hls_gen.packing import decode_images, prefill_images
 from hls_gen.planning.csim import planned_cases
 from hls_gen.planning.types import CsimPlan, ProjectPlan
@@ -71,10 +72,11 @@ def write_images(plan: ProjectPlan, checkpoint: QuantizedCheckpoint, folder: Pat
         InputError: the checkpoint does not fit the project.
     """
     check_same_model(plan, checkpoint)
+    number = number_format(plan.nonlinear_format)
     written = 0
     images = {
-        "prefill": prefill_images(plan.prefill, checkpoint),
-        "decode": decode_images(plan.decode, checkpoint, plan.max_tokens),
+        "prefill": prefill_images(plan.prefill, checkpoint, number),
+        "decode": decode_images(plan.decode, checkpoint, plan.max_tokens, number),
     }
     for stage, files in images.items():
         (folder / stage).mkdir(parents=True, exist_ok=True)

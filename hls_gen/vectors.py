@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hls_gen.golden.forward import GoldenModel, LayerCache, Trace
+from hls_gen.golden.number_format import NumberFormat, number_format
 from hls_gen.golden.quantization import Quotient
 from hls_gen.golden.synthetic import synthetic_checkpoint
 from hls_gen.packing import Images, cache_words, decode_images, prefill_images
@@ -39,9 +40,15 @@ def lane_caches(plan: DecodePlan, caches: list[LayerCache], keys: bool, tokens: 
     return lanes
 
 
-def decode_memory(plan: DecodePlan, checkpoint: QuantizedCheckpoint, caches: list[LayerCache], tokens: int) -> Images:
+def decode_memory(
+    plan: DecodePlan,
+    checkpoint: QuantizedCheckpoint,
+    caches: list[LayerCache],
+    tokens: int,
+    number: NumberFormat,
+) -> Images:
     """Images of all decode ports, with the caches as prefill left them."""
-    images = decode_images(plan, checkpoint, tokens)
+    images = decode_images(plan, checkpoint, tokens, number)
     bits = checkpoint.header.quant_scheme.kv_bits
     for keys in (True, False):
         for lane, image in zip(plan.head_lanes, lane_caches(plan, caches, keys, tokens, bits), strict=True):
@@ -90,8 +97,9 @@ def stream_files(cases: list[CsimCase], traces: list[Trace]) -> Iterator[tuple[s
 
 
 def golden_model(plan: ProjectPlan, checkpoint: QuantizedCheckpoint) -> GoldenModel:
-    """The reference with the quantizers of the design."""
-    return GoldenModel(checkpoint, Quotient(plan.prefill.quotient), Quotient(plan.decode.quotient))
+    """The reference with the quantizers and the number format of the design."""
+    number = number_format(plan.nonlinear_format)
+    return GoldenModel(checkpoint, Quotient(plan.prefill.quotient), Quotient(plan.decode.quotient), number)
 
 
 def make_vectors(plan: ProjectPlan) -> Iterator[tuple[str, bytes]]:
@@ -114,10 +122,10 @@ def make_vectors(plan: ProjectPlan) -> Iterator[tuple[str, bytes]]:
         traces.append(prefill_trace if case.stage == "prefill" else steps[case.first_token - csim.prefill_tokens])
     images: dict[Stage, Images] = {
         "prefill": {
-            **prefill_images(plan.prefill, checkpoint),
+            **prefill_images(plan.prefill, checkpoint, golden.number),
             plan.prefill.io_port.name: prefill_io(plan.prefill, prefill_trace["embedding"]),
         },
-        "decode": decode_memory(plan.decode, checkpoint, prompt_caches, plan.max_tokens),
+        "decode": decode_memory(plan.decode, checkpoint, prompt_caches, plan.max_tokens, golden.number),
     }
     for stage, (cases, traces) in by_stage.items():
         ports = (plan.prefill if stage == "prefill" else plan.decode).ports

@@ -9,7 +9,7 @@ from typing import Literal
 
 from quantize.arrays import Arrays
 from quantize.calibration import CalibrationTokens, calibration_tokens
-from quantize.evaluation import EvaluationText, Evaluator, cut_windows
+from quantize.evaluation import EvaluationText, Evaluator, cut_windows, sound_reference
 from quantize.precision import Precision
 from quantize.sources import NamedModel, NamedText, open_text
 from quantize.weight_bank import WeightBank
@@ -117,15 +117,22 @@ class Assessment:
         """The metric `quality`: increase of perplexity as a fraction."""
         return self.quantized.perplexity / self.reference.perplexity - 1
 
+    @property
+    def quality_standard_error(self) -> float | None:
+        """Standard error of `quality` over the windows, as a fraction; None with a single window."""
+        error = self.quantized.increase_standard_error
+        return None if error is None else (1 + self.quality) * error
+
 
 def assess(evaluator: Evaluator, plan: PrecisionPlan) -> Assessment:
     """Both measurements.
 
     Raises:
+        InputError: the unquantized model knows nothing of the text.
         FlexDSEError: logits that are not finite, or out of memory.
     """
     layers = evaluator.bank.config.n_layers
-    return Assessment(evaluator.reference(), evaluator.measure(Precision(plan.scheme, layers, plan.overrides)))
+    return Assessment(sound_reference(evaluator), evaluator.measure(Precision(plan.scheme, layers, plan.overrides)))
 
 
 DEFAULT_CALIBRATION_WINDOWS = 16

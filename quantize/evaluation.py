@@ -24,6 +24,7 @@ from spec.quality import Measurement, Protocol
 from spec.quality import Protocol as TextProtocol
 
 Ids = npt.NDArray[np.int64]
+Fp64 = npt.NDArray[np.float64]
 
 LOGIT_TOKENS = 256  # tokens whose logits are in memory at once: 50 MB of fp32 at a vocabulary of 49,152
 
@@ -128,6 +129,7 @@ class Evaluator:
     cache: Path | None = None
     progress: Progress = field(default=lambda _: None)
     compare: bool = True
+    _measured: dict[Precision, list[WindowResult]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         bank, shape = self.bank, self.bank.calibration.ids.shape
@@ -145,14 +147,7 @@ class Evaluator:
 
     def reference(self) -> Measurement:
         """The unquantized model itself."""
-        found = self._measure(self.reference_precision)
-        vocabulary = self.bank.config.vocab_size
-        if found.perplexity >= vocabulary * (1 - 1e-6):
-            self.progress(
-                f"the unquantized model guesses no better than by chance (perplexity {found.perplexity:,.0f}, vocabulary "
-                f"{vocabulary:,}): weights, tokenizer and text may not belong together, and increases mean little"
-            )
-        return found
+        return self._measure(self.reference_precision)
 
     def measure(self, precision: Precision) -> Measurement:
         """Quality at `precision`.
@@ -163,7 +158,28 @@ class Evaluator:
         return self._measure(precision)
 
     def _measure(self, precision: Precision) -> Measurement:
-        total = np.zeros(4)
+        results = self._results(precision)
+        tokens, nll, kl, agreeing = np.array(results, dtype=np.float64).T
+        mean, error = _mean_and_error(nll, tokens)
+        increase_error = None
+        if precision != self.reference_precision:
+            reference = np.array([result.nll for result in self._results(self.reference_precision)])
+            increase_error = _mean_and_error(nll - reference, tokens)[1]
+        return Measurement(
+            perplexity=_exp(mean),
+            nll=mean,
+            kl_divergence=max(float(kl.sum() / tokens.sum()), 0.0) if self.compare else None,
+            top1_agreement=float(agreeing.sum() / tokens.sum()) if self.compare else None,
+            nll_standard_error=error,
+            increase_standard_error=increase_error,
+        )
+
+    def _results(self, precision: Precision) -> list[WindowResult]:
+        """The result of each window: from memory, from the cache, or measured now."""
+        known = self._measured.get(precision)
+        if known is not None:
+            return known
+        results: list[WindowResult] = []
         done = self._done(precision)
         for index, window in enumerate(self.text.windows):
             result = done.get(index)
@@ -181,18 +197,14 @@ class Evaluator:
                         hint="take a shorter --window; what was measured so far is kept",
                     ) from error
                 self._remember(precision, index, result)
-            total += np.array(result, dtype=np.float64)
-            nll = total[1] / total[0]
+            results.append(result)
+            nll = sum(one.nll for one in results) / sum(one.tokens for one in results)
+            kept = ", kept from before" if index in done else ""
             self.progress(
-                f"{_label(precision)}: window {index + 1}/{len(self.text.windows)}, perplexity {_exp(nll):.3f}"
+                f"{_label(precision)}: window {index + 1}/{len(self.text.windows)}, perplexity {_exp(nll):.3f}{kept}"
             )
-        tokens, nll, kl, agreeing = total
-        return Measurement(
-            perplexity=_exp(nll / tokens),
-            nll=nll / tokens,
-            kl_divergence=max(kl / tokens, 0.0) if self.compare else None,
-            top1_agreement=agreeing / tokens if self.compare else None,
-        )
+        self._measured[precision] = results
+        return results
 
     def _window(self, index: int, window: Window, precision: Precision) -> WindowResult:
         xp, reference = self.bank.xp, self.reference_precision
@@ -292,6 +304,43 @@ def widths_of(precision: Precision, bank: WeightBank) -> dict[str, int]:
         for group in TENSOR_GROUPS
         for layer in range(bank.config.n_layers)
     }
+
+
+def _mean_and_error(sums: Fp64, tokens: Fp64) -> tuple[float, float | None]:
+    """Mean of a token over all windows, and its standard error from how the windows differ; None with one window.
+
+    `sums` and `tokens` (windows,). The estimator of a ratio: windows that score more tokens weigh more.
+    """
+    mean, windows = float(sums.sum() / tokens.sum()), len(sums)
+    if windows < 2:
+        return mean, None
+    deviations = sums - mean * tokens
+    return mean, float(np.sqrt(windows / (windows - 1) * (deviations @ deviations)) / tokens.sum())
+
+
+# Guessing costs ln(vocab_size) nats a token. Models that know the language of a text stay below half of that; above this
+# share of it (chosen between, not measured) nothing can be learned from what rounding adds.
+NEAR_CHANCE = 0.8
+
+
+def sound_reference(evaluator: Evaluator) -> Measurement:
+    """The unquantized model, which must know something of the text before rounding can cost it anything.
+
+    Raises:
+        InputError: it predicts hardly better than by guessing.
+    """
+    found, config = evaluator.reference(), evaluator.bank.config
+    chance = math.log(config.vocab_size)
+    if found.nll < NEAR_CHANCE * chance:
+        return found
+    raise InputError(
+        "the unquantized model predicts the text hardly better than by chance",
+        field="model",
+        value=f"{found.nll:.2f} nats a token (perplexity {found.perplexity:,.0f})",
+        rule=f"below {NEAR_CHANCE * chance:.2f} nats; guessing among {config.vocab_size:,} tokens costs {chance:.2f}",
+        hint="give weights, tokenizer and text that belong together: a damaged checkpoint, the tokenizer of another model "
+        "and a text of no language all look like this",
+    )
 
 
 def _exp(nll: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,14 +53,27 @@ def to_grid(weight: Fp32, scale: Fp32, bits: int) -> Fp32:
     return np.asarray(np.clip(np.rint(weight / scale), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1), dtype=np.float32)
 
 
-def round_to_nearest(weight: Fp32, bits: int, scheme: QuantScheme) -> RoundedWeight:
-    """`weight` (d_out, d_in) on the grid that `scheme` describes, at `bits`.
+class Grid(NamedTuple):
+    """The values that weights are rounded to: scale * (lowest .. lowest + 2^bits - 1), (d_out, groups) each."""
+
+    scale: Fp32
+    lowest: Fp32  # integers, as fp32
+    bits: int
+
+    def nearest(self, weight: Fp32, scale: Fp32, lowest: Fp32) -> Fp32:
+        """The integers nearest to `weight` where `scale` and `lowest` of this grid broadcast against it, ties to even."""
+        return np.asarray(np.clip(np.rint(weight / scale), lowest, lowest + (2**self.bits - 1)), dtype=np.float32)
+
+
+def grid_of(weight: Fp32, bits: int, scheme: QuantScheme, *, clip: bool | None = None) -> Grid:
+    """The grid that `scheme` describes for `weight` (d_out, d_in) at `bits`.
+
+    `clip`: whether symmetric scales are the clip of least squared error; by default at few bits.
 
     Raises:
         InputError: a group size that does not divide d_in.
     """
     d_out, d_in = weight.shape
-    clip = bits < CLIPPED_BELOW_BITS
     if scheme.weight_scale == "per_tensor":
         rows = weight.reshape(1, -1)
     elif scheme.weight_scale == "per_group":
@@ -67,12 +81,33 @@ def round_to_nearest(weight: Fp32, bits: int, scheme: QuantScheme) -> RoundedWei
     else:
         rows = weight
     if scheme.weight_symmetry == "asymmetric":
-        integers, scale = _asymmetric(rows, bits)
+        scale, lowest = _asymmetric_grid(rows, bits)
     else:
-        scale = grid_scale(rows, bits, clip=clip)
-        integers = to_grid(rows, scale, bits)
-    scales = np.broadcast_to(scale, (d_out, 1)) if scheme.weight_scale == "per_tensor" else scale.reshape(d_out, -1)
-    return RoundedWeight(integers.reshape(d_out, d_in).astype(np.int16), np.ascontiguousarray(scales))
+        scale = grid_scale(rows, bits, clip=bits < CLIPPED_BELOW_BITS if clip is None else clip)
+        lowest = np.full_like(scale, -(2 ** (bits - 1)))
+    shape = (d_out, 1) if scheme.weight_scale == "per_tensor" else (d_out, rows.size // rows.shape[1] // d_out)
+    scale, lowest = (
+        np.broadcast_to(part, shape) if part.size == 1 else part.reshape(shape) for part in (scale, lowest)
+    )
+    return Grid(np.ascontiguousarray(scale), np.ascontiguousarray(lowest), bits)
+
+
+def joined_grids(grids: Sequence[Grid]) -> Grid:
+    """The grids of several layers that read the same input, one below the other."""
+    return Grid(np.concatenate([g.scale for g in grids]), np.concatenate([g.lowest for g in grids]), grids[0].bits)
+
+
+def round_to_nearest(weight: Fp32, bits: int, scheme: QuantScheme) -> RoundedWeight:
+    """`weight` (d_out, d_in) on the grid that `scheme` describes, at `bits`.
+
+    Raises:
+        InputError: a group size that does not divide d_in.
+    """
+    grid = grid_of(weight, bits, scheme)
+    d_out, groups = grid.scale.shape
+    grouped = weight.reshape(d_out, groups, -1)
+    integers = grid.nearest(grouped, grid.scale[:, :, None], grid.lowest[:, :, None])
+    return RoundedWeight(integers.reshape(weight.shape).astype(np.int16), grid.scale)
 
 
 def check_group(d_in: int, group: int | None) -> int:
@@ -92,10 +127,10 @@ def check_group(d_in: int, group: int | None) -> int:
     return group
 
 
-def _asymmetric(rows: Fp32, bits: int) -> tuple[Fp32, Fp32]:
+def _asymmetric_grid(rows: Fp32, bits: int) -> tuple[Fp32, Fp32]:
+    """(rows, 1) scale and lowest integer: from the smallest to the largest weight, zero among the values."""
     levels = np.float32(2**bits - 1)
     low = np.minimum(rows.min(axis=1, keepdims=True), 0)
     high = np.maximum(rows.max(axis=1, keepdims=True), 0)
     scale = np.maximum((high - low) / levels, SMALLEST_SCALE).astype(np.float32)
-    zero = np.rint(-low / scale)
-    return np.asarray(np.clip(np.rint(rows / scale) + zero, 0, levels) - zero, dtype=np.float32), scale
+    return scale, np.asarray(-np.rint(-low / scale), dtype=np.float32)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from quantize.evaluation import Evaluator
+from quantize.evaluation import Evaluator, sound_reference
 from quantize.precision import Precision
 from quantize.weight_bank import WeightBank
 from spec.errors import InputError
 from spec.quality import (
     DEPTHLESS,
     DEPTHS,
+    MIN_UNSEEN,
     TENSOR_GROUPS,
     Depth,
     MeasuredCombination,
@@ -24,6 +25,7 @@ from spec.quality import (
     measured_alone,
     predicted_nll,
     sum_of_sensitivities,
+    without_mixture,
 )
 from spec.quant_scheme import QuantScheme
 from spec.scheme_names import ATTENTION_BITS
@@ -90,10 +92,15 @@ def single_changes() -> list[WidthOverride]:
 def measure_table(
     evaluator: Evaluator, changes: Sequence[WidthOverride] | None = None, progress: Progress = lambda _: None
 ) -> SensitivityTable:
-    """Reference, base and each single change, measured; what the evaluator's cache holds is not measured again."""
+    """Reference, base and each single change, measured; what the evaluator's cache holds is not measured again.
+
+    Raises:
+        InputError: the unquantized model knows nothing of the text.
+    """
     bank = evaluator.bank
     precision = Precision(base_scheme(bank.scheme), bank.config.n_layers)
-    reference, base = evaluator.reference(), evaluator.measure(precision)
+    reference = sound_reference(evaluator)
+    base = evaluator.measure(precision)
     sensitivities = []
     wanted = single_changes() if changes is None else changes
     for index, change in enumerate(wanted):
@@ -124,8 +131,13 @@ def measure_combination(
     """A mixture of widths on top of the base, measured."""
     bank: WeightBank = evaluator.bank
     precision = Precision(base_scheme(bank.scheme), bank.config.n_layers, tuple(overrides))
-    nll = evaluator.measure(precision).nll
-    return MeasuredCombination(overrides=tuple(overrides), nll=nll, used_in_fit=used_in_fit)
+    found = evaluator.measure(precision)
+    return MeasuredCombination(
+        overrides=tuple(overrides),
+        nll=found.nll,
+        used_in_fit=used_in_fit,
+        increase_standard_error=found.increase_standard_error,
+    )
 
 
 def random_combination(generator: np.random.Generator) -> tuple[WidthOverride, ...]:
@@ -178,8 +190,17 @@ def refit(table: SensitivityTable, combinations: Iterable[MeasuredCombination]) 
     mixed = np.array([not measured_alone(table, c.overrides) for c in everything], dtype=bool)
     unseen = ~fits & near & mixed
     errors = np.abs(np.expm1(predictions - nll))[unseen]
-    band = float(np.quantile(errors, BAND_QUANTILE)) if len(errors) else table.band_relative
-    return fitted.model_copy(update={"band_relative": band})
+    # Errors of exactly nothing are no band either: no measurement gives that.
+    band = float(np.quantile(errors, BAND_QUANTILE)) if len(errors) >= MIN_UNSEEN else 0.0
+    return fitted.model_copy(update={"band_relative": band or None})
+
+
+def unseen(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> SensitivityTable:
+    """The table as it would be had that mixture never been measured: what it then predicts, it predicts."""
+    others = without_mixture(table, overrides)
+    if len(others.combinations) == len(table.combinations):
+        return table
+    return refit(others.model_copy(update={"curvature": 0.0}), ())
 
 
 def _sum(table: SensitivityTable, combination: MeasuredCombination) -> float:

@@ -22,8 +22,7 @@ from quantize.integer_linear import FLOAT_BITS, PreparedWeight, prepare, prepare
 from quantize.memory import live_bytes
 from quantize.precision import Precision, online_rotations
 from quantize.rotations import rotate
-from quantize.rounding import RoundedWeight, round_to_nearest
-from spec.errors import InputError
+from quantize.rounding import RoundedWeight, grid_of, joined_grids, round_to_nearest
 from spec.model_config import ModelConfig
 from spec.quality import FoldedRotations, QuantMode, Rounding, mode_of
 from spec.quant_scheme import QuantScheme
@@ -84,7 +83,6 @@ class WeightBank:
     _fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
-        _check_supported(self.scheme, self.rounding)
         self.progress("rotating the weights")
         self.rotated = rotate(self.model, rotations_of(self.scheme, self.folded), self.seed, self.scheme.hadamard_block)
 
@@ -263,7 +261,8 @@ class _GptqWeights:
         x = self._input
         hessian = xp.to_numpy(xp.matmul(xp.transpose(x), x)).astype(np.float64) / x.shape[0]
         weights = [self.bank.rotated[f"{name}.weight"] for name in names]
-        together = gptq(np.concatenate(weights), hessian, self.bits)
+        grids = [grid_of(weight, self.bits, self.bank.scheme, clip=True) for weight in weights]
+        together = gptq(np.concatenate(weights), hessian, joined_grids(grids))
         first = 0
         for name, weight in zip(names, weights, strict=True):
             rows = slice(first, first + len(weight))
@@ -294,14 +293,3 @@ def _gptq_pass(bank: WeightBank, bits: int) -> dict[str, RoundedWeight]:
     weights.observe("lm_head", hidden.reshape(-1, bank.config.hidden_dim))
     weights.linear(("lm_head",), (bits,))
     return weights.rounded
-
-
-def _check_supported(scheme: QuantScheme, rounding: Rounding) -> None:
-    if rounding == "gptq" and (scheme.weight_scale != "per_channel" or scheme.weight_symmetry != "symmetric"):
-        raise InputError(
-            "GPTQ here rounds to symmetric grids with one scale a channel",
-            field="rounding",
-            value=f"gptq with {scheme.weight_scale}, {scheme.weight_symmetry} weights",
-            rule="weight_scale: per_channel and weight_symmetry: symmetric",
-            hint="take rounding rtn for this scheme",
-        )

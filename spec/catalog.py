@@ -155,11 +155,45 @@ def resolve_model(name: str) -> ModelConfig:
     return load_model(name)
 
 
+def _entry(document: Document, number: str) -> Document:
+    """One entry of a front, by its number from 0."""
+    data = document.data
+    if not isinstance(data, list):
+        raise InputError(
+            f"the file holds no list of designs, so it has no entry {echo(number)}",
+            field="design",
+            value=number,
+            rule="FILE#N names entry N of a front",
+            hint="leave the # and the number out",
+            source=document.source,
+        )
+    place = int(number[:18])
+    if place >= len(data):
+        raise InputError(
+            f"the front has no entry {echo(number)}",
+            field="design",
+            value=number,
+            rule=f"0 to {len(data) - 1}: the numbers that `flexdse front` shows" if data else "a front with designs",
+            hint="take another number",
+            source=document.source,
+        )
+    inner = {path[1:]: line for path, line in document.lines.items() if path[:1] == (place,)}
+    return Document(data[place], document.source, inner)
+
+
 def resolve_design(name: str) -> DesignPoint:
-    """A design by catalog name or from a file: a design document, or one `{design, metrics}` entry of a front."""
-    if name in names("designs") or not _looks_like_file(name):
+    """A design by catalog name or from a file: a design document, one `{design, metrics}` entry of a front, or an entry of
+    a whole front by its number from 0: `front.json#3`.
+    """
+    if name in names("designs"):
         return load_design(name)
-    document = _plain(load_document(Path(name), "design file"), schema="flexdse/published-design/v1")
+    path, _, number = name.rpartition("#")
+    if path and number.isdecimal() and number.isascii() and _looks_like_file(path):
+        document = _entry(_plain(load_document(Path(path), "front"), schema="flexdse/published-design/v1"), number)
+    elif _looks_like_file(name):
+        document = _plain(load_document(Path(name), "design file"), schema="flexdse/published-design/v1")
+    else:
+        return load_design(name)
     data = document.data
     if isinstance(data, list):
         raise InputError(
@@ -167,7 +201,7 @@ def resolve_design(name: str) -> DesignPoint:
             field="design",
             value=f"{len(data)} entries",
             rule="one design",
-            hint="save one entry, for example by: jq '.[0].design' front.json > design.json",
+            hint="name one entry by its number from 0, as in front.json#0, or save it: jq '.[0].design' front.json",
             source=document.source,
         )
     if isinstance(data, dict) and {"design", "title"} <= set(data):  # a copy of a catalog file

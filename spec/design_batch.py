@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from spec.axi_bursts import port_bram18
 from spec.design_point import DECODE_PARAMETERS, DEFAULT_SYSTEM, PREFILL_PARAMETERS, DesignPoint, SystemChoices
 from spec.device import Device, MemoryKind, MemorySystem
 from spec.errors import InputError
 from spec.hmt import HmtPlugin
 from spec.measured_clocks import is_measured_design
-from spec.memory_map import ROLES, MemoryMap, PortRole
+from spec.memory_map import ROLES, WRITTEN_ROLES, MemoryMap, PortRole
 from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
@@ -58,7 +59,8 @@ class StagePlacements:
     it carries, padded with zeros. `mix_terms`: the (mix, role) that are not zero in every placement.
     `hbm_ports`, `ddr_ports`: ports, highest channel and widest port by memory, as `MemoryPorts`.
     `streams_per_port`, `total_ports`, `total_port_bits`: (n_placements,); the first is the largest number of streams
-    that want a beat of one port at the same time. `cache_apart` (n_placements,): no port and no channel carries both
+    that want a beat of one port at the same time. `adapter_bram_18k` (n_placements,): block RAM of the adapters of our
+    library, one a port (`spec.axi_bursts`). `cache_apart` (n_placements,): no port and no channel carries both
     weights and cache, so that they may stream at the same time.
     """
 
@@ -76,6 +78,7 @@ class StagePlacements:
     streams_per_port: IntArray
     total_ports: IntArray
     total_port_bits: IntArray
+    adapter_bram_18k: IntArray
     further_clients: IntArray
     further_client_bits: IntArray
     cache_apart: BoolArray
@@ -149,6 +152,7 @@ class StagePlacements:
             streams_per_port=np.array(streams, dtype=np.int64),
             total_ports=np.array([len(layout) for layout in layouts], dtype=np.int64),
             total_port_bits=np.array([sum(port.width_bits for port in layout) for layout in layouts], dtype=np.int64),
+            adapter_bram_18k=np.array([_adapter_bram18(layout) for layout in layouts], dtype=np.int64),
             further_clients=np.array(
                 [sum(_further_clients(p, stage) for p in layout) for layout in layouts], dtype=np.int64
             ),
@@ -157,6 +161,10 @@ class StagePlacements:
             ),
             cache_apart=np.array([_cache_apart(layout) for layout in layouts], dtype=bool),
         )
+
+
+def _adapter_bram18(ports: Iterable[PortLike]) -> int:
+    return sum(port_bram18(port.width_bits, not WRITTEN_ROLES.isdisjoint(port.roles)) for port in ports)
 
 
 def _further_clients(port: PortLike, stage: Stage) -> int:
@@ -191,17 +199,24 @@ class MemoryPorts:
     highest_channel: IntArray
     widest_bits: IntArray
     total_bits: IntArray
+    adapter_bram_18k: IntArray
 
     @classmethod
     def of(cls, layouts: Sequence[Sequence[PortLike]], kind: MemoryKind) -> MemoryPorts:
         """The ports of `layouts` on one kind of memory."""
-        table = np.zeros((4, len(layouts)), dtype=np.int64)
+        table = np.zeros((5, len(layouts)), dtype=np.int64)
         table[1] = -1
         for p, layout in enumerate(layouts):
             ports = [port for port in layout if port.memory == kind]
             if ports:
                 highest, widest = max(port.channel for port in ports), max(port.width_bits for port in ports)
-                table[:, p] = len(ports), highest, widest, sum(port.width_bits for port in ports)
+                table[:, p] = (
+                    len(ports),
+                    highest,
+                    widest,
+                    sum(port.width_bits for port in ports),
+                    _adapter_bram18(ports),
+                )
         return cls(*table)
 
 

@@ -42,13 +42,13 @@ class MemorySystem(StrictModel):
     kind: MemoryKind
     channels: Annotated[int, Field(ge=1, le=256)]
     channel_capacity_bytes: Annotated[int, Field(ge=2**20, le=2**42)]
-    channel_peak_bytes_per_s: Annotated[float, Field(gt=0, le=1e12)]
-    channel_sustained_bytes_per_s: Annotated[float, Field(gt=0, le=1e12)]
+    channel_peak_bytes_per_s: Annotated[float, Field(ge=1e6, le=1e12)]
+    channel_sustained_bytes_per_s: Annotated[float, Field(ge=1e6, le=1e12)]
     max_port_bits: Annotated[int, Field(ge=32, le=1024, description="widest AXI port that a kernel may ask for")]
     memory_port_bits: Annotated[int, Field(ge=32, le=1024, description="width on the memory side of the port")]
-    memory_port_mhz: Annotated[float, Field(gt=0, le=2000, description="clock on the memory side of the port")]
+    memory_port_mhz: Annotated[float, Field(ge=1, le=2000, description="clock on the memory side of the port")]
     efficiency: Annotated[
-        float, Field(gt=0, le=1, description="share of the sustained rate that long sequential bursts reach")
+        float, Field(ge=0.001, le=1, description="share of the sustained rate that long sequential bursts reach")
     ]
     attached_slr: Annotated[str, Field(pattern=r"^SLR[0-9]$")]
 
@@ -78,9 +78,9 @@ class MemorySystem(StrictModel):
 class ClockLimits(StrictModel):
     """Kernel clocks (MHz)."""
 
-    default_mhz: Annotated[float, Field(gt=0, le=1500, description="target of a new design")]
+    default_mhz: Annotated[float, Field(ge=1, le=1500, description="target of a new design")]
     max_mhz: Annotated[
-        float, Field(gt=0, le=1500, description="highest clock that public designs of this kind reached")
+        float, Field(ge=1, le=1500, description="highest clock that public designs of this kind reached")
     ]
     free_hbm_port_words: Annotated[
         float, Field(ge=0, le=1024, description="256-bit words of HBM ports that cost no clock")
@@ -99,9 +99,9 @@ class PowerStates(StrictModel):
 
     idle_w: Annotated[float, Field(ge=0, le=2000)] | None
     configured_w: Annotated[float, Field(ge=0, le=2000)] | None
-    limit_w: Annotated[float, Field(gt=0, le=2000)]
+    limit_w: Annotated[float, Field(ge=1, le=2000)]
     fabric_scale: Annotated[
-        float, Field(gt=0, le=10, description="energy of the fabric per operation, the U280's (16 nm) being 1")
+        float, Field(ge=0.001, le=10, description="energy of the fabric per operation, the U280's (16 nm) being 1")
     ] = 1.0
     relative_low: Annotated[float, Field(ge=-1, le=0)] | None = None
     relative_high: Annotated[float, Field(ge=0, le=10)] | None = None
@@ -111,7 +111,7 @@ class Reconfiguration(StrictModel):
     """What it takes to load another bitstream."""
 
     swap_s: Annotated[float, Field(ge=0, le=3600)]
-    host_link_bytes_per_s: Annotated[float, Field(gt=0, le=1e12)]
+    host_link_bytes_per_s: Annotated[float, Field(ge=1e3, le=1e12)]
 
 
 class Device(StrictModel):
@@ -143,6 +143,23 @@ class Device(StrictModel):
         if len(set(names)) != len(names):
             raise InputError(
                 "two SLRs have one name", field="slrs", value=names, rule="SLR names are unique", hint="rename one"
+            )
+        for name in ("lut", "ff", "dsp", "bram_18k"):
+            if not any(getattr(slr.total, name) for slr in self.slrs):
+                raise InputError(
+                    f"the card has no {name}",
+                    field=f"slrs[0].total.{name}",
+                    value=0,
+                    rule=f"every design needs {name}",
+                    hint="take the count of the part's data sheet",
+                )
+        if self.hbm is None and self.ddr is None:
+            raise InputError(
+                "the card has no memory",
+                field="hbm",
+                value=None,
+                rule="hbm or ddr: the weights lie there",
+                hint="describe one of them",
             )
         for label, memory in (("hbm", self.hbm), ("ddr", self.ddr)):
             if memory is None:

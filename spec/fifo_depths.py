@@ -52,8 +52,14 @@ def fifo_depths(modules: PrefillModules | DecodeModules, model: ModelConfig) -> 
 
 
 def least_depths(modules: PrefillModules | DecodeModules, model: ModelConfig) -> FifoDepths:
-    """The least depths at which no process waits for ever."""
+    """The least depths at which no process waits for ever.
+
+    The norm behind a fork takes a block before anything leaves the branch. Our pipelines (`array`) stand still as a whole
+    while they wait, with the last words of a block in them until the next block's first come (UG1399, style=stp): so the next
+    block has to pass the norm too. The timed simulation deadlocks one word below and runs at it.
+    """
     residual = 0
     if isinstance(modules, PrefillModules):
-        residual = modules.token_blocks_per_weight_pass * model.hidden_dim
+        blocks = 2 if modules.process_granularity == "array" else 1
+        residual = blocks * modules.token_blocks_per_weight_pass * model.hidden_dim
     return FifoDepths(operand=1, weight=1, vector=1, cache=1, residual=residual)

@@ -235,6 +235,8 @@ def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, schem
     for role, role_lanes, bits in widths:
         ports, width = _role_columns(batch, role)
         cycles = reuse if role.startswith("weights") else 1  # blocks that use a tile while the next arrives
+        if role in ("weights_kq", "weights_vo"):
+            role_lanes = -(-role_lanes // np.maximum(ports, 1))  # the ports of an array share out its lanes
         yield _rule(
             n, "port_feeds_lanes", f"prefill.{role}", role_lanes * bits, cycles * width, "bits",
             f"a port of {role} must deliver an operand to each of its lanes every cycle",

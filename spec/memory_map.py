@@ -63,6 +63,7 @@ DECODE_ROLES: tuple[PortRole, ...] = (
     "weights_lm_head",
 )
 HMT_ROLES: tuple[PortRole, ...] = ("hmt_io", "hmt_weights")  # only with an HMT plug-in; DesignPoint checks them
+WRITTEN_ROLES: frozenset[PortRole] = frozenset({"io", "k_cache", "v_cache"})  # the others are only read
 # Without ports of its own, lm_head streams over those of `weights`.
 OPTIONAL_ROLES: tuple[PortRole, ...] = (*HMT_ROLES, "weights_lm_head")
 ROLES: dict[Stage, tuple[PortRole, ...]] = {"prefill": PREFILL_ROLES, "decode": DECODE_ROLES}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from spec.errors import InputError
 from spec.quant_scheme import Bits, Name, QuantScheme
@@ -118,12 +118,19 @@ class Protocol(StrictModel):
 
 
 class Measurement(StrictModel):
-    """Quality of one assignment of widths, against the unquantized model on the same tokens."""
+    """Quality of one assignment of widths, against the unquantized model on the same tokens.
+
+    Standard errors are over the windows: how far the mean would move with other text of the same kind. That of the increase
+    pairs each window with the unquantized model's, so what makes a window hard for both is no part of it. None with fewer
+    than two windows, and of the increase for the unquantized model itself.
+    """
 
     perplexity: Annotated[float, Field(gt=0)]
     nll: float  # mean negative log likelihood of a token, nats
     kl_divergence: Annotated[float, Field(ge=0)] | None = None  # mean over tokens, nats, reference to quantized
     top1_agreement: Annotated[float, Field(ge=0, le=1)] | None = None  # fraction of tokens with the same best token
+    nll_standard_error: Annotated[float, Field(ge=0)] | None = None  # nats
+    increase_standard_error: Annotated[float, Field(ge=0)] | None = None  # nats, of nll minus the unquantized model's
 
 
 class Sensitivity(StrictModel):
@@ -141,13 +148,18 @@ class MeasuredCombination(StrictModel):
     overrides: tuple[WidthOverride, ...]
     nll: float
     used_in_fit: bool
+    increase_standard_error: Annotated[float, Field(ge=0)] | None = None  # as in Measurement
+
+
+MIN_UNSEEN = 4  # the 90 % quantile of fewer errors is a single one of them, or less
 
 
 class SensitivityTable(StrictModel):
     """Predicts nll of any assignment of widths in one mode: base + d + curvature d^2, d the sum of the sensitivities.
 
     `band_relative`: 90 % of the combinations that no fit has seen, and that stay below twice the reference's perplexity,
-    were predicted within this fraction of their measured perplexity. Beyond that limit a prediction only ranks.
+    were predicted within this fraction of their measured perplexity. Beyond that limit a prediction only ranks. None where
+    fewer than `MIN_UNSEEN` such combinations were measured: an error is not known then, and not zero.
     """
 
     schema_name: Annotated[Literal["flexdse/sensitivity-table/v1"], Field(alias="schema")] = (
@@ -166,8 +178,14 @@ class SensitivityTable(StrictModel):
     calibration: CalibrationText | None = None  # with the seed, what it takes to measure more in the same way
     rotation_seed: Annotated[int, Field(ge=0)] = 0
     curvature: Annotated[float, Field(ge=0)] = 0.0
-    band_relative: Annotated[float, Field(ge=0)] = 0.0
+    band_relative: Annotated[float, Field(gt=0)] | None = None
     combinations: tuple[MeasuredCombination, ...] = ()
+
+    @field_validator("band_relative", mode="before")
+    @classmethod
+    def _zero_was_none(cls, value: object) -> object:
+        """Tables written before a band could be None have 0 there."""
+        return None if value == 0 else value
 
 
 class MeasuredResult(StrictModel):
@@ -331,13 +349,22 @@ def group_widths(base_bits: int, overrides: Sequence[WidthOverride]) -> dict[Ten
     return {group: (w["first"], w["middle"], w["last"]) for group, w in widths.items()}
 
 
-def measured_nll(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float | None:
-    """nll of a mixture that was measured as it is, however its overrides are written; None if it never was."""
+def measured_mixture(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> MeasuredCombination | None:
+    """A mixture that was measured as it is, however its overrides are written; None if it never was."""
     wanted = group_widths(table.base_bits, overrides)
     if all(bits == table.base_bits for thirds in wanted.values() for bits in thirds):
-        return table.base.nll
-    found = (c.nll for c in table.combinations if group_widths(table.base_bits, c.overrides) == wanted)
-    return next(found, None)
+        base = table.base
+        return MeasuredCombination(
+            overrides=(), nll=base.nll, used_in_fit=False, increase_standard_error=base.increase_standard_error
+        )
+    return next((c for c in table.combinations if group_widths(table.base_bits, c.overrides) == wanted), None)
+
+
+def without_mixture(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> SensitivityTable:
+    """The table without that mixture; curvature and band are still those with it."""
+    wanted = group_widths(table.base_bits, overrides)
+    others = (c for c in table.combinations if group_widths(table.base_bits, c.overrides) != wanted)
+    return table.model_copy(update={"combinations": tuple(others)})
 
 
 def with_curvature(total: float, curvature: float) -> float:

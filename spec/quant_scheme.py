@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from spec.errors import InputError
 from spec.strict import StrictModel
 
-Bits = Annotated[int, Field(ge=2, le=16)]
+MIN_BITS, MAX_BITS = 2, 16
+
+
+def check_bits(value: Any, field: str) -> Any:
+    """`value`, unless it is an integer that is no width.
+
+    Raises:
+        InputError: it is one.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and not MIN_BITS <= value <= MAX_BITS:
+        raise InputError(
+            f"{field} of {value} bits is no width",
+            field=field,
+            value=value,
+            rule=f"{MIN_BITS} to {MAX_BITS} bits; {MAX_BITS} stands for not quantized",
+            hint=f"take {MIN_BITS if value < MIN_BITS else MAX_BITS}, or a width between: 4 and 8 are the usual ones",
+        )
+    return value
+
+
+def _width(value: Any, info: ValidationInfo) -> Any:
+    return check_bits(value, info.field_name or "bits")
+
+
+Bits = Annotated[int, BeforeValidator(_width), Field(ge=MIN_BITS, le=MAX_BITS)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 OnlineHadamard = Literal["down_proj", "qk", "qk_and_down_proj", "none"]
 

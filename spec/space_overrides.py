@@ -63,7 +63,7 @@ class SpaceOverrides(StrictModel):
     @model_validator(mode="after")
     def _each_once(self) -> SpaceOverrides:
         for field in ("deployments", "quant_schemes"):
-            values = getattr(self, field)
+            values = [value.lower() for value in getattr(self, field)]  # schemes are named in either case
             if len(set(values)) < len(values):
                 raise InputError(
                     f"{field} names one twice",

@@ -96,13 +96,15 @@ def enqueue_sweep(
     *,
     owner: str,
     priority: int = -1,
+    limits: Limits | None = None,
     labels: Sequence[str] = (),
     note: str = "",
 ) -> tuple[Sweep, list[tuple[Exploration, Job]]]:
     """Stores a sweep with all its explorations; by default they let single explorations go first."""
     sweep = work.sweeps.add(owner=owner, name=name, document=document, labels=labels, note=note)
     return sweep, [
-        enqueue_exploration(work, request, owner=owner, priority=priority, sweep_id=sweep.id) for request in requests
+        enqueue_exploration(work, request, owner=owner, priority=priority, limits=limits, sweep_id=sweep.id)
+        for request in requests
     ]
 
 

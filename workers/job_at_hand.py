@@ -16,6 +16,7 @@ from workers.child import memory_problem
 from workers.job_process import JobProcess, Message
 from workers.kinds import Kind
 from workers.limits import CAUSE_MEMORY, CAUSE_TIME, JobLimits
+from workers.search_history import SearchHistory
 
 _PROGRESS_INTERVAL_S = 0.2
 _MEMORY_INTERVAL_S = 1.0
@@ -31,6 +32,7 @@ class JobAtHand:
     folder: Path
     limits: JobLimits
     lease: timedelta
+    history: SearchHistory | None = None
     unsaved_progress: dict[str, Any] | None = None
     unsaved_log: list[LogLine] = field(default_factory=list)
     next_heartbeat_s: float = 0.0
@@ -42,10 +44,12 @@ class JobAtHand:
         """Keeps what the process said until it is time to store it."""
         if message.kind == "progress":
             self.unsaved_progress = message.data
+            if self.history is not None:
+                self.history.add(message.data)
         elif message.kind == "log":
             self.unsaved_log.append(LogLine(utc_now(), "stderr", message.data))
 
-    def save(self, work: UnitOfWork) -> bool:
+    def save(self, work: UnitOfWork, *, last: bool = False) -> bool:
         """Stores what it said since the last time, and renews the lease; False if the job is not ours any more."""
         job = self.job
         if self.unsaved_progress is not None:
@@ -54,7 +58,13 @@ class JobAtHand:
             held = work.jobs.heartbeat(job.id, job.attempt, self.lease)
         if held and self.unsaved_log:
             work.job_logs.append(job.id, self.unsaved_log)
+        if held and self.history is not None and (last or self.history.is_due):
+            work.explorations.save_history(job.subject_id, self.history.document(job.attempt))
         return held
+
+    def save_all(self, work: UnitOfWork) -> bool:
+        """As `save`, at the end."""
+        return self.save(work, last=True)
 
     def is_due(self, now_s: float) -> bool:
         """It is time for a word to the database."""
@@ -64,6 +74,8 @@ class JobAtHand:
     def saved(self, now_s: float) -> None:
         """All that it said is stored."""
         self.unsaved_progress, self.unsaved_log = None, []
+        if self.history is not None:
+            self.history.saved()
         self.next_save_s = now_s + _PROGRESS_INTERVAL_S
         self.next_heartbeat_s = now_s + self.lease.total_seconds() / 4
 

@@ -13,6 +13,7 @@ from spec.errors import InputError, UnknownNameError
 from spec.exploration_result import FrontEntry, SearchRecord
 from spec.goals import parse_objective
 from workers.enqueue import JobKind
+from workers.search_history import SearchHistory
 
 # Stores a result with the artifacts that came with it, by the names of their files.
 Publication = Callable[[UnitOfWork, Mapping[str, Artifact]], None]
@@ -34,12 +35,14 @@ class Kind:
     """One kind of job. `body` is `module:function` (see `workers.child.JobBody`) and runs in a process of its own.
 
     `prepare` checks and converts the result of the body, which may take a while. What it returns runs in the
-    transaction that also ends the job: the result is there exactly if the job succeeded.
+    transaction that also ends the job: the result is there exactly if the job succeeded. `history` keeps points of what
+    an attempt says of its progress.
     """
 
     body: str
     load_input: Callable[[UnitOfWork, Job], JobInput]
     prepare: Callable[[Job, dict[str, Any]], Publication]
+    history: Callable[[], SearchHistory] | None = None
 
 
 def _exploration_input(work: UnitOfWork, job: Job) -> JobInput:
@@ -141,7 +144,7 @@ def _prepare_run(job: Job, result: dict[str, Any]) -> Publication:
 
 
 KINDS: Mapping[str, Kind] = {
-    JobKind.EXPLORE: Kind("workers.tasks.explore:run", _exploration_input, _prepare_exploration),
+    JobKind.EXPLORE: Kind("workers.tasks.explore:run", _exploration_input, _prepare_exploration, SearchHistory),
     JobKind.GENERATE: Kind("workers.tasks.generate:run", _project_input, _prepare_project),
     JobKind.CSIM: Kind("workers.tasks.csim:run", _run_input, _prepare_run),
     JobKind.SIMULATE: Kind("workers.tasks.simulate:run", _run_input, _prepare_run),

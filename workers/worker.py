@@ -152,7 +152,8 @@ class Worker:
             return
         about: dict[str, str | int] = {"job_id": job.id, "attempt": job.attempt}
         process = JobProcess(kind.body, data, limits, about)
-        at_hand = JobAtHand(job, kind, process, folder, limits, self._settings.lease)
+        history = kind.history() if kind.history is not None else None
+        at_hand = JobAtHand(job, kind, process, folder, limits, self._settings.lease, history)
         how_it_ended = "its process was not waited for"
         try:
             end = self._follow(at_hand)
@@ -163,9 +164,9 @@ class Worker:
         if end is None:
             self._settle_without_result(at_hand, how_it_ended)
         elif end.kind == "result":
-            self.closer.end(job, end_of_result(at_hand, end.data), at_hand.save)
+            self.closer.end(job, end_of_result(at_hand, end.data), at_hand.save_all)
         else:
-            self.closer.end(job, End(JobState.FAILED, end.data["cause"], end.data["problem"]), at_hand.save)
+            self.closer.end(job, End(JobState.FAILED, end.data["cause"], end.data["problem"]), at_hand.save_all)
 
     def _lay_out(self, job_input: JobInput, folder: Path) -> dict[str, Any]:
         for name, sha256 in job_input.files.items():

@@ -26,6 +26,7 @@ _QUESTIONS = frozenset(
         "/api/v1/designs:explain",
         "/api/v1/designs:compare",
         "/api/v1/designs:compare-reference",
+        "/api/v1/explorations:validate",
     }
 )
 

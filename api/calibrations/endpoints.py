@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PageDep
+from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PageDep, StoreDep
 from api.idempotency import Answer, once
 from api.openapi_parts import CREATED
 from api.pagination import page_of
 from api.problems import BODY_PROBLEMS, NotFoundError, responses
+from api.projects.measured import measurements_of_all
 from api.strict_route import StrictRoute
 from db.models import Calibration as CalibrationRow
 from db.paging import Position
 from db.session import UnitOfWork
 from spec.calibration import CalibrationTable, Measurement
+from spec.errors import InputError
 from spec.strict import StrictModel
 
 router = APIRouter(prefix="/calibrations", tags=["calibrations"], route_class=StrictRoute)
@@ -28,10 +30,28 @@ CalibrationId = Annotated[str, Path(max_length=64)]
 
 
 class CalibrationInput(StrictModel):
-    """Measurements to fit corrections on, all of one device, model version and timing table."""
+    """Measurements to fit corrections on, all of one device, model version and timing table; by themselves, or those of
+    projects.
+    """
 
     name: Annotated[str, Field(max_length=200)] = ""
-    measurements: Annotated[tuple[Measurement, ...], Field(min_length=1, max_length=20_000)]
+    measurements: Annotated[tuple[Measurement, ...], Field(max_length=20_000)] = ()
+    projects: Annotated[
+        tuple[Annotated[str, Field(max_length=64)], ...],
+        Field(max_length=100, description="ids: with all that was measured of these projects"),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.measurements and not self.projects:
+            raise InputError(
+                "nothing to fit on",
+                field="measurements",
+                value=[],
+                rule="at least one measurement, or a project that was measured",
+                hint="simulate a project, or attach a report to it, and name it in projects",
+            )
+        return self
 
 
 class CalibrationSummary(StrictModel):
@@ -76,18 +96,19 @@ def _found(work: UnitOfWork, owner: str, calibration_id: str) -> CalibrationRow:
 
 
 @router.post(
-    "", status_code=201, response_model=Calibration, responses={201: CREATED, **responses(*BODY_PROBLEMS, 409)}
+    "", status_code=201, response_model=Calibration, responses={201: CREATED, **responses(*BODY_PROBLEMS, 404, 409)}
 )
 def create_calibration(
     body: Annotated[CalibrationInput, Body()],
     database: DatabaseDep,
+    store: StoreDep,
     owner: OwnerDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """Fit corrections of the cost models on measurements."""
     from cost_models.calibrate import fit  # loads NumPy
 
-    table = fit(body.measurements)
+    table = fit((*body.measurements, *measurements_of_all(database, store, owner, body.projects)))
 
     def do(work: UnitOfWork) -> Answer:
         row = work.calibrations.add(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from api.explorations.row_filter import Condition
 from api.explorations.schemas import Density, DensityCells, RowsAre
 from api.problems import NotFoundError
 from api.tables import check_columns
@@ -19,10 +20,12 @@ from db.models import Artifact
 from spec.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
+ROW = "row"  # the place of a design in the file: a column that can be asked for, and is not stored
 _ROWS_ARE = b"rows_are"
 _EVALUATED = b"evaluated"  # what files say that were written before they said it
 
@@ -61,14 +64,14 @@ def rows_are(file: ParquetFile) -> RowsAre:
 
 
 def checked_columns(file: ParquetFile, columns: Sequence[str] | None) -> list[str]:
-    """The columns to read, all where none are named.
+    """The columns to read, all of the file where none are named; `row` is known too.
 
     Raises:
         UnknownNameError: one that the file does not have.
     """
     if columns is None:
         return list(file.schema_arrow.names)
-    check_columns(tuple(columns), file.schema_arrow.names)
+    check_columns(tuple(columns), [*file.schema_arrow.names, ROW])
     return list(columns)
 
 
@@ -76,22 +79,57 @@ def schema_of(file: ParquetFile, columns: Sequence[str]) -> pa.Schema:
     """The schema of those columns; it says which designs the rows are."""
     import pyarrow as pa
 
-    fields = [file.schema_arrow.field(name) for name in columns]
+    fields = [pa.field(ROW, pa.int32()) if name == ROW else file.schema_arrow.field(name) for name in columns]
     return pa.schema(fields, metadata={"rows_are": rows_are(file)})
 
 
-def batches(file: ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows in their order, of one set of names for each column of names: clients need not merge them."""
+def chosen_rows(
+    file: ParquetFile, conditions: Sequence[Condition], sample: int | None, seed: int
+) -> npt.NDArray[np.int64] | None:
+    """The rows that meet all conditions, or `sample` of them by chance, in their order; None where that is all."""
+    import numpy as np
+
+    n = file.metadata.num_rows
+    rows = np.arange(n)
+    if conditions:
+        columns = list(dict.fromkeys(condition.column for condition in conditions))
+        groups = (file.read_row_group(group, columns=columns) for group in range(file.num_row_groups))
+        masks = [np.logical_and.reduce([one.holds(table) for one in conditions]) for table in groups]
+        rows = np.flatnonzero(np.concatenate(masks)) if masks else rows
+    if sample is not None and sample < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, size=sample, replace=False))
+    return rows if len(rows) < n else None
+
+
+def batches(
+    file: ParquetFile, columns: Sequence[str], rows: npt.NDArray[np.int64] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows in their order, or only `rows`, of one set of names for each column of names: clients need not merge
+    them.
+    """
+    import numpy as np
     import pyarrow as pa
 
     schema = schema_of(file, columns)
+    stored = [name for name in columns if name != ROW]
     names = {field.name: _names(file, field.name) for field in schema if pa.types.is_dictionary(field.type)}
+    start = 0
     for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=list(columns)).combine_chunks().select(list(columns))
-        for name, known in names.items():
-            place = table.column_names.index(name)
-            table = table.set_column(place, schema.field(name), _encoded(table.column(name), known))
-        yield from table.replace_schema_metadata(schema.metadata).cast(schema).to_batches()
+        size = file.metadata.row_group(group).num_rows
+        here = np.arange(start, start + size)
+        if rows is not None:
+            first, last = np.searchsorted(rows, (start, start + size))
+            here = rows[first:last]
+        if len(here):
+            read = file.read_row_group(group, columns=stored).combine_chunks()
+            table = pa.table({ROW: pa.array(here.astype(np.int32))})
+            for name in stored:
+                column = read.column(name)
+                if name in names:
+                    column = _encoded(column, names[name])
+                table = table.append_column(name, column.take(pa.array(here - start)) if len(here) < size else column)
+            yield from table.select(list(columns)).cast(schema).combine_chunks().to_batches()
+        start += size
 
 
 def _names(file: ParquetFile, column: str) -> pa.Array:
@@ -113,23 +151,29 @@ def _encoded(column: pa.ChunkedArray, names: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes.cast(pa.int32()), names)
 
 
-def sample_of(file: ParquetFile, columns: Sequence[str], sample: int, seed: int) -> pa.Table:
-    """`sample` rows by chance, in their order; all where there are no more."""
-    import numpy as np
+def table_of(file: ParquetFile, columns: Sequence[str], rows: npt.NDArray[np.int64] | None) -> pa.Table:
+    """Those rows, all where None, as one table."""
     import pyarrow as pa
 
+    return pa.Table.from_batches(list(batches(file, columns, rows)), schema=schema_of(file, columns))
+
+
+def row_of(file: ParquetFile, row: int) -> dict[str, Any]:
+    """One row by the names of its columns.
+
+    Raises:
+        NotFoundError: there are not that many.
+    """
+    import numpy as np
+
     n = file.metadata.num_rows
-    schema = schema_of(file, columns)
-    chosen = np.arange(n)
-    if sample < n:
-        chosen = np.sort(np.random.default_rng(seed).choice(n, size=sample, replace=False))
-    parts, start = [], 0
-    for batch in batches(file, columns):
-        end = start + batch.num_rows
-        first, last = np.searchsorted(chosen, (start, end))
-        parts.append(batch.take(pa.array(chosen[first:last] - start)))
-        start = end
-    return pa.Table.from_batches(parts, schema=schema)
+    if row >= n:
+        raise NotFoundError(
+            "no such row of the evaluations", field="row", value=row, rule=f"from 0 to {n - 1}",
+            hint="ask for the column `row` with a sample",
+        )  # fmt: skip
+    found: dict[str, Any] = table_of(file, file.schema_arrow.names, np.array([row])).to_pylist()[0]
+    return found
 
 
 def density(file: ParquetFile, x: str, y: str, bins: int, log: bool) -> Density:
@@ -142,7 +186,7 @@ def density(file: ParquetFile, x: str, y: str, bins: int, log: bool) -> Density:
     import numpy as np
     import pyarrow as pa
 
-    checked_columns(file, (x, y))
+    check_columns((x, y), file.schema_arrow.names)
     for place, name in (("x", x), ("y", y)):
         if pa.types.is_dictionary(file.schema_arrow.field(name).type) or pa.types.is_boolean(
             file.schema_arrow.field(name).type

@@ -30,6 +30,7 @@ from api.described import Description, DeviceIs, IfMatch, LabelIs, ModelIs, Name
 from api.designs.schemas import Evaluation
 from api.event_stream import EventStream, event_number
 from api.explorations import service
+from api.explorations.preview import previewed
 from api.explorations.schemas import (
     Exploration,
     ExplorationEvent,
@@ -37,7 +38,9 @@ from api.explorations.schemas import (
     ExplorationPage,
     Front,
     FrontDesign,
+    History,
     Measurements,
+    Preview,
     ProjectOfFront,
     SuggestInput,
     Suggestions,
@@ -68,6 +71,15 @@ def create_exploration(
 ) -> JSONResponse:
     """Submit an exploration."""
     return service.submit(database, principal, body, idempotency_key).response()
+
+
+@router.post(":validate", responses=responses(*BODY_PROBLEMS, 409))
+def validate_exploration(body: Annotated[ExplorationInput, Body()], database: DatabaseDep) -> Preview:
+    """What this exploration would search and how long it would take; nothing is stored.
+
+    Refuses what the submit refuses, and what the job would fail with at once.
+    """
+    return previewed(database, body)
 
 
 @router.get("", responses=responses(422))
@@ -216,6 +228,12 @@ def get_front_report(
 ) -> Response:
     """The whole evaluation of one design of the front."""
     return Response(service.report_json(database, owner, exploration_id, index), media_type=JSON)
+
+
+@router.get("/{exploration_id}/history", responses=responses(404))
+def get_history(exploration_id: ExplorationId, database: DatabaseDep, owner: OwnerDep) -> History:
+    """How the search went: evaluations, seconds, hypervolume and size of the front, while it runs and after."""
+    return service.history(database, owner, exploration_id)
 
 
 @router.post(

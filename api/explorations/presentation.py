@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from api.events import Snapshot, StreamEvent
-from api.explorations.schemas import DoneData, Exploration, ExplorationSummary, MetricInfo, StateData
+from api.explorations.schemas import (
+    DoneData,
+    Exploration,
+    ExplorationSummary,
+    History,
+    HistoryColumns,
+    MetricInfo,
+    StateData,
+)
 from api.problems import Problem
 from db.job_state import JobState
 from db.models import Exploration as ExplorationRow
@@ -36,6 +45,10 @@ def summary(row: ListedExploration) -> ExplorationSummary:
         seed=asked["seed"],
         front_size=row.front_size,
         evaluations=row.evaluations,
+        best=asked.get("best"),
+        designs_per_s=asked.get("designs_per_s"),
+        feasible_fraction=asked.get("feasible_fraction"),
+        hypervolume=asked.get("hypervolume"),
         labels=tuple(row.labels),
         sweep_id=row.sweep_id,
         created_at=row.created_at,
@@ -61,6 +74,17 @@ def detail(row: ExplorationRow, job: Job) -> Exploration:
         record=SearchRecord.model_validate(row.record) if row.record is not None else None,
         cause=job.cause,
         error=Problem.model_validate(job.error) if job.error is not None else None,
+    )
+
+
+def history(exploration_id: str, job: Job, stored: Mapping[str, Any] | None) -> History:
+    """How its search went."""
+    known = stored or {"attempt": None, "columns": dict.fromkeys(HistoryColumns.model_fields, ())}
+    return History(
+        exploration_id=exploration_id,
+        state=job.state,
+        attempt=known["attempt"],
+        columns=HistoryColumns(**{name: tuple(column) for name, column in known["columns"].items()}),
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from api.catalog_names import DeviceField, ModelField
 from api.described import Labels, Name, Note
+from api.job_limits import NO_LIMITS, LimitsField
 from api.problems import Problem
 from db.job_state import JobState
 from spec.calibration import MeasuredProvenance
@@ -18,6 +19,7 @@ from spec.exploration import ExplorationRequest, Method
 from spec.exploration_result import ExplorationProgress, SearchRecord
 from spec.metrics import Sense
 from spec.strict import StrictModel
+from spec.violation import Violation
 from spec.workload import Workload
 
 
@@ -29,10 +31,26 @@ class ExplorationInput(ExplorationRequest):
     labels: Labels = ()
     note: Note = ""
     priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first")] = 0
+    limits: LimitsField = NO_LIMITS
 
     def as_request(self) -> ExplorationRequest:
         """The request with its documents filled in, as the workers take it."""
         return ExplorationRequest(**{name: getattr(self, name) for name in ExplorationRequest.model_fields})
+
+
+class Preview(StrictModel):
+    """What an exploration would search. `space_size`: legal pairs of prefill and decode designs."""
+
+    space_size: int
+    prefill_designs: Annotated[int, Field(description="legal designs of prefill, of all schemes and deployments")]
+    decode_designs: int
+    evaluations: Annotated[
+        int, Field(description="what the method will price: the budget; every design of each stage where it is exact")
+    ]
+    estimated_seconds: Annotated[float, Field(description="at work; waiting in the queue comes before")]
+    estimated_from: Annotated[
+        int, Field(description="finished explorations that say how fast this service is; 0: a guess")
+    ]
 
 
 class ExplorationSummary(StrictModel):
@@ -52,6 +70,17 @@ class ExplorationSummary(StrictModel):
     seed: int
     front_size: Annotated[int | None, Field(description="designs on the front; null until it succeeded")]
     evaluations: Annotated[int | None, Field(description="designs that were priced; null until it succeeded")]
+    best: Annotated[
+        dict[str, float | None] | None,
+        Field(description="objective -> its best value on the front, null where none has one; null until it succeeded"),
+    ]
+    designs_per_s: Annotated[float | None, Field(description="designs priced a second; null until it succeeded")]
+    feasible_fraction: Annotated[
+        float | None, Field(description="of the designs that were priced; null until it succeeded")
+    ]
+    hypervolume: Annotated[
+        float | None, Field(description="null until it succeeded, and where the front spans no volume")
+    ]
     labels: Labels
     sweep_id: str | None
     created_at: datetime
@@ -159,6 +188,47 @@ class EvaluationColumns(StrictModel):
     columns: dict[str, tuple[float | bool | str | None, ...]]
 
 
+class EvaluationRow(StrictModel):
+    """One design behind a front, whole, with what the search held against it."""
+
+    exploration_id: str
+    row: Annotated[int, Field(description="its place in the table of the evaluations")]
+    key: str
+    design: DesignPoint
+    metrics: dict[str, float | None]
+    feasible: Annotated[bool, Field(description="no limit of the card and no constraint of the request is missed")]
+    violated: Annotated[str | None, Field(description="the first rule or constraint that is broken")]
+    violations: Annotated[
+        tuple[Violation, ...],
+        Field(description="limits that are broken by the estimate, which a search takes as it is"),
+    ]
+    missed: Annotated[tuple[str, ...], Field(description="constraints of the request that are missed")]
+
+
+class HistoryColumns(StrictModel):
+    """Points of a search, oldest first, of equal length."""
+
+    evaluations: tuple[int, ...]
+    seconds: Annotated[tuple[float, ...], Field(description="since the search began")]
+    hypervolume: Annotated[
+        tuple[float | None, ...],
+        Field(
+            description="of the front so far. Of a sampled search against the nadir of the exact front, so the points "
+            "can be compared; of the exact method against the front's own nadir, which moves until the last point"
+        ),
+    ]
+    front_size: tuple[int | None, ...]
+
+
+class History(StrictModel):
+    """How a search went, in at most some 500 points that lie the denser the earlier they are."""
+
+    exploration_id: str
+    state: JobState
+    attempt: Annotated[int | None, Field(description="of the job that it is of; null before its first point")]
+    columns: HistoryColumns
+
+
 class SuggestInput(StrictModel):
     """How many designs to measure next."""
 
@@ -223,6 +293,7 @@ class ProjectOfFront(StrictModel):
     labels: Labels = ()
     note: Note = ""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="of the golden vectors")] = 0
+    limits: LimitsField = NO_LIMITS
 
 
 class StateData(StrictModel):

@@ -14,12 +14,14 @@ from api.described import Description
 from api.designs.service import evaluation_json
 from api.events import Snapshot, StreamEvent
 from api.explorations import presentation, tables
+from api.explorations.preview import checked
 from api.explorations.schemas import (
     Exploration,
     ExplorationInput,
     ExplorationPage,
     Front,
     FrontDesign,
+    History,
     Measured,
     Measurements,
     ProjectOfFront,
@@ -63,7 +65,11 @@ def submit(database: Database, principal: Principal, request: ExplorationInput, 
     Raises:
         ConflictError: the key was used for another request.
         QuotaError: there is no room for another job.
+        InputError: its changes to the space leave no design.
+        InfeasibleError: the model breaks a rule that no design can mend.
     """
+    if request.space is not None:  # what else could be wrong with it, its own document tells
+        checked(request)
 
     def do(work: UnitOfWork) -> Answer:
         check_jobs(work, principal)
@@ -73,6 +79,7 @@ def submit(database: Database, principal: Principal, request: ExplorationInput, 
             request.as_request(),
             owner=principal.owner,
             priority=request.priority,
+            limits=request.limits.document(),
             labels=request.labels,
             note=request.note,
         )
@@ -268,6 +275,27 @@ def evaluations_artifact(database: Database, owner: str, exploration_id: str) ->
         return (artifact, row.evaluations) if artifact is not None else None
 
 
+def history(database: Database, owner: str, exploration_id: str) -> History:
+    """How the search went so far.
+
+    Raises:
+        NotFoundError: no such exploration.
+    """
+    with database.read() as work:
+        _, job = _found(work, owner, exploration_id)
+        return presentation.history(exploration_id, job, work.explorations.history(exploration_id))
+
+
+def request_of(database: Database, owner: str, exploration_id: str) -> ExplorationRequest:
+    """What was asked for.
+
+    Raises:
+        NotFoundError: no such exploration.
+    """
+    with database.read() as work:
+        return ExplorationRequest.model_validate(_found(work, owner, exploration_id)[0].request)
+
+
 def report_json(database: Database, owner: str, exploration_id: str, index: int) -> bytes:
     """The evaluation of one design of the front, on the exploration's own model, device and workload.
 
@@ -321,6 +349,7 @@ def generate(
             seed=wanted.seed,
             labels=wanted.labels,
             note=wanted.note,
+            limits=wanted.limits.document(),
         )
         return project_answer(202, project, job)
 

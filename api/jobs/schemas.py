@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from api.job_limits import JobLimits
 from api.problems import Problem
 from db.job_state import JobState
 from spec.strict import StrictModel
@@ -22,6 +23,7 @@ class Job(StrictModel):
     state: JobState
     cancel_requested: bool
     priority: Annotated[int, Field(description="higher goes first")]
+    limits: Annotated[JobLimits, Field(description="as they were submitted; its worker may have stricter ones")]
     attempt: int
     max_attempts: int
     progress: Annotated[dict[str, Any] | None, Field(description="of the kind's own shape; in lists without its front")]

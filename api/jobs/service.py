@@ -7,6 +7,7 @@ from typing import Any
 
 from api.access.principal import Principal
 from api.idempotency import Answer, once
+from api.job_limits import NO_LIMITS
 from api.jobs.schemas import Job, JobLog, JobPage, LogLine
 from api.pagination import page_of
 from api.problems import ConflictError, NotFoundError, Problem
@@ -35,6 +36,7 @@ def _shown(row: JobRow, progress: dict[str, Any] | None) -> Job:
         state=row.state,
         cancel_requested=row.cancel_requested,
         priority=row.priority,
+        limits=NO_LIMITS.model_copy(update=row.limits),
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         progress=progress,

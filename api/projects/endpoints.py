@@ -13,12 +13,13 @@ from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PageDep, Princ
 from api.described import Description, DeviceIs, IfMatch, LabelIs, ModelIs, NameContains
 from api.openapi_parts import ACCEPTED
 from api.problems import BODY_PROBLEMS, responses
-from api.projects import service
+from api.projects import measured, service
 from api.projects.schemas import (
     CsimOptions,
     Project,
     ProjectFiles,
     ProjectInput,
+    ProjectMeasurements,
     ProjectPage,
     Run,
     RunOptions,
@@ -149,6 +150,14 @@ def get_project_file(
     """One file of a project."""
     artifact, _ = service.zip_artifact(database, owner, project_id)
     return Response(service.file(store, artifact, path), media_type="text/plain; charset=utf-8")
+
+
+@router.get("/{project_id}/measurements", responses=responses(404, 409))
+def list_project_measurements(
+    project_id: ProjectId, database: DatabaseDep, store: RequiredStoreDep, owner: OwnerDep
+) -> ProjectMeasurements:
+    """What timed simulations and attached reports measured of a project, beside the predictions, with its lineage."""
+    return measured.measurements(database, store, owner, project_id)
 
 
 def _run(

@@ -9,8 +9,10 @@ from pydantic import Field
 
 from api.catalog_names import DesignField, DeviceField, ModelField
 from api.described import Labels, Name, Note
+from api.job_limits import NO_LIMITS, LimitsField
 from api.problems import Problem
 from db.job_state import JobState
+from spec.calibration import Measurement
 from spec.csim_report import CsimMode
 from spec.design_point import DesignPoint
 from spec.strict import StrictModel
@@ -28,6 +30,7 @@ class ProjectInput(StrictModel):
     labels: Labels = ()
     note: Note = ""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="of the golden vectors")] = 0
+    limits: LimitsField = NO_LIMITS
 
 
 class ProjectSummary(StrictModel):
@@ -73,6 +76,7 @@ class RunOptions(StrictModel):
     """How to run a tool. There is no path and no command here: the worker knows its tools."""
 
     priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first")] = 0
+    limits: LimitsField = NO_LIMITS
 
 
 class CsimOptions(RunOptions):
@@ -139,6 +143,12 @@ class RunPage(StrictModel):
 
     items: tuple[Run, ...]
     next_cursor: Annotated[str | None, Field(description="`cursor` of the next page; null on the last")]
+
+
+class ProjectMeasurements(StrictModel):
+    """What tools measured of a project, each beside what the models of now predict, as POST /calibrations takes it."""
+
+    items: tuple[Measurement, ...]
 
 
 class ProjectFile(StrictModel):

@@ -51,6 +51,7 @@ def submit(database: Database, principal: Principal, wanted: ProjectInput, key: 
             seed=wanted.seed,
             labels=wanted.labels,
             note=wanted.note,
+            limits=wanted.limits.document(),
         )
         return presentation.project_answer(202, project, job)
 
@@ -173,8 +174,11 @@ def run(
             )
         check_jobs(work, principal)
         check_storage(work, principal)
-        given = options.model_dump(mode="json", exclude={"priority"}, exclude_none=True)
-        found, run_job = enqueue_run(work, row, step, given, owner=principal.owner, priority=options.priority)
+        given = options.model_dump(mode="json", exclude={"priority", "limits"}, exclude_none=True)
+        limits = options.limits.document()
+        found, run_job = enqueue_run(
+            work, row, step, given, owner=principal.owner, priority=options.priority, limits=limits
+        )
         return Answer.of(202, presentation.run(found, run_job), f"{COLLECTION}/{project_id}/runs/{found.id}")
 
     return once(database, principal.owner, f"POST {COLLECTION}/{project_id}:{step}", key, options, do)

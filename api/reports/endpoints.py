@@ -9,22 +9,24 @@ from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PageDep
+from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PageDep, StoreDep, get_required_store
 from api.idempotency import Answer, once
 from api.openapi_parts import CREATED
 from api.pagination import page_of
 from api.problems import BODY_PROBLEMS, NotFoundError, responses
+from api.projects import measured
 from api.strict_route import StrictRoute
 from db.models import Report as ReportRow
 from db.paging import Position
 from db.session import UnitOfWork
+from spec.attached_report import AttachedReport
 from spec.strict import StrictModel
 from spec.synthesis_report import SynthesisReport
+from spec.workload import Stage
 
 router = APIRouter(prefix="/reports", tags=["reports"], route_class=StrictRoute)
 
 COLLECTION = "/api/v1/reports"
-IMPORTED_STEP = "imported"
 ReportId = Annotated[str, Path(max_length=64)]
 
 
@@ -35,7 +37,7 @@ class ReportSummary(StrictModel):
     project_id: str | None
     run_id: str | None
     job_id: str | None
-    step: Annotated[str, Field(description=f"csim, simulate, synthesize, or {IMPORTED_STEP}: brought by a user")]
+    step: Annotated[str, Field(description=f"csim, simulate, synthesize, or {measured.ATTACHED}: brought by a user")]
     created_at: datetime
 
 
@@ -46,10 +48,20 @@ class Report(ReportSummary):
 
 
 class ReportInput(StrictModel):
-    """A report of a tool that ran elsewhere: what `flexdse report show FILE --json` prints."""
+    """A report of a tool that ran elsewhere: what `flexdse report show FILE --json` prints.
+
+    With a project it is attached to that: its part, kernel and clock must be the project's, the document becomes an
+    attached report with its lineage, and what it measured is among the measurements of the project.
+    """
 
     report: SynthesisReport
     project_id: Annotated[str | None, Field(max_length=64, description="the project that was synthesized")] = None
+    stage: Annotated[
+        Stage | None, Field(description="with a project: the kernel, where the report's top does not name it")
+    ] = None
+    file_name: Annotated[
+        str | None, Field(min_length=1, max_length=300, description="with a project: what the file is called")
+    ] = None
 
 
 class ReportPage(StrictModel):
@@ -107,24 +119,27 @@ def get_report(report_id: ReportId, database: DatabaseDep, owner: OwnerDep) -> R
 def import_report(
     body: Annotated[ReportInput, Body()],
     database: DatabaseDep,
+    store: StoreDep,
     owner: OwnerDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Bring in the report of a tool that ran elsewhere."""
+    """Bring in the report of a tool that ran elsewhere, and attach it to a project."""
+    sha256 = None
+    if body.project_id is not None:
+        sha256 = measured.project_sha256(database, get_required_store(store), owner, body.project_id)
 
     def do(work: UnitOfWork) -> Answer:
-        if body.project_id is not None and work.projects.get_with_job(body.project_id, owner) is None:
-            raise NotFoundError(
-                "no such project",
-                field="project_id",
-                value=body.project_id,
-                rule="must be the id of a project",
-                hint="GET /api/v1/projects lists them, or leave it out",
+        document: AttachedReport | SynthesisReport = body.report
+        if body.project_id is not None and sha256 is not None:
+            project = work.projects.get(body.project_id)
+            assert project is not None  # its hash was asked for a moment ago
+            document = measured.attached(
+                project, body.report, stage=body.stage, file_name=body.file_name, project=sha256
             )
         row = work.reports.add(
             owner=owner,
-            step=IMPORTED_STEP,
-            document=body.report.model_dump(mode="json", by_alias=True),
+            step=measured.ATTACHED,
+            document=document.model_dump(mode="json", by_alias=True),
             project_id=body.project_id,
         )
         return Answer.of(201, Report(**_summary(row), document=row.document), f"{COLLECTION}/{row.id}")

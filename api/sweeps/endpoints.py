@@ -81,6 +81,7 @@ def create_sweep(
             requests,
             owner=principal.owner,
             priority=body.priority,
+            limits=body.limits.document(),
             labels=body.labels,
             note=body.note,
         )

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from api.catalog_names import DeviceField, ModelField
 from api.described import Labels, Name, Note
+from api.job_limits import NO_LIMITS, JobLimits
 from db.job_state import JobState
 from spec.errors import InputError
 from spec.exploration import ExplorationRequest
@@ -40,6 +41,7 @@ class SweepInput(StrictModel):
         ),
     ] = {}
     priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first; below single explorations")] = -1
+    limits: Annotated[JobLimits, Field(description="what each exploration may use at most")] = NO_LIMITS
     labels: Labels = ()
     note: Note = ""
 

@@ -15,7 +15,7 @@ import { Link } from "./ui/Link";
 
 const RETRY_MS = 2000;
 /** Pages about explorations have the list of them at their side. */
-const WITH_LIST = new Set(["home", "new", "exploration", "design"]);
+const WITH_LIST = new Set(["home", "new", "exploration", "design", "evaluation"]);
 
 export function App(): JSX.Element {
   const { page } = route.value;

@@ -11,6 +11,7 @@ import { Link } from "./ui/Link";
 
 const ExplorationsPage = lazyPage(async () => (await import("./features/explorations/ExplorationsPage")).ExplorationsPage);
 const NewExplorationPage = lazyPage(async () => (await import("./features/explorations/NewExplorationPage")).NewExplorationPage);
+const EvaluationPage = lazyPage(async () => (await import("./features/design/EvaluationPage")).EvaluationPage);
 const DesignPage = lazyPage(async () => (await import("./features/design/DesignPage")).DesignPage);
 
 const ProjectPage = lazyPage(async () => (await import("./features/project/ProjectPage")).ProjectPage);
@@ -18,6 +19,7 @@ const JobsPage = lazyPage(async () => (await import("./features/jobs/JobsPage"))
 const JobPage = lazyPage(async () => (await import("./features/jobs/JobPage")).JobPage);
 
 const ComparePage = lazyPage(async () => (await import("./features/compare/ComparePage")).ComparePage);
+const MeasurementsPage = lazyPage(async () => (await import("./features/measurements/MeasurementsPage")).MeasurementsPage);
 const SweepsPage = lazyPage(async () => (await import("./features/sweeps/SweepsPage")).SweepsPage);
 const SweepPage = lazyPage(async () => (await import("./features/sweeps/SweepsPage")).SweepPage);
 
@@ -29,8 +31,9 @@ interface Section {
 }
 
 export const SECTIONS: readonly Section[] = [
-  { title: "Explorations", page: { name: "explorations" }, names: ["home", "new", "explorations", "exploration", "design", "project"] },
+  { title: "Explorations", page: { name: "explorations" }, names: ["home", "new", "explorations", "exploration", "design", "evaluation", "project"] },
   { title: "Compare", page: { name: "compare" }, names: ["compare"] },
+  { title: "Measurements", page: { name: "measurements" }, names: ["measurements"] },
   { title: "Sweeps", page: { name: "sweeps" }, names: ["sweeps", "sweep"] },
   { title: "Jobs", page: { name: "jobs" }, names: ["jobs", "job"] },
 ];
@@ -47,6 +50,8 @@ export function CurrentPage({ page }: { readonly page: Page }): JSX.Element {
       return <ExplorationPage key={page.id} id={page.id} />;
     case "design":
       return <DesignPage key={page.id} id={page.id} index={page.index} />;
+    case "evaluation":
+      return <EvaluationPage key={`${page.id} ${page.row}`} id={page.id} row={page.row} />;
     case "project":
       return <ProjectPage key={page.id} id={page.id} />;
     case "jobs":
@@ -55,6 +60,8 @@ export function CurrentPage({ page }: { readonly page: Page }): JSX.Element {
       return <JobPage key={page.id} id={page.id} />;
     case "compare":
       return <ComparePage />;
+    case "measurements":
+      return <MeasurementsPage />;
     case "sweeps":
       return <SweepsPage />;
     case "sweep":

@@ -39,6 +39,7 @@ class Exploration(Base):
     evaluations_artifact_id: Mapped[str | None] = mapped_column(
         String(ID_LENGTH), ForeignKey("artifact.id", ondelete="SET NULL")
     )
+    history: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)  # of the search, see `workers.search_history`
     evaluations: Mapped[int | None]  # of the record, where the figures of the service add them up
     created_at: Mapped[datetime]
 

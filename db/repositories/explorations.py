@@ -54,6 +54,15 @@ class ListedExploration(NamedTuple):
     finished_at: datetime | None
 
 
+class FinishedSearch(NamedTuple):
+    """How long a search took, and what it had to do."""
+
+    method: str
+    record: dict[str, Any]
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
 _LISTED = tuple(
     getattr(Job if name in ("state", "cancel_requested", "started_at", "finished_at") else Exploration, name)
     for name in ListedExploration._fields
@@ -68,6 +77,16 @@ class StoredFrontEntry:
     key: str
     design: str
     metrics: str
+
+
+def _figures(record: SearchRecord) -> dict[str, float | None]:
+    """Of a record, for lists."""
+    priced = record.evaluations
+    return {
+        "designs_per_s": record.designs_per_s,
+        "hypervolume": record.hypervolume,
+        "feasible_fraction": record.feasible_evaluations / priced if priced else None,
+    }
 
 
 def stored_front_entry(index: int, entry: FrontEntry) -> StoredFrontEntry:
@@ -213,7 +232,7 @@ class Explorations:
         asked = self._session.scalar(select(Exploration.summary).where(Exploration.id == exploration_id)) or {}
         self._change(
             exploration_id,
-            summary={**asked, "best": dict(best or {})},
+            summary={**asked, **_figures(record), "best": dict(best or {})},
             record=record.model_dump(mode="json", by_alias=True),
             front_size=len(front),
             evaluations=record.evaluations,
@@ -224,6 +243,25 @@ class Explorations:
         if front:
             rows = [{"exploration_id": exploration_id, **asdict(entry)} for entry in front]
             self._session.execute(insert(FrontEntryRow), rows)
+
+    def save_history(self, exploration_id: str, history: dict[str, Any]) -> None:
+        """Stores how the search has gone so far, whole, in place of what was there."""
+        self._change(exploration_id, history=history)
+
+    def history(self, exploration_id: str) -> dict[str, Any] | None:
+        """How the search went; None where it said nothing yet."""
+        return self._session.scalar(select(Exploration.history).where(Exploration.id == exploration_id))
+
+    def finished_last(self, limit: int) -> list[FinishedSearch]:
+        """The searches of everybody that succeeded last, newest first."""
+        rows = self._session.execute(
+            select(Exploration.method, Exploration.record, Job.started_at, Job.finished_at)
+            .join(Job, Job.id == Exploration.job_id)
+            .where(Job.state == JobState.SUCCEEDED, Exploration.record.is_not(None))
+            .order_by(Exploration.created_at.desc(), Exploration.id.desc())
+            .limit(limit)
+        )
+        return [FinishedSearch(*row) for row in rows]
 
     def delete(self, exploration_id: str) -> None:
         """Deletes the exploration with its front; its job is deleted after it."""

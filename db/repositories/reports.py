@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import CursorResult, delete, select
@@ -67,6 +68,11 @@ class Reports:
         if step is not None:
             statement = statement.where(Report.step == step)
         return list(self._session.scalars(newest_first(statement, Report.created_at, Report.id, after, limit)))
+
+    def of_project(self, project_id: str, owner: str, steps: Sequence[str]) -> list[Report]:
+        """All reports of a project by those steps, oldest first."""
+        statement = select(Report).where(Report.project_id == project_id, Report.owner == owner, Report.step.in_(steps))
+        return list(self._session.scalars(statement.order_by(Report.created_at, Report.id)))
 
     def delete(self, report_id: str) -> bool:
         """Deletes it; False if there is none."""

@@ -40,3 +40,11 @@ class History:
     def first(self, count: int) -> History:
         """The first `count` trials."""
         return History(self.genes[:count], self.values[:count], self.violation[:count])
+
+    def joined(self, later: History) -> History:
+        """These trials and then the others."""
+        return History(
+            np.concatenate([self.genes, later.genes]),
+            np.concatenate([self.values, later.values]),
+            np.concatenate([self.violation, later.violation]),
+        )

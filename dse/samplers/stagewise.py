@@ -1,8 +1,9 @@
 """Searches the stages side by side and learns from the trials how they compose.
 
 Each trial is a pair and tries one new design of either stage. Beside the values of the objectives the evaluation tells
-what each half measured (latency, energy, utilization: `Goals.drivers`). From both the sampler fits how an objective
-follows from the halves: a sum or the larger of the two. Then it knows which pairs of known halves are worth a trial.
+what each half measured (latency, energy, utilization: `Goals.drivers`). From many new halves those are tried that a
+surrogate puts farthest ahead of the stage's front. How an objective follows from the halves, as a sum or as the larger of
+the two, is fitted too: then it is known which pairs of known halves are worth a trial.
 """
 
 from __future__ import annotations
@@ -15,23 +16,38 @@ from dse.genes import GeneArray, GeneSpace
 from dse.pareto import non_dominated, normalised
 from dse.samplers.batch import BatchSampler
 from dse.samplers.history import History
+from dse.samplers.surrogate import Surrogate, most_improving, stage_features
 from dse.samplers.variation import MAX_TRIES, Seen, Variation
 from spec.design_batch import BoolArray, FloatArray, IntArray
 
 MAX_PAIRS = 400_000  # pairs of stage designs that are predicted at once
 MAX_HALVES = 600  # of a stage, in such pairs
+CANDIDATES = 10  # new halves that are bred for each that is tried
+COMPOSED = 0.5  # share of a batch, at most, that pairs known halves
+BLIND = 0.2  # share of the new halves that are tried whatever the surrogate says of them
+MAX_KNOWN = 3_000  # halves that the surrogate is fitted to: the front's and the latest
 
 
 @dataclass(frozen=True, slots=True)
 class StageRows:
-    """What the evaluation says of the two halves of each trial: columns to be minimised, (n_points, n_drivers), and
-    whether the half fits by itself.
+    """What the evaluation says of the two halves of each trial: columns to be minimised, (n_points, n_drivers), and by how
+    much the half breaks a rule of the card, (n_points,), <= 0 where it fits by itself.
     """
 
     prefill: FloatArray
     decode: FloatArray
-    prefill_fits: BoolArray
-    decode_fits: BoolArray
+    prefill_excess: FloatArray
+    decode_excess: FloatArray
+
+    @property
+    def prefill_fits(self) -> BoolArray:
+        """(n_points,) where the half of prefill fits."""
+        return np.asarray(self.prefill_excess <= 0)
+
+    @property
+    def decode_fits(self) -> BoolArray:
+        """(n_points,) where the half of decode fits."""
+        return np.asarray(self.decode_excess <= 0)
 
     def first(self, count: int) -> StageRows:
         """The first `count` trials."""
@@ -72,16 +88,15 @@ class StagewiseSampler(BatchSampler):
         self._seen.add(fresh)
         left, right = self.space.stage_genes
         for seen, genes in zip(self._seen_halves, (left, right), strict=True):
-            seen.add(np.column_stack([fresh[:, 0], fresh[:, genes]]))
+            seen.add(_half(fresh, genes))
         self._remembered = len(history)
         if generation == 0 or self._stages is None or len(self._stages.prefill) < len(history):
             return self.space.random(rng, self.batch)
         # After a resume within a batch there are more rows than trials that this batch may know.
         self._stages = self._stages.first(len(history))
         made, batch = [np.zeros((0, self.space.n_genes), dtype=np.int64)], Seen()
-        # A third of the batch composes; more where exploring finds nothing new.
         for arm in range(len(self.space.arms)):
-            made.append(self._composed(history, arm, self.batch // (3 * len(self.space.arms)), batch, rng))
+            made.append(self._composed(history, arm, int(COMPOSED * self.batch / len(self.space.arms)), batch, rng))
         made.append(self._explored(history, self.batch - sum(map(len, made)), batch, rng))
         designs = np.concatenate(made)
         missing = self.batch - len(designs)
@@ -98,7 +113,7 @@ class StagewiseSampler(BatchSampler):
         return pairs[self._seen.fresh(pairs, batch)]
 
     def _new_halves(self, history: History, stage: int, count: int, rng: np.random.Generator) -> GeneArray:
-        """Designs whose half of `stage` is new: bred from the halves that no other beats, the lonely ones more often."""
+        """Designs whose half of `stage` is new: of those bred from the halves that no other beats, the promising ones."""
         assert self._stages is not None
         drivers = (self._stages.prefill, self._stages.decode)[stage]
         fits = (self._stages.prefill_fits, self._stages.decode_fits)[stage]
@@ -106,22 +121,46 @@ class StagewiseSampler(BatchSampler):
         genes = self.space.stage_genes[stage]
         axes = range(genes.start - 1, genes.stop - 1)
         seen, batch = self._seen_halves[stage], Seen()
-        made = np.zeros((0, self.space.n_genes), dtype=np.int64)
+        tried = np.zeros((0, self.space.n_genes), dtype=np.int64)
         weight = _loneliness(drivers[good])
-        for attempt in range(MAX_TRIES):
-            wanted = count - len(made)
-            if wanted <= 0:
+        wanted = CANDIDATES * count
+        for _ in range(MAX_TRIES if len(good) else 0):
+            if len(tried) >= wanted:
                 break
-            if len(good) and attempt < MAX_TRIES - 1:
-                a = history.genes[rng.choice(good, 2 * wanted, p=weight)]
-                b = history.genes[rng.choice(good, 2 * wanted)]
-                crossed = np.where((rng.random(len(a)) < 0.4)[:, np.newaxis], self._variation.crossed(a, b, rng), a)
-                tried = self._variation.mutated(crossed, rng, 0.5 / len(axes), axes)
-            else:
-                tried = self.space.random(rng, 2 * wanted)
-            new = tried[seen.fresh(np.column_stack([tried[:, 0], tried[:, genes]]), batch)]
-            made = np.concatenate([made, new[:wanted]])
-        return made
+            a = history.genes[rng.choice(good, wanted, p=weight)]
+            b = history.genes[rng.choice(good, wanted)]
+            crossed = np.where((rng.random(len(a)) < 0.4)[:, np.newaxis], self._variation.crossed(a, b, rng), a)
+            bred = self._variation.mutated(crossed, rng, 0.5 / len(axes), axes)
+            tried = np.concatenate([tried, bred[seen.fresh(_half(bred, genes), batch)]])
+        chosen = self._promising(history, tried[:wanted], stage, good, count, rng)
+        missing = count - len(chosen)
+        if missing:
+            drawn = self.space.random(rng, 2 * missing)
+            chosen = np.concatenate([chosen, drawn[seen.fresh(_half(drawn, genes), batch)][:missing]])
+        return chosen
+
+    def _promising(
+        self, history: History, tried: GeneArray, stage: int, good: IntArray, count: int, rng: np.random.Generator
+    ) -> GeneArray:
+        """The halves of `tried` that the surrogate puts farthest ahead of the front, and a few at random."""
+        assert self._stages is not None
+        if len(tried) <= count:
+            return tried
+        drivers = (self._stages.prefill, self._stages.decode)[stage]
+        excess = (self._stages.prefill_excess, self._stages.decode_excess)[stage]
+        n = len(history)
+        known = np.union1d(good, np.arange(max(0, n - MAX_KNOWN), n))
+        scaled = _log_scaled(drivers[:n])
+        low, high = scaled[good].min(axis=0), scaled[good].max(axis=0)
+        unit = np.where(high > low, high - low, 1.0)
+        targets = np.column_stack([scaled[known] / unit, np.clip(excess[known], -1.0, 1.0)])
+        surrogate = Surrogate(stage_features(self.space, history.genes[known], stage), targets)
+        blind = rng.permutation(len(tried))[: int(BLIND * count)]
+        rest = np.delete(np.arange(len(tried)), blind)
+        guessed = surrogate.predict(stage_features(self.space, tried[rest], stage))
+        fits = guessed[:, -1] <= 0.0
+        best = most_improving(guessed[fits, :-1], scaled[good] / unit, count - len(blind))
+        return np.asarray(tried[np.concatenate([blind, rest[fits][best]])])
 
     def _front(self, drivers: FloatArray, fits: BoolArray) -> IntArray:
         fitting = np.flatnonzero(fits)
@@ -149,7 +188,7 @@ class StagewiseSampler(BatchSampler):
         pairs[:, right_genes] = history.genes[b[best]][:, right_genes]
         values = predicted[best]
         known = np.array([row.tobytes() in self._seen for row in pairs], dtype=bool)
-        order = _farthest_first(normalised(values), known, count)
+        order = _farthest_first(normalised(_log_scaled(values)), known, count)
         chosen = pairs[order]
         return chosen[self._seen.fresh(chosen, batch)]
 
@@ -171,11 +210,22 @@ class StagewiseSampler(BatchSampler):
         return np.column_stack([apply[k] @ fits[k][:, i] for i, k in enumerate(best)])
 
 
+def _half(designs: GeneArray, genes: slice) -> GeneArray:
+    """Arm and genes of one stage."""
+    return np.column_stack([designs[:, 0], designs[:, genes]])
+
+
+def _log_scaled(values: FloatArray) -> FloatArray:
+    """Columns in which ratios are differences, where all of a column are positive."""
+    positive = (values > 0).all(axis=0)
+    return np.where(positive, np.log(np.where(positive, values, 1.0)), values)
+
+
 def _loneliness(values: FloatArray) -> FloatArray:
     """Probabilities that grow with the distance to the nearest other point, (n_points,)."""
     if len(values) < 3:
         return np.full(len(values), 1.0 / max(len(values), 1))
-    points = normalised(np.where(values > 0, np.log(np.maximum(values, 1e-300)), values))
+    points = normalised(_log_scaled(values))
     distance = np.full(len(points), np.inf)
     for start in range(0, len(points), 512):
         part = points[start : start + 512]

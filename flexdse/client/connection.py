@@ -22,9 +22,11 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 TOKEN_VARIABLE = "FLEXDSE_TOKEN"
 
 _TRIES = 4
+_RATE_PATIENCE_S = 120.0  # with a service that says "too many requests"
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
-_TRY_AGAIN = frozenset({429, 502, 503, 504})
+_TOO_MANY = 429
+_TRY_AGAIN = frozenset({502, 503, 504})
 
 
 class ServiceError(FlexDSEError):
@@ -105,40 +107,52 @@ class Connection:
         return self.request("POST", path, json=body, headers=headers, **options).json()
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Any request.
+        """Any request; one that comes too soon for the rate of its key is sent again when the service says.
 
         Raises:
             ServiceError: the service refused.
             NoAnswer: it cannot be reached.
         """
-        pause_s = _FIRST_PAUSE_S
         again = method != "POST" or "Idempotency-Key" in options.get("headers", {})
-        for left in range(_TRIES - 1, -1, -1):
+        pause_s, left, give_up_s = _FIRST_PAUSE_S, _TRIES, time.monotonic() + _RATE_PATIENCE_S
+        while True:
+            wait_s = pause_s
             try:
                 answer = self._client.request(method, f"{API}{path}", **options)
             except httpx.TransportError as error:
+                left -= 1
                 if left == 0 or not again:
                     raise _no_answer(self.url, error) from error
             else:
                 if answer.is_success or answer.status_code == 304:
                     return answer
+                if answer.status_code == _TOO_MANY:  # it was not even looked at: no harm in sending it again
+                    if time.monotonic() > give_up_s:
+                        raise _problem(answer)
+                    time.sleep(_asked_pause_s(answer, pause_s))
+                    continue
+                left -= 1
                 if left == 0 or not again or answer.status_code not in _TRY_AGAIN:
                     raise _problem(answer)
-                asked = answer.headers.get("retry-after", "")
-                pause_s = min(_LONGEST_PAUSE_S, float(asked)) if asked.isdecimal() else pause_s
-            time.sleep(pause_s)
+                wait_s = _asked_pause_s(answer, pause_s)
+            time.sleep(wait_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
-        raise AssertionError("unreachable")
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
-        """An answer that is read piece by piece."""
+        """An answer that is read piece by piece; like `request` it waits for the rate of its key."""
+        give_up_s = time.monotonic() + _RATE_PATIENCE_S
         try:
-            with self._client.stream("GET", f"{API}{path}", **options) as answer:
-                if not answer.is_success:
+            while True:
+                with self._client.stream("GET", f"{API}{path}", **options) as answer:
+                    if answer.is_success:
+                        yield answer
+                        return
                     answer.read()
-                    raise _problem(answer)
-                yield answer
+                    if answer.status_code != _TOO_MANY or time.monotonic() > give_up_s:
+                        raise _problem(answer)
+                    wait_s = _asked_pause_s(answer, _FIRST_PAUSE_S)
+                time.sleep(wait_s)
         except httpx.TransportError as error:
             raise _no_answer(self.url, error) from error
 
@@ -172,8 +186,9 @@ class Connection:
                         yield event
                         if event.event == "done":
                             return
-            except NoAnswer:
-                if time.monotonic() > give_up_s:
+            except (NoAnswer, ServiceError) as error:
+                for_now = isinstance(error, NoAnswer) or error.http_status in _TRY_AGAIN
+                if not for_now or time.monotonic() > give_up_s:
                     raise
             time.sleep(_FIRST_PAUSE_S)
 
@@ -198,6 +213,12 @@ def _problem(answer: httpx.Response) -> ServiceError:
     if not isinstance(problem, dict):
         problem = {"title": answer.reason_phrase, "detail": f"{answer.status_code} {answer.reason_phrase}"}
     return ServiceError({"status": answer.status_code, **problem})
+
+
+def _asked_pause_s(answer: httpx.Response, otherwise_s: float) -> float:
+    """How long the service asks to wait."""
+    asked = answer.headers.get("retry-after", "")
+    return min(_LONGEST_PAUSE_S, float(asked)) if asked.isdecimal() else otherwise_s
 
 
 def _no_answer(url: str, error: Exception) -> NoAnswer:

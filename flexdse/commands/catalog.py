@@ -9,9 +9,9 @@ import typer
 from flexdse.console import emit, emit_json, table
 from flexdse.options import AsJson
 
-devices = typer.Typer(help="FPGA cards of the catalog.", no_args_is_help=True)
-models = typer.Typer(help="Models of the catalog.", no_args_is_help=True)
-designs = typer.Typer(help="Published designs of the catalog.", no_args_is_help=True)
+devices = typer.Typer(help="FPGA cards of the catalog; alone it lists them.")
+models = typer.Typer(help="Models of the catalog; alone it lists them.")
+designs = typer.Typer(help="Published designs of the catalog; alone it lists them.")
 
 Name = Annotated[str, typer.Argument(help="Catalog name, or a file.")]
 
@@ -39,6 +39,13 @@ def _show(data: dict[str, Any], sources: dict[str, str], prefix: str = "") -> No
         else:
             source = sources.get(path, "")
             emit(f"  {path} = {value}" + (f"    [{source}]" if source else ""))
+
+
+@devices.callback(invoke_without_command=True)
+def devices_alone(context: typer.Context, as_json: AsJson = False) -> None:
+    """List them."""
+    if context.invoked_subcommand is None:
+        list_devices(as_json)
 
 
 @devices.command("list")
@@ -70,6 +77,13 @@ def show_device(name: Name, as_json: AsJson = False) -> None:
     emit_json(document) if as_json else _show(device.model_dump(mode="json", by_alias=True), device.sources)
 
 
+@models.callback(invoke_without_command=True)
+def models_alone(context: typer.Context, as_json: AsJson = False) -> None:
+    """List them."""
+    if context.invoked_subcommand is None:
+        list_models(as_json)
+
+
 @models.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Models with their shapes."""
@@ -99,6 +113,13 @@ def show_model(name: Name, as_json: AsJson = False) -> None:
     )
 
 
+@designs.callback(invoke_without_command=True)
+def designs_alone(context: typer.Context, as_json: AsJson = False) -> None:
+    """List them."""
+    if context.invoked_subcommand is None:
+        list_designs(as_json)
+
+
 @designs.command("list")
 def list_designs(as_json: AsJson = False) -> None:
     """Published designs."""
@@ -119,7 +140,8 @@ def show_design(name: Name, as_json: AsJson = False) -> None:
     """A published design: parameters, memory map, measurements, sources."""
     from spec.catalog import load_published_design, names, resolve_design
 
-    if name in names("designs") or not name.endswith((".json", ".yaml", ".yml")):
+    file = name.rpartition("#")[0] or name  # front.json#3: entry 3 of a front
+    if name in names("designs") or not file.endswith((".json", ".yaml", ".yml")):
         published = load_published_design(name)
         if as_json:
             emit_json(_document("published-design/v1", published))

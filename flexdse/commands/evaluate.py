@@ -31,6 +31,12 @@ def evaluate(
     floorplan: Annotated[
         bool, typer.Option("--floorplan/--no-floorplan", help="Assign the modules to SLRs by an exact solver.")
     ] = True,
+    formula: Annotated[
+        str | None,
+        typer.Option(
+            "--formula", help="Follow one number to its formula, law and constants: tpot_s, decode.q_proj.cycles ..."
+        ),
+    ] = None,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +57,7 @@ def evaluate(
                          hint="the paper says 0.3, FlexLLM's power log shows about 9")  # fmt: skip
     point, config, card = resolve_design(design), resolve_model(model), resolve_device(device)
     if server is not None:
-        document = _evaluated_there(server, point, config, card, workload, here_only=swap_s or calibration)
+        document = _evaluated_there(server, point, config, card, workload, here_only=swap_s or calibration or formula)
     else:
         document = evaluation_with_floorplan(
             point,
@@ -60,14 +66,41 @@ def evaluate(
             workload,
             swap_s=swap_s,
             calibration=read_calibration(calibration) if calibration is not None else None,
-            floorplan=floorplan,
+            floorplan=floorplan and formula is None,
         )
-    if as_json:
+    if formula is not None:
+        _print_formula(formula, document, point, config, card, workload, swap_s, as_json)
+    elif as_json:
         emit_json(document)
     else:
         _print(document)
     if document["violations"]:
         raise typer.Exit(EXIT_INFEASIBLE)
+
+
+def _print_formula(
+    name: str,
+    document: dict[str, Any],
+    point: DesignPoint,
+    model: ModelConfig,
+    device: DeviceDocument,
+    workload: Workload,
+    swap_s: float | None,
+    as_json: bool,
+) -> None:
+    """The trace of one number; JSON: a list of its steps."""
+    from dataclasses import asdict
+
+    from cost_models.evaluate import Context
+    from cost_models.formulas import Evaluated, lines
+
+    context = Context(model, device, workload, point.quant_scheme, swap_s=swap_s, hmt=point.hmt, system=point.system)
+    steps = Evaluated(document, point, model, device, workload, context.between_s).trace(name)
+    if as_json:
+        emit_json([asdict(step) for step in steps])
+        return
+    for line in lines(steps):
+        emit(line)
 
 
 def _evaluated_there(
@@ -78,10 +111,10 @@ def _evaluated_there(
 
     if here_only is not None:
         raise InputError(
-            "a service prices with its own swap time and without a calibration file",
+            "a service prices with its own swap time, without a calibration file, and explains no formula",
             field="--server",
             value=server,
-            rule="without --swap-s and --calibration",
+            rule="without --swap-s, --calibration and --formula",
             hint="leave --server out, or put the swap time into a device file: reconfiguration.swap_s",
         )
     return evaluate_there(server, design, model, device, workload)

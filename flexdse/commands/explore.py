@@ -297,12 +297,19 @@ def evenly(count: int, limit: int) -> list[int]:
     return [round(i * (count - 1) / (limit - 1)) for i in range(limit)]
 
 
+def mixes_schemes(result: ExplorationResult) -> bool:
+    """Whether the search chose among several quantization schemes, so that a design must say which is its own."""
+    space = result.request.space
+    return space is not None and len(space.quant_schemes) > 1
+
+
 def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     """The front as a table, thinned to `limit` rows, and how it was found."""
     from flexdse.figures import figure, objective_value
 
     names = result.request.objectives
     shown = evenly(len(result.front), limit)
+    mixed = mixes_schemes(result)
     rows = []
     for index in shown:
         entry = result.front[index]
@@ -311,9 +318,10 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
             str(index),
             f"{p.token_parallelism}/{p.qkvo_weight_parallelism}/{p.key_parallelism}/{p.ffn_weight_parallelism}",
             f"{d.block_parallelism}x{d.weight_parallelism}, {d.head_parallelism}x{d.key_parallelism}",
+            *([entry.design.quant_scheme.name] if mixed else []),
             *(figure(name, objective_value(name, entry.metrics)) for name in names),
         ])  # fmt: skip
-    columns = ["prefill TP/QKVO/K/FFN", "decode BPxW, HPxK"]
+    columns = ["prefill TP/QKVO/K/FFN", "decode BPxW, HPxK", *(["scheme"] if mixed else [])]
     emit(table(rows, ["#", *columns, *names], columns))
     if len(shown) < len(result.front):
         emit(f"({len(shown)} of the {len(result.front):,} designs of the front, evenly spread)")

@@ -71,13 +71,16 @@ def shortlist(
             }
         )
         return
+    from flexdse.commands.explore import mixes_schemes
     from flexdse.figures import figure, objective_value
 
+    scheme = ["scheme"] if mixes_schemes(result) else []
     rows = [
-        [f"#{one.index}", *(figure(n, objective_value(n, result.front[one.index].metrics)) for n in names), one.reason]
+        [f"#{one.index}", *(result.front[one.index].design.quant_scheme.name for _ in scheme),
+         *(figure(n, objective_value(n, result.front[one.index].metrics)) for n in names), one.reason]
         for one in picks
-    ]
-    emit(table(rows, ["design", *names, "why"], ["why"]))
+    ]  # fmt: skip
+    emit(table(rows, ["design", *scheme, *names, "why"], [*scheme, "why"]))
 
 
 def export(

@@ -103,10 +103,13 @@ def quality(
         _check_recordable(out, setting, windows.protocol)
     calibration = setting.calibration(calibration_text, calibration_windows)
     results: list[dict[str, Any]] = []
+    evaluator: Evaluator | None = None
     for plan in plans:
         folded: FoldedRotations = "none" if no_rotation or no_folding else "r1_r2"
         bank = setting.bank(plan, how, folded, calibration, seed)
-        found = assess(Evaluator(bank, windows, setting.cache, note), plan)
+        if evaluator is None or evaluator.bank is not bank:
+            evaluator = Evaluator(bank, windows, setting.cache, note)
+        found = assess(evaluator, plan)
         if out is not None:
             record_results(out, _one_result(setting, windows.protocol, plan, bank.mode, found))
         results.append(
@@ -117,6 +120,7 @@ def quality(
                 "reference": found.reference.model_dump(mode="json"),
                 "measured": found.quantized.model_dump(mode="json"),
                 "quality": found.quality,
+                "quality_standard_error": found.quality_standard_error,
                 "source": "measured",
             }
         )
@@ -137,12 +141,23 @@ def quality(
     if out is not None:
         note(f"wrote {out}")
     reference = results[0]["reference"]
-    rows = [["unquantized", f"{reference['perplexity']:.3f}", "", "", ""]]
+    rows = [["unquantized", _perplexity(reference), "", "", ""]]
     for result in results:
-        one = result["measured"]
-        rows.append([result["plan"]["scheme"]["name"], f"{one['perplexity']:.3f}", f"{result['quality']:+.1%}",
+        one, error = result["measured"], result["quality_standard_error"]
+        rows.append([result["plan"]["scheme"]["name"], _perplexity(one),
+                     f"{result['quality']:+.1%}" + ("" if error is None else f" ± {error:.1%}"),
                      f"{one['kl_divergence']:.4f}", f"{one['top1_agreement']:.1%}"])  # fmt: skip
     emit(table(rows, ["scheme", "perplexity", "increase", "KL (nats)", "same top-1"]))
+    if reference["nll_standard_error"] is None:
+        emit_item("one window only: no standard error")
+    else:
+        emit_item(f"±: standard error over {len(windows.windows)} windows; of the increase, window by window against the "
+                  "unquantized model")  # fmt: skip
+
+
+def _perplexity(measurement: dict[str, Any]) -> str:
+    value, error = measurement["perplexity"], measurement["nll_standard_error"]
+    return f"{value:.3f}" + ("" if error is None else f" ± {value * error:.3f}")
 
 
 def _check_recordable(out: Path, setting: Setting, protocol: Protocol) -> None:
@@ -261,12 +276,15 @@ def _check_continues(held: SensitivityTable, path: Path, setting: Setting, proto
 
 
 def _print_table(measured: SensitivityTable) -> None:
+    from spec.quality import MIN_UNSEEN
+
     emit(f"{measured.model}: perplexity {measured.reference.perplexity:.3f} unquantized, "
          f"{measured.base.perplexity:.3f} with every width at {measured.base_bits}")  # fmt: skip
     rows = [[s.group, s.depth, str(s.bits), f"{s.delta_nll:+.4f}"] for s in measured.sensitivities]
     emit(table(rows, ["group", "depth", "bits", "nll"], ["depth"]))
-    emit_item(f"curvature {measured.curvature:.3f}, band {measured.band_relative:.1%} from "
-              f"{sum(not c.used_in_fit for c in measured.combinations)} unseen combinations")  # fmt: skip
-    if not measured.band_relative:
-        emit_item("no band yet: no unseen combination stayed below twice the unquantized perplexity; measure more "
-                  "--combinations before you trust a prediction")  # fmt: skip
+    unseen = sum(not c.used_in_fit for c in measured.combinations)
+    band = "no band" if measured.band_relative is None else f"band {measured.band_relative:.1%}"
+    emit_item(f"curvature {measured.curvature:.3f}, {band} from {unseen} unseen combinations")
+    if measured.band_relative is None:
+        emit_item(f"no band yet: fewer than {MIN_UNSEEN} unseen combinations stayed below twice the unquantized perplexity; "
+                  "measure more --combinations before you trust a prediction")  # fmt: skip

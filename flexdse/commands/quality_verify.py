@@ -9,7 +9,7 @@ import typer
 
 from flexdse.commands.quality import CalibrationText, Rows, Text
 from flexdse.commands.quantize import Backend, Cache, Checkpoint
-from flexdse.console import emit, emit_json, note, table
+from flexdse.console import emit, emit_item, emit_json, note, table
 from flexdse.options import AsJson
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def quality_verify(
             {
                 "plan": one.plan.model_dump(mode="json", by_alias=True),
                 "measured": one.measured,
+                "standard_error": one.standard_error,
                 "predicted": one.predicted.value,
                 "low": one.predicted.low,
                 "high": one.predicted.high,
@@ -78,10 +79,15 @@ def quality_verify(
         low, value, high = one.predicted.low, one.predicted.value, one.predicted.high
         band = "" if low is None or high is None else f"{low:+.1%} to {high:+.1%}"
         inside = {None: "", True: "inside", False: "outside"}[one.inside_band]
-        rows.append(
-            [one.plan.scheme.name, f"{one.measured:+.1%}", "" if value is None else f"{value:+.1%}", band, inside]
-        )
-    emit(table(rows, ["scheme", "measured", "predicted", "band", "measured is"], ["measured is"]))
+        error = "" if one.standard_error is None else f"{one.standard_error:.1%}"
+        rows.append([
+            one.plan.scheme.name, f"{one.measured:+.1%}", error, "" if value is None else f"{value:+.1%}", band, inside
+        ])  # fmt: skip
+    columns = ["scheme", "measured", "standard error", "predicted", "band", "measured is"]
+    emit(table(rows, columns, ["measured is"]))
+    for one in found:
+        if one.inside_band is None:
+            emit_item(f"{one.plan.scheme.name}: {one.verdict}")
 
 
 def _schemes_of(folder: Path, known: list[PrecisionPlan]) -> list[PrecisionPlan]:

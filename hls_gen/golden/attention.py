@@ -10,6 +10,7 @@ import numpy as np
 from hls_gen.golden import fp32
 from hls_gen.golden.elementary import Int64, integers_to_fp32
 from hls_gen.golden.fp32 import Fp32
+from hls_gen.golden.number_format import FP32, NumberFormat
 from hls_gen.golden.quantization import inverse_scales
 from hls_gen.golden.softmax import softmax
 from spec.quantized_checkpoint import QuantizedCheckpoint
@@ -25,20 +26,21 @@ class AttentionConstants(NamedTuple):
     v_scale: Fp32
 
 
-def attention_constants(checkpoint: QuantizedCheckpoint, layer: int) -> AttentionConstants:
+def attention_constants(checkpoint: QuantizedCheckpoint, layer: int, number: NumberFormat = FP32) -> AttentionConstants:
     """From the static scales of the checkpoint; the scale of the queries is that of q / sqrt(head_dim)."""
     prefix = f"layers.{layer}.self_attn."
     q_scale, k_scale, v_scale = (checkpoint[f"{prefix}{operand}_scale"] for operand in "qkv")
     per_query_head = np.repeat(k_scale, checkpoint.model.gqa_group)
     root = np.float32(1 / math.sqrt(checkpoint.model.head_dim))
     divisor = np.where(q_scale > 0, q_scale, np.float32(1))
-    return AttentionConstants(
+    exact = AttentionConstants(
         q_inverse=np.where(q_scale > 0, fp32.divide(root, divisor), np.float32(0)),
         k_inverse=inverse_scales(k_scale),
         v_inverse=inverse_scales(v_scale),
         score_factor=fp32.multiply(q_scale, per_query_head),
         v_scale=v_scale,
     )
+    return AttentionConstants(*(number.rounded(values) for values in exact))
 
 
 class Attention(NamedTuple):
@@ -49,7 +51,9 @@ class Attention(NamedTuple):
     output: Fp32
 
 
-def attention(q: Int64, k: Int64, v: Int64, constants: AttentionConstants, probability_bits: int) -> Attention:
+def attention(
+    q: Int64, k: Int64, v: Int64, constants: AttentionConstants, probability_bits: int, number: NumberFormat = FP32
+) -> Attention:
     """`q` (tokens, query heads, head_dim) of the last tokens; `k`, `v` (keys, KV heads, head_dim) of all so far."""
     tokens, q_heads, _ = q.shape
     keys, kv_heads, _ = k.shape
@@ -60,11 +64,11 @@ def attention(q: Int64, k: Int64, v: Int64, constants: AttentionConstants, proba
         kv_head = head * kv_heads // q_heads
         # Sums of integers below 2^53: exact in float64, in any order.
         sums = (q[:, head].astype(np.float64) @ k[:, kv_head].astype(np.float64).T).astype(np.int64)
-        score = fp32.multiply(integers_to_fp32(sums), constants.score_factor[head])
-        found = softmax(score, valid, probability_bits)
+        score = number.multiply(number.of_integers(sums), constants.score_factor[head])
+        found = softmax(score, valid, probability_bits, number)
         mixed = (found.weights.astype(np.float64) @ v[:, kv_head].astype(np.float64)).astype(np.int64)
-        factor = fp32.divide(constants.v_scale[kv_head], integers_to_fp32(found.sums))
+        factor = number.rounded(fp32.divide(constants.v_scale[kv_head], integers_to_fp32(found.sums)))
         scores.append(score)
         weights.append(found.weights)
-        outputs.append(fp32.multiply(integers_to_fp32(mixed), factor[:, None]))
+        outputs.append(number.multiply(number.of_integers(mixed), factor[:, None]))
     return Attention(np.stack(scores), np.stack(weights), np.stack(outputs, axis=1))

@@ -17,6 +17,8 @@ EXP_LIMIT = np.float32(88)  # exp(88) is finite in fp32, exp(-88) is a zero
 LOG2E_Q30 = 1549082005  # nearest integer of log2(e) * 2^30
 LN2_Q17 = 90852  # nearest integer of ln(2) * 2^17
 
+LOG2E_Q14 = 23637  # nearest integer of log2(e) * 2^14
+
 RSQRT_SEED = 0x5F375A86
 RSQRT_STEPS = 3
 
@@ -37,6 +39,17 @@ def exp(x: Fp32) -> Fp32:
     significand = base + ((base * growth) >> 25)
     rounded = (significand + 2) >> 2
     bits = ((exponent + 127) << 23) + (rounded - 2**23)  # a significand of 2^24 carries into the exponent
+    return np.where(exponent < -126, 0, bits).astype(np.uint32).view(np.float32)
+
+
+def exp_bf16(x: Fp32) -> Fp32:
+    """e^x of bf16 `x` of any shape, as bf16; arguments beyond 88 count as 88, below -88 as -88."""
+    limited = np.clip(fp32.flush(np.asarray(x, dtype=np.float32)), -EXP_LIMIT, EXP_LIMIT)
+    fixed = np.trunc(limited.astype(np.float64) * 2.0**12).astype(np.int64)
+    power = (fixed * LOG2E_Q14 + 2**17) >> 18  # x / ln(2), 8 fraction bits
+    exponent = power >> 8
+    significand = (EXP2_TABLE[power & 0xFF] + 2**17) >> 18  # 7 fraction bits
+    bits = ((exponent + 127) << 23) + ((significand - 2**7) << 16)
     return np.where(exponent < -126, 0, bits).astype(np.uint32).view(np.float32)
 
 

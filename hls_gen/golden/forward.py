@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hls_gen.golden import fp32
 from hls_gen.golden.activation import swiglu
 from hls_gen.golden.attention import attention, attention_constants
 from hls_gen.golden.elementary import Int64
 from hls_gen.golden.fp32 import Fp32
 from hls_gen.golden.hadamard import hadamard
 from hls_gen.golden.normalization import rms_norm
+from hls_gen.golden.number_format import FP32, NumberFormat
 from hls_gen.golden.projection import project_tokens
 from hls_gen.golden.quantization import QuantizedTokens, Quotient, Symmetry, quantize_dynamic, quantize_static
 from hls_gen.golden.rope import RopeTable, rope, rope_table
@@ -61,6 +61,7 @@ class GoldenModel:
     checkpoint: QuantizedCheckpoint
     prefill_quotient: Quotient = Quotient.DIVIDE
     decode_quotient: Quotient = Quotient.DIVIDE
+    number: NumberFormat = FP32
     caches: list[LayerCache] = field(init=False)
     _symmetry: Symmetry = field(init=False)
 
@@ -109,14 +110,14 @@ class GoldenModel:
                 return
 
     def _logits(self, hidden: Fp32, trace: Trace) -> Fp32:
-        normed = rms_norm(hidden, self.checkpoint["norm.weight"], self.checkpoint.model.rms_norm_eps)
+        normed = self._norm(hidden, "norm.weight")
         tokens = self._quantize(normed, self.decode_quotient)
-        logits = project_tokens(tokens, self.checkpoint.linear("lm_head"), self._symmetry)
+        logits = project_tokens(tokens, self.checkpoint.linear("lm_head"), self._symmetry, self.number)
         trace |= {"final_norm": normed, "logits": logits}
         return logits
 
     def _hidden(self, token_ids: Sequence[int], quotient: Quotient, trace: Trace) -> Fp32:
-        x: Fp32 = self.checkpoint["embed_tokens.weight"][np.asarray(token_ids)]
+        x = self.number.rounded(self.checkpoint["embed_tokens.weight"][np.asarray(token_ids)])
         trace["embedding"] = x
         table = rope_table(self.position + len(token_ids), self.checkpoint["rope.inverse_frequencies"])
         table = table.rows(self.position, len(token_ids))
@@ -128,10 +129,16 @@ class GoldenModel:
         return x
 
     def _quantize(self, x: Fp32, quotient: Quotient) -> QuantizedTokens:
-        return quantize_dynamic(x, self.checkpoint.header.quant_scheme.activation_bits, self._symmetry, quotient)
+        bits = self.checkpoint.header.quant_scheme.activation_bits
+        return quantize_dynamic(x, bits, self._symmetry, quotient, self.number)
+
+    def _norm(self, x: Fp32, weight: str) -> Fp32:
+        gamma = self.number.rounded(self.checkpoint[weight])
+        return rms_norm(x, gamma, self.checkpoint.model.rms_norm_eps, self.number)
 
     def _project(self, tokens: QuantizedTokens, layer: int, name: str) -> Fp32:
-        return project_tokens(tokens, self.checkpoint.linear(f"layers.{layer}.{name}_proj"), self._symmetry)
+        linear = self.checkpoint.linear(f"layers.{layer}.{name}_proj")
+        return project_tokens(tokens, linear, self._symmetry, self.number)
 
     def _attention_half(
         self, x: Fp32, layer: int, cache: LayerCache, table: RopeTable, quotient: Quotient, named: Trace
@@ -139,28 +146,28 @@ class GoldenModel:
         """RMSNorm to the first residual."""
         model, scheme = self.checkpoint.model, self.checkpoint.header.quant_scheme
         prefix = f"layers.{layer}."
-        normed = rms_norm(x, self.checkpoint[f"{prefix}input_layernorm.weight"], model.rms_norm_eps)
+        normed = self._norm(x, f"{prefix}input_layernorm.weight")
         tokens = self._quantize(normed, quotient)
         q, k, v = (self._project(tokens, layer, f"self_attn.{operand}") for operand in "qkv")
         named |= {"rms_norm_1": normed, "q": q, "k": k, "v": v}
         q, k, v = (operand.reshape(len(x), -1, model.head_dim) for operand in (q, k, v))
         if model.qk_norm:
-            q = rms_norm(q, self.checkpoint[f"{prefix}self_attn.q_norm.weight"], model.rms_norm_eps)
-            k = rms_norm(k, self.checkpoint[f"{prefix}self_attn.k_norm.weight"], model.rms_norm_eps)
+            q = self._norm(q, f"{prefix}self_attn.q_norm.weight")
+            k = self._norm(k, f"{prefix}self_attn.k_norm.weight")
             named |= {"q_norm": _flat(q), "k_norm": _flat(k)}
-        q, k = rope(q, table), rope(k, table)
+        q, k = rope(q, table, self.number), rope(k, table, self.number)
         named |= {"q_rope": _flat(q), "k_rope": _flat(k)}
         if scheme.transforms_heads:
-            q, k = hadamard(q), hadamard(k)
+            q, k = hadamard(q, number=self.number), hadamard(k, number=self.number)
             named |= {"q_hadamard": _flat(q), "k_hadamard": _flat(k)}
-        constants = attention_constants(self.checkpoint, layer)
-        q8 = quantize_static(q, constants.q_inverse[:, None], scheme.attention_bits)
-        k8 = quantize_static(k, constants.k_inverse[:, None], scheme.kv_bits)
-        v8 = quantize_static(v, constants.v_inverse[:, None], scheme.kv_bits)
+        constants = attention_constants(self.checkpoint, layer, self.number)
+        q8 = quantize_static(q, constants.q_inverse[:, None], scheme.attention_bits, self.number)
+        k8 = quantize_static(k, constants.k_inverse[:, None], scheme.kv_bits, self.number)
+        v8 = quantize_static(v, constants.v_inverse[:, None], scheme.kv_bits, self.number)
         cache.append(k8, v8)
-        found = attention(q8, cache.keys, cache.values, constants, scheme.attention_bits)
+        found = attention(q8, cache.keys, cache.values, constants, scheme.attention_bits, self.number)
         o_proj = self._project(self._quantize(_flat(found.output), quotient), layer, "self_attn.o")
-        residual = fp32.add(x, o_proj)
+        residual = self.number.add(x, o_proj)
         named |= {
             "q8": _flat(q8),
             "k8": _flat(k8),
@@ -175,18 +182,17 @@ class GoldenModel:
 
     def _ffn_half(self, x: Fp32, layer: int, quotient: Quotient, named: Trace) -> Fp32:
         """The second RMSNorm to the second residual."""
-        model, scheme = self.checkpoint.model, self.checkpoint.header.quant_scheme
-        gamma = self.checkpoint[f"layers.{layer}.post_attention_layernorm.weight"]
-        normed = rms_norm(x, gamma, model.rms_norm_eps)
+        scheme = self.checkpoint.header.quant_scheme
+        normed = self._norm(x, f"layers.{layer}.post_attention_layernorm.weight")
         tokens = self._quantize(normed, quotient)
         gate, up = (self._project(tokens, layer, f"mlp.{name}") for name in ("gate", "up"))
-        hidden = swiglu(gate, up)
+        hidden = swiglu(gate, up, self.number)
         named |= {"rms_norm_2": normed, "gate": gate, "up": up, "swiglu": hidden}
         if scheme.transforms_down_input:
-            hidden = hadamard(hidden, scheme.hadamard_block)
+            hidden = hadamard(hidden, scheme.hadamard_block, self.number)
             named["hadamard"] = hidden
         down = self._project(self._quantize(hidden, quotient), layer, "mlp.down")
-        residual = fp32.add(x, down)
+        residual = self.number.add(x, down)
         named |= {"down": down, "residual_2": residual}
         return residual
 

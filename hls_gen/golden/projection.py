@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hls_gen.golden import fp32
 from hls_gen.golden.elementary import Int64
 from hls_gen.golden.fp32 import Fp32
+from hls_gen.golden.number_format import FP32, NumberFormat
 from hls_gen.golden.quantization import QuantizedTokens, Symmetry, dequantize, dequantize_symmetric
 from spec.quantized_checkpoint import QuantizedLinear
 
@@ -34,7 +34,9 @@ def integer_product(q: Int64, weights: np.ndarray) -> Int64:
     return total
 
 
-def project_tokens(tokens: QuantizedTokens, linear: QuantizedLinear, symmetry: Symmetry) -> Fp32:
+def project_tokens(
+    tokens: QuantizedTokens, linear: QuantizedLinear, symmetry: Symmetry, number: NumberFormat = FP32
+) -> Fp32:
     """The layer on quantized activations: groups of input channels one after the other, then the bias."""
     d_in = linear.weight.shape[1]
     groups = linear.scale.shape[1]
@@ -44,9 +46,9 @@ def project_tokens(tokens: QuantizedTokens, linear: QuantizedLinear, symmetry: S
         inputs = slice(group * size, (group + 1) * size)
         sums = integer_product(tokens.q[:, inputs], linear.weight[:, inputs])
         if symmetry is Symmetry.SYMMETRIC:
-            term = dequantize_symmetric(sums, tokens, linear.scale[:, group])
+            term = dequantize_symmetric(sums, tokens, linear.scale[:, group], number)
         else:
-            term = dequantize(sums, tokens, linear.scale[:, group], linear.row_sum[:, group])
-        y = term if y is None else fp32.add(y, term)
+            term = dequantize(sums, tokens, linear.scale[:, group], linear.row_sum[:, group], number)
+        y = term if y is None else number.add(y, term)
     assert y is not None
-    return y if linear.bias is None else fp32.add(y, linear.bias[None, :])
+    return y if linear.bias is None else number.add(y, number.rounded(linear.bias)[None, :])

@@ -10,6 +10,7 @@ import numpy as np
 from hls_gen.golden import fp32
 from hls_gen.golden.elementary import Int64, integers_to_fp32
 from hls_gen.golden.fp32 import Fp32
+from hls_gen.golden.number_format import FP32, NumberFormat
 
 
 class Symmetry(StrEnum):
@@ -44,41 +45,49 @@ def nearest(x: Fp32) -> Int64:
     return np.rint(x).astype(np.int64)
 
 
-def _steps(offset: Fp32, scale: Fp32, extent: Fp32, levels: np.float32, quotient: Quotient) -> Fp32:
+def _steps(
+    offset: Fp32, scale: Fp32, extent: Fp32, levels: np.float32, quotient: Quotient, number: NumberFormat
+) -> Fp32:
     """`offset` (tokens, d) in steps of `scale` (tokens,), of which `levels` make the `extent`; 0 where scale is 0."""
     spread = scale > 0
     if quotient is Quotient.DIVIDE:
-        steps = fp32.divide(offset, np.where(spread, scale, np.float32(1))[:, None])
+        steps = number.divide(offset, np.where(spread, scale, np.float32(1))[:, None])
     else:
         factor = fp32.divide(np.broadcast_to(levels, extent.shape), np.where(spread, extent, np.float32(1)))
-        steps = fp32.multiply(offset, factor[:, None])
+        steps = number.multiply(offset, number.rounded(factor)[:, None])
     return np.where(spread[:, None], steps, np.float32(0))
 
 
-def quantize_asymmetric(x: Fp32, bits: int, quotient: Quotient = Quotient.DIVIDE) -> QuantizedTokens:
+def quantize_asymmetric(
+    x: Fp32, bits: int, quotient: Quotient = Quotient.DIVIDE, number: NumberFormat = FP32
+) -> QuantizedTokens:
     """Each token of `x` (tokens, d) by its own minimum and range."""
     levels = np.float32(2**bits - 1)
     values = canonical(x)
     minimum = values.min(axis=1)
     extent = fp32.subtract(values.max(axis=1), minimum)
-    scale = fp32.divide(extent, levels)
-    steps = _steps(fp32.subtract(values, minimum[:, None]), scale, extent, levels, quotient)
+    scale = number.rounded(fp32.divide(extent, levels))
+    steps = _steps(number.subtract(values, minimum[:, None]), scale, extent, levels, quotient, number)
     return QuantizedTokens(nearest(np.minimum(steps, levels)), scale, minimum)
 
 
-def quantize_symmetric(x: Fp32, bits: int, quotient: Quotient = Quotient.DIVIDE) -> QuantizedTokens:
+def quantize_symmetric(
+    x: Fp32, bits: int, quotient: Quotient = Quotient.DIVIDE, number: NumberFormat = FP32
+) -> QuantizedTokens:
     """Each token of `x` (tokens, d) by its own largest magnitude."""
     top = np.float32(2 ** (bits - 1) - 1)
     values = canonical(x)
     extent = np.abs(values).max(axis=1)
-    scale = fp32.divide(extent, top)
-    steps = _steps(values, scale, extent, top, quotient)
+    scale = number.rounded(fp32.divide(extent, top))
+    steps = _steps(values, scale, extent, top, quotient, number)
     return QuantizedTokens(nearest(np.clip(steps, -top, top)), scale, np.zeros_like(scale))
 
 
-def quantize_dynamic(x: Fp32, bits: int, symmetry: Symmetry, quotient: Quotient = Quotient.DIVIDE) -> QuantizedTokens:
+def quantize_dynamic(
+    x: Fp32, bits: int, symmetry: Symmetry, quotient: Quotient = Quotient.DIVIDE, number: NumberFormat = FP32
+) -> QuantizedTokens:
     """Activations (tokens, d), a scale for each token."""
-    return (quantize_symmetric if symmetry is Symmetry.SYMMETRIC else quantize_asymmetric)(x, bits, quotient)
+    return (quantize_symmetric if symmetry is Symmetry.SYMMETRIC else quantize_asymmetric)(x, bits, quotient, number)
 
 
 def inverse_scales(scales: Fp32) -> Fp32:
@@ -86,10 +95,10 @@ def inverse_scales(scales: Fp32) -> Fp32:
     return np.where(scales > 0, fp32.divide(np.float32(1), np.where(scales > 0, scales, np.float32(1))), np.float32(0))
 
 
-def quantize_static(x: Fp32, inverse: Fp32, bits: int) -> Int64:
+def quantize_static(x: Fp32, inverse: Fp32, bits: int, number: NumberFormat = FP32) -> Int64:
     """`x` by given scales, symmetric, clipped to two's complement; `inverse` broadcasts to x."""
     top = 2 ** (bits - 1)
-    position = np.clip(fp32.multiply(x, inverse), np.float32(-top), np.float32(top - 1))
+    position = np.clip(number.multiply(x, inverse), np.float32(-top), np.float32(top - 1))
     return nearest(position)
 
 
@@ -98,14 +107,17 @@ def row_sums(weights: np.ndarray, scales: Fp32) -> Fp32:
     return fp32.multiply(integers_to_fp32(weights.sum(axis=1, dtype=np.int64)), scales)
 
 
-def dequantize(sums: Int64, tokens: QuantizedTokens, scales: Fp32, channel_row_sums: Fp32) -> Fp32:
-    """fp32 results (tokens, d_out) of the integer `sums` (tokens, d_out) of asymmetric activations."""
-    return fp32.add(
-        dequantize_symmetric(sums, tokens, scales),
-        fp32.multiply(tokens.minimum[:, None], channel_row_sums[None, :]),
+def dequantize(
+    sums: Int64, tokens: QuantizedTokens, scales: Fp32, channel_row_sums: Fp32, number: NumberFormat = FP32
+) -> Fp32:
+    """Results (tokens, d_out) of the integer `sums` (tokens, d_out) of asymmetric activations."""
+    return number.add(
+        dequantize_symmetric(sums, tokens, scales, number),
+        number.multiply(tokens.minimum[:, None], number.rounded(channel_row_sums)[None, :]),
     )
 
 
-def dequantize_symmetric(sums: Int64, tokens: QuantizedTokens, scales: Fp32) -> Fp32:
-    """fp32 results (tokens, d_out) of the integer `sums` (tokens, d_out) of symmetric activations."""
-    return fp32.multiply(fp32.multiply(integers_to_fp32(sums), tokens.scale[:, None]), scales[None, :])
+def dequantize_symmetric(sums: Int64, tokens: QuantizedTokens, scales: Fp32, number: NumberFormat = FP32) -> Fp32:
+    """Results (tokens, d_out) of the integer `sums` (tokens, d_out) of symmetric activations."""
+    of_token = number.multiply(number.of_integers(sums), tokens.scale[:, None])
+    return number.multiply(of_token, number.rounded(scales)[None, :])

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hls_gen.golden import fp32
 from hls_gen.golden.fp32 import Fp32
+from hls_gen.golden.number_format import FP32, NumberFormat
 
 
 class RopeTable(NamedTuple):
@@ -30,15 +30,15 @@ def rope_table(positions: int, inverse_frequencies: Fp32) -> RopeTable:
     return RopeTable(np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32))
 
 
-def rope(x: Fp32, table: RopeTable) -> Fp32:
+def rope(x: Fp32, table: RopeTable, number: NumberFormat = FP32) -> Fp32:
     """`x` (tokens, heads, head_dim) turned by the table's rows of its tokens; channel i goes with i + head_dim / 2."""
     half = x.shape[-1] // 2
     low, high = x[..., :half], x[..., half:]
-    cos, sin = table.cos[:, None, :], table.sin[:, None, :]
+    cos, sin = (number.rounded(part)[:, None, :] for part in table)
     return np.concatenate(
         [
-            fp32.subtract(fp32.multiply(low, cos), fp32.multiply(high, sin)),
-            fp32.add(fp32.multiply(high, cos), fp32.multiply(low, sin)),
+            number.subtract(number.multiply(low, cos), number.multiply(high, sin)),
+            number.add(number.multiply(high, cos), number.multiply(low, sin)),
         ],
         axis=-1,
     )

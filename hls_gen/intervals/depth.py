@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hls_gen.intervals.delays import Delays
@@ -14,12 +15,24 @@ from hls_gen.intervals.recurrence import Edge
 # Outside of a recurrence operators have all their registers: fp32 latencies at 300 MHz as in the timing table, 3 cycles
 # of a DSP multiplier, 2 of a RAM (address and output register). One cycle tests the exit condition.
 LATENCIES = Delays(
-    floating={"fadd": 7.0, "fsub": 7.0, "fmul": 4.0, "fdiv": 12.0, "frem": 20.0, "fcmp": 2.0, "fneg": 0.0},
+    floating={
+        "fadd": 7.0,
+        "fsub": 7.0,
+        "fmul": 4.0,
+        "fdiv": 12.0,
+        "frem": 20.0,
+        "fcmp": 2.0,
+        "fneg": 0.0,
+        "sitofp": 6.0,
+        "uitofp": 6.0,
+    },
     call=14.0,
     integer_multiply=3.0,
     load=2.0,
 )
 _CONTROL_CYCLES = 1
+# Rounds in which what earlier iterations leave behind may still move an operation.
+_CARRIED_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +53,116 @@ class IterationSchedule:
     offsets: tuple[StreamOffset, ...]
 
 
-def iteration_schedule(function: Function, loop: Loop, edges: Sequence[Edge]) -> IterationSchedule:
-    """The longest path of one iteration, and when it meets its streams; `edges` with LATENCIES as delays."""
+def iteration_schedule(
+    function: Function, loop: Loop, edges: Sequence[Edge], interval: int, reorders_sums: bool = False
+) -> IterationSchedule:
+    """Each operation as early as its operands allow, those of earlier iterations too, and when it meets its streams.
+
+    `edges` with LATENCIES as delays. `interval`: of the loop, in cycles. `reorders_sums`: a sum of several terms is a tree of adders,
+    as high as the times at which its terms arrive make it (`config_compile -unsafe_math_optimizations`).
+    """
     order = {
         number: position
         for position, number in enumerate(
             number for block in blocks_in_order(function, loop.blocks) for number in function.block_instructions[block]
         )
     }
-    behind: dict[int, list[Edge]] = defaultdict(list)
+    ahead: dict[int, list[Edge]] = defaultdict(list)
+    carried = []
     for edge in edges:
         if edge.distance == 0 and order[edge.source] < order[edge.sink]:
-            behind[edge.source].append(edge)
-    start = dict.fromkeys(order, 0.0)
-    end = 0.0
+            ahead[edge.sink].append(edge)
+        elif edge.distance > 0:
+            carried.append(edge)
+    inner = _inner_sums(function, edges) if reorders_sums else frozenset()
+    start = _starts(function, order, ahead, inner, {})
+    # What an earlier iteration computed may come later than all else that an operation waits for. A cycle of such dependences
+    # is timed by its own, shorter delays (delays.py); with these latencies it would never settle.
+    for _ in range(_CARRIED_ROUNDS):
+        least: dict[int, float] = {}
+        for edge in carried:
+            ready = _end(start[edge.source], edge.delay) - interval * edge.distance
+            least[edge.sink] = max(ready, least.get(edge.sink, 0.0))
+        moved = _starts(function, order, ahead, inner, least)
+        if moved == start:
+            break
+        start = moved
+    else:
+        start = _starts(function, order, ahead, inner, {})
+    end = max((_end(start[number], LATENCIES.of(function.instructions[number])) for number in order), default=0.0)
     offsets: dict[tuple[str, int, bool], int] = {}
     for number in order:
         instruction = function.instructions[number]
         if instruction.volatile:
             key = (*instruction.stream_position, instruction.opcode == "store")
             offsets[key] = max(offsets.get(key, 0), math.floor(start[number] + 1e-9))
-        end = max(end, start[number] + LATENCIES.of(instruction))
-        for edge in behind[number]:
-            start[edge.sink] = max(start[edge.sink], start[number] + edge.delay)
     return IterationSchedule(
         math.ceil(end - 1e-9) + _CONTROL_CYCLES, tuple(StreamOffset(*key, cycles) for key, cycles in offsets.items())
     )
+
+
+def _end(start: float, delay: float) -> float:
+    """When a result is there: operators with registers end on a clock edge, whatever part of a cycle was over before them."""
+    return math.floor(start + 1e-9) + delay if delay >= 1 else start + delay
+
+
+def _starts(
+    function: Function,
+    order: Mapping[int, int],
+    ahead: Mapping[int, Sequence[Edge]],
+    inner: frozenset[int],
+    least: Mapping[int, float],
+) -> dict[int, float]:
+    """The first cycle of each instruction, not before those of `least`."""
+    start: dict[int, float] = {}
+    terms: dict[int, list[float]] = {}  # of sums: when each of their terms arrives
+    for number in order:
+        ready = least.get(number, 0.0)
+        for edge in ahead.get(number, ()):
+            ready = max(ready, _end(start[edge.source], edge.delay))
+        instruction = function.instructions[number]
+        if inner and instruction.opcode in _SUMS:
+            arrivals = [
+                ready_term for edge in ahead.get(number, ()) for ready_term in _arrivals(edge, start, terms, inner)
+            ]
+            arrivals += [least.get(number, 0.0)] * max(0, 2 - len(ahead.get(number, ())))
+            terms[number] = arrivals
+            adder = LATENCIES.of(instruction)
+            ready = max(least.get(number, 0.0), _tree(arrivals, adder) - adder)
+        start[number] = ready
+    return start
+
+
+_SUMS = frozenset(("fadd", "fsub"))
+
+
+def _inner_sums(function: Function, edges: Sequence[Edge]) -> frozenset[int]:
+    """Additions whose only use is another addition of the same iteration."""
+    uses: dict[int, list[Edge]] = defaultdict(list)
+    for edge in edges:
+        uses[edge.source].append(edge)
+    return frozenset(
+        number
+        for number, of in uses.items()
+        if function.instructions[number].opcode in _SUMS
+        and len(of) == 1
+        and of[0].distance == 0
+        and function.instructions[of[0].sink].opcode in _SUMS
+    )
+
+
+def _arrivals(
+    edge: Edge, start: Mapping[int, float], terms: Mapping[int, Sequence[float]], inner: frozenset[int]
+) -> Sequence[float]:
+    """When what comes along an edge is there: a term, or all terms of a sum."""
+    return terms[edge.source] if edge.source in inner else [_end(start[edge.source], edge.delay)]
+
+
+def _tree(arrivals: Sequence[float], adder: float) -> float:
+    """When the sum is there if always the two earliest terms are added."""
+    waiting = list(arrivals)
+    heapq.heapify(waiting)
+    while len(waiting) > 1:
+        first = heapq.heappop(waiting)
+        heapq.heapreplace(waiting, _end(max(first, waiting[0]), adder))
+    return waiting[0] if waiting else 0.0

@@ -191,7 +191,7 @@ def _derive_loop(
     bounds.append(_recurrence_bound(function, critical_cycle(edges), delays, reorders_sums))
     best = max(bounds, key=lambda bound: bound[0])
     latencies = dependences(function, loop, found, iterations, counters, written, LATENCIES)
-    return result(*best, iteration_schedule(function, loop, latencies))
+    return result(*best, iteration_schedule(function, loop, latencies, best[0], reorders_sums))
 
 
 def _recurrence_bound(

@@ -30,6 +30,7 @@ from hls_gen.planning.types import (
 from spec.design_point import DecodeDesign, DesignPoint
 from spec.errors import InputError
 from spec.fifo_depths import fifo_depths
+from spec.library_units import ATTENTION_RESULT_LANES
 from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 
@@ -319,7 +320,7 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
         quotient=_QUOTIENTS[modules.quantizer],
         groups=groups,
         head_word_lanes=head_word_lanes,
-        result_lanes=math.gcd(head_word_lanes, decode.value_parallelism),
+        result_lanes=math.gcd(head_word_lanes, decode.value_parallelism, ATTENTION_RESULT_LANES),
         softmax_is_pipelined=modules.softmax == "pipelined",
         sampler_lists=_sampler_lists(tb, model.vocab_size, head, sub_engines),
         transform_lanes=streaming_transform_lanes("decode", order, modules.hadamard_width)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from hls_gen.planning.types import PortPlan
+from spec.axi_bursts import burst_words, outstanding_bursts
 from spec.design_point import DesignPoint
 from spec.errors import InputError
-from spec.memory_map import MemoryPort, PortRole
+from spec.memory_map import WRITTEN_ROLES, MemoryPort, PortRole
 from spec.workload import Stage
 
-MAX_BURST_BYTES = 4096  # an AXI4 burst does not cross a 4 kB boundary (AMBA AXI4, A3.4.1)
-MAX_BURST_WORDS = 256  # AXI4 burst length limit
-OUTSTANDING_BYTES = 16384  # four full bursts in flight hide the latency of HBM; more costs BRAM in the adapter (UG1399)
-MAX_OUTSTANDING = 16  # default of num_read_outstanding in Vitis HLS (UG1399, m_axi interface)
 SCALE_PAIR_BITS = 64  # fp32 {scale, row sum}
-WRITTEN_ROLES: frozenset[PortRole] = frozenset({"io", "k_cache", "v_cache"})
 
 
 def bank(port: MemoryPort) -> str:
@@ -23,16 +19,14 @@ def bank(port: MemoryPort) -> str:
 
 def plan_port(port: MemoryPort) -> PortPlan:
     """A user's port name may be a C++ keyword or one of our own names, so it never stands alone."""
-    burst_words = min(MAX_BURST_WORDS, MAX_BURST_BYTES * 8 // port.width_bits)
-    burst_bytes = burst_words * port.width_bits // 8
     return PortPlan(
         name=port.name,
         argument=f"mem_{port.name}",
         bundle=f"gmem_{port.name}",
         bank=bank(port),
         width_bits=port.width_bits,
-        burst_words=burst_words,
-        outstanding=min(MAX_OUTSTANDING, max(2, OUTSTANDING_BYTES // burst_bytes)),
+        burst_words=burst_words(port.width_bits),
+        outstanding=outstanding_bursts(port.width_bits),
         is_written=bool(WRITTEN_ROLES & set(port.roles)),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spec.design_point import Deployment
 from spec.model_config import ModelConfig
+from spec.module_choices import NonlinearFormat
 from spec.quant_scheme import QuantScheme
 from spec.workload import Stage
 
@@ -308,6 +309,7 @@ class ProjectPlan:
 
     model: ModelConfig
     scheme: QuantScheme
+    nonlinear_format: NonlinearFormat
     device_name: str
     device_family: str
     part_number: str

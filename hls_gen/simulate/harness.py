@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from hls_gen.planning.host import HostArgument
 
 _MAIN = """\
-#include "{header}"
-
 #include "flexdse_simulate/recorder.hpp"
+
+#include "{header}"
 
 int main(int, char** arguments) {{
   flexdse_simulate::recorder& record = flexdse_simulate::recorder::only();
@@ -41,9 +41,15 @@ def kernel_main(header: str, function: str, arguments: Sequence[HostArgument]) -
 
 
 def unit_main(source: str, top: str, parameters: Sequence[str]) -> str:
-    """A program that calls `top`, a function in `source`; its arrays are zero, its numbers too."""
-    declared = [f"  static {parameter.replace('&', ' ')} {{}};\n" for parameter in parameters]
+    """A program that calls `top`, a function in `source`; its arrays are zero, its numbers too, its pointers ports."""
     names = [re.sub(r"(\s*\[[^\]]*\])+$", "", parameter).split()[-1].lstrip("*&") for parameter in parameters]
+    declared = []
+    for parameter, name in zip(parameters, names, strict=True):
+        pointer = re.fullmatch(r"(?:const\s+)?([^*&\[]+?)\s*\*[^*\[]*", parameter)
+        if pointer is not None:  # memory behind a port
+            declared.append(f'  auto* const {name} = static_cast<{pointer[1]}*>(record.port("{name}"));\n')
+        else:
+            declared.append(f"  static {parameter.replace('&', ' ')} {{}};\n")
     return _MAIN.format(header=source, memories="".join(declared), call=f"::{top}({', '.join(names)});")
 
 

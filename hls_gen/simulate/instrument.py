@@ -127,10 +127,10 @@ class Instrumentation:
             timed |= more
 
     def parameters(self, name: str, function: str) -> tuple[str, ...]:
-        """The parameters of a function of a source, as written."""
+        """The parameters of a function of a source, as written but for comments."""
         for found in self._functions[name]:
             if found.name == function:
-                text = self._sources[name][found.parameters[0] : found.parameters[1]]
+                text = self._plain[name][found.parameters[0] : found.parameters[1]]  # without comments
                 return tuple(part.strip() for part in text.split(",") if part.strip() and part.strip() != "void")
         return ()
 

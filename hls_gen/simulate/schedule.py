@@ -84,7 +84,8 @@ def _scheduled(
     if derived is None:
         return ScheduledLoop(site, 1, _UNKNOWN_DEPTH, None, None, "no such loop is left in intermediate code", {})
     offsets = {(o.file, o.line, o.is_write): o.cycles for o in derived.offsets}
-    interval = derived.interval if derived.interval is not None else derived.requested or 1
+    # A loop gets the interval that it asks for, never a shorter one (UG1399, pragma HLS pipeline), or a longer that it needs.
+    interval = max(derived.interval or 1, derived.requested or 1)
     depth = derived.depth if derived.depth is not None else _UNKNOWN_DEPTH
     return ScheduledLoop(site, interval, depth, derived.requested, derived.interval, derived.reason, offsets)
 

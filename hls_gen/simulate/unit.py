@@ -123,7 +123,7 @@ def simulate_unit(
     """
     deadline = time.monotonic() + timeout_s
     with tempfile.TemporaryDirectory(prefix="flexdse-simulate-") as scratch:
-        work = folder or Path(scratch)
+        work = (folder or Path(scratch)).resolve()
         work.mkdir(parents=True, exist_ok=True)
         roots = [source.resolve().parent, *(path.resolve() for path in include)]
         if not any((root / "flexdse_hls").is_dir() for root in roots):

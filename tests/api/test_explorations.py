@@ -49,6 +49,27 @@ def test_report_of_a_design_of_the_front(service: Any, assert_problem: Callable[
     assert_problem(service.client.get(f"{path}/front/-1/report"), 422, "bad_input", "index")
 
 
+def test_how_a_search_went_is_kept(service: Any, assert_problem: Callable[..., Any]) -> None:
+    path = service.submit(1.5)
+    done = service.wait(path)
+    shown = service.client.get(f"{path}/history").json()
+    assert (shown["state"], shown["attempt"]) == ("succeeded", 1)
+    columns = shown["columns"]
+    assert len({len(column) for column in columns.values()}) == 1
+    assert len(columns["seconds"]) >= 3
+    assert columns["seconds"] == sorted(columns["seconds"])
+    # The body says a front that grows by one design each step; the last point is the last that it said.
+    assert columns["evaluations"][-1] == done["progress"]["evaluations"]
+    assert columns["front_size"][-1] == done["progress"]["front_size"]
+    (listed,) = [one for one in service.client.get(COLLECTION).json()["items"] if one["id"] == done["id"]]
+    assert (listed["designs_per_s"], listed["feasible_fraction"], listed["hypervolume"]) == (2000.0, 0.5, 0.5)
+    waiting = service.submit(20)
+    assert service.client.get(waiting).json()["best"] is None
+    service.client.post(f"{waiting}:cancel")
+    service.wait(waiting)
+    assert_problem(service.client.get(f"{COLLECTION}/0000/history"), 404, "not_found", "exploration_id")
+
+
 def test_front_before_the_end_is_empty(service: Any) -> None:
     path = service.submit(20)
     front = service.client.get(f"{path}/front").json()

@@ -57,6 +57,7 @@ def all_kinds(service: Any, user: httpx.Client) -> dict[str, str]:
         "calibration_id": post(f"{V1}/calibrations", {"measurements": [measurement]}).rpartition("/")[2],
         "name": "hers",
         "index": "0",
+        "row": "0",
         "path": "README.md",
     }
 

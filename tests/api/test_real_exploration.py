@@ -34,6 +34,7 @@ def test_exact_exploration(tmp_path: Path, read_events: Callable[[httpx.Response
         "device": "u280",
         "workload": {"prompt_tokens": 128, "output_tokens": 128},
         "objectives": ["ttft_s", "tpot_s"],
+        "space": {"fix": {"prefill.token_parallelism": 8, "prefill.key_parallelism": 8}},
     }
     with (
         start_background(home=tmp_path / "home", port=0, log=tmp_path / "log") as service,

@@ -113,8 +113,56 @@ def test_evaluations(service: Any, explored: str, assert_problem: Check) -> None
     assert whole.to_pydict() == bodies.evaluation_columns()
     assert some.to_pydict() == {name: bodies.evaluation_columns()[name] for name in ("tpot_s", "violated")}
     assert_problem(get(path), 422, "bad_input", "sample")
+    # A file without the columns of a design, as earlier versions or other programs may have written it.
+    assert_problem(get(f"{path}/3"), 422, "bad_input", "row")
+    assert_problem(get(f"{path}/1000"), 404, "not_found", "row")
     assert_problem(get(path, headers=ARROW, params={"columns": "speed"}), 422, "unknown_name", "columns")
     assert_problem(get(path, headers=ARROW, params={"sample": 0}), 422, "bad_input", "sample")
+
+
+CONDITIONS: list[tuple[list[str], Callable[[dict[str, Any]], bool]]] = [
+    (["ttft_s<=1.25"], lambda row: row["ttft_s"] <= 1.25),
+    (["prefill.token_parallelism>=60", "feasible=true"], lambda row: row["prefill.token_parallelism"] >= 60 and row["feasible"]),
+    (["prefill.token_parallelism=7"], lambda row: row["prefill.token_parallelism"] == 7),
+    (["violated=lut_utilization", "feasible=false"], lambda row: row["violated"] == "lut_utilization"),
+    (["ttft_s>=9"], lambda row: False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "holds"), CONDITIONS)
+def test_rows_that_meet_conditions(
+    service: Any, explored: str, where: list[str], holds: Callable[[dict[str, Any]], bool]
+) -> None:
+    columns = bodies.evaluation_columns()
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    wanted = [{"row": place, **row} for place, row in enumerate(rows) if holds(row)]
+    path, names = f"{explored}/evaluations", ",".join(["row", *columns])
+    params = {"where": where, "columns": names}
+    assert arrow(service.client.get(path, params=params, headers=ARROW)).to_pylist() == wanted
+    as_json = service.client.get(path, params=params).json()
+    assert (as_json["rows"], as_json["columns"]["row"]) == (len(wanted), [row["row"] for row in wanted])
+    as_parquet = service.client.get(path, params={**params, "format": "parquet"})
+    assert parquet.read_table(io.BytesIO(as_parquet.content)).to_pylist() == wanted
+    sample = arrow(service.client.get(path, params={**params, "sample": 5}, headers=ARROW)).to_pylist()
+    assert len(sample) == min(5, len(wanted))
+    assert all(row in wanted for row in sample)
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "field"),
+    [
+        ("ttft<=1", "unknown_name", "where"),
+        ("ttft_s<=fast", "bad_input", "where"),
+        ("feasible>=true", "bad_input", "where"),
+        ("violated>=hbm_capacity", "bad_input", "where"),
+        ("ttft_s", "bad_input", "where[0]"),
+    ],
+)
+def test_conditions_that_are_none(
+    service: Any, explored: str, assert_problem: Check, where: str, code: str, field: str
+) -> None:
+    answer = service.client.get(f"{explored}/evaluations", params={"where": where}, headers=ARROW)
+    assert_problem(answer, 422, code, field)
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -78,6 +78,30 @@ def random_points() -> Callable[[DesignSpace, int, int], list[DesignPoint]]:
 
 
 @pytest.fixture(scope="session")
+def element_points(
+    random_points: Callable[[DesignSpace, int, int], list[DesignPoint]],
+) -> Callable[[DesignSpace, int, int], list[DesignPoint]]:
+    """`random_points` of FlexLLM's processes (`process_granularity: element`), whose laws the oracles step through; with
+    and without causal skipping in turns.
+    """
+
+    def element(point: DesignPoint, mask: str) -> DesignPoint:
+        choices = {"prefill": {"attention_mask": mask}, "decode": {}}
+        stages = {}
+        for stage, update in choices.items():
+            design = getattr(point, stage)
+            modules = design.modules.model_copy(update={"process_granularity": "element", **update})
+            stages[stage] = design.model_copy(update={"modules": modules})
+        return point.model_copy(update=stages)
+
+    def draw(space: DesignSpace, n: int, seed: int) -> list[DesignPoint]:
+        points = random_points(space, n, seed)
+        return [element(point, ("causal_skip", "full")[i % 2]) for i, point in enumerate(points)]
+
+    return draw
+
+
+@pytest.fixture(scope="session")
 def context() -> Callable[[ModelConfig, Device, int, int], Context]:
     """`context(model, device, prompt_tokens, output_tokens)`."""
 

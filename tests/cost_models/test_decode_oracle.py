@@ -173,14 +173,14 @@ PAIRS = (
 @pytest.mark.parametrize(("model_name", "device_name"), PAIRS)
 def test_random_designs(
     space_of: Callable[[str, str], DesignSpace],
-    random_points: Callable[[DesignSpace, int, int], list[DesignPoint]],
+    element_points: Callable[[DesignSpace, int, int], list[DesignPoint]],
     model_name: str,
     device_name: str,
 ) -> None:
     """The same structure step by step: equal but for rounding, the mean over 10 contexts too."""
     model, device = load_model(model_name), load_device(device_name)
     workload = Workload(prompt_tokens=201, output_tokens=11)
-    points = random_points(space_of(model_name, device_name), 20, 3)
+    points = element_points(space_of(model_name, device_name), 20, 3)
     for point in points:  # of several sets of modules
         batch = DesignBatch.from_points([point], device)
         cost = price_decode(batch.decode, Context(model, device, workload, W4A4KV8))
@@ -201,7 +201,6 @@ def test_published_designs(name: str) -> None:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "rows as processes": {"process_granularity": "array"},
     "rows as processes, wide softmax": {"process_granularity": "array", "softmax_width": 4, "kv_read": "per_kv_head"},
     "pipelined dequantizer": {"dequantizer": "pipelined"},
     "pipelined softmax": {"softmax": "pipelined"},

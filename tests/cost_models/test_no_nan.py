@@ -116,8 +116,8 @@ def test_shallow_residual_fifos_slow_prefill_and_never_speed_it(
         priced = evaluate_batch(replace(batch, prefill=replace(batch.prefill, modules=(modules,))), context)
         return priced.metrics["prefill_latency_s"] * 1.0
 
-    one, two, eight = seconds(1), seconds(2), seconds(8)
+    two, three, eight = seconds(2), seconds(3), seconds(8)
     # Block RAM and URAM differ, LUT and so the clock hardly: a tenth of a percent of slack.
-    assert (two <= one * 1.001).all()
-    assert (eight <= two * 1.001).all()
-    assert (one > 1.5 * eight).mean() > 0.5  # a block at a time through a line of stages
+    assert (three <= two * 1.001).all()
+    assert (eight <= three * 1.001).all()
+    assert (two > 1.1 * eight).mean() > 0.5  # a block at a time through a line of stages

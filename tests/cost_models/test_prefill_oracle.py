@@ -184,32 +184,33 @@ def predicted(point: DesignPoint, model: ModelConfig, device: Device, prefilled:
 )
 def test_random_designs(
     space_of: Callable[[str, str], DesignSpace],
-    random_points: Callable[[DesignSpace, int, int], list[DesignPoint]],
+    element_points: Callable[[DesignSpace, int, int], list[DesignPoint]],
     model_name: str,
     device_name: str,
     prefilled: int,
     tolerance: float,
 ) -> None:
     model, device = load_model(model_name), load_device(device_name)
-    for point in random_points(space_of(model_name, device_name), 12, prefilled):
+    for point in element_points(space_of(model_name, device_name), 12, prefilled):
         cycles, clock_mhz = predicted(point, model, device, prefilled)
         truth = simulated(point, model, device, prefilled, clock_mhz)
         if point.prefill.modules.attention_mask == "causal_skip":
             # The law fills attention with the short first block, not with the long last one: seen where blocks are few.
-            assert cycles == pytest.approx(truth, rel=0.01 if prefilled > 1000 else 0.04), point.prefill
+            blocks = math.ceil(prefilled / point.prefill.token_parallelism)
+            assert cycles == pytest.approx(truth, rel=tolerance + min(0.04, 0.25 / blocks)), point.prefill
         else:
             assert cycles == pytest.approx(truth, rel=tolerance), point.prefill
 
 
 def test_every_bottleneck_is_met(
-    space_of: Callable[[str, str], DesignSpace], random_points: Callable[[DesignSpace, int, int], list[DesignPoint]]
+    space_of: Callable[[str, str], DesignSpace], element_points: Callable[[DesignSpace, int, int], list[DesignPoint]]
 ) -> None:
     """The random designs are bound by different stages: the composition is tested for each."""
     model, device = load_model("llama-3.2-1b"), load_device("u280")
     workload = Workload(prompt_tokens=1024, output_tokens=1)
     context = Context(model, device, workload, W4A4KV8)
     met = set()
-    for point in random_points(space_of("llama-3.2-1b", "u280"), 90, 5):
+    for point in element_points(space_of("llama-3.2-1b", "u280"), 90, 5):
         cost = price_prefill(DesignBatch.from_points([point], device).prefill, context)
         met.add(cost.modules[cost.bottleneck()[0]].name)
     assert {"attention_qk", "attention_av", "down_proj", "hadamard"} <= met

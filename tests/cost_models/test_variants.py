@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import hls_gen
-from cost_models.coefficients import BF16_OPERATORS, DSP58_FP32_DSP, FIXED_OPERATORS
+from cost_models.coefficients import DSP58_FP32_DSP, FIXED_OPERATORS
 from cost_models.nonlinear import OPERATORS
 from cost_models.report import evaluate_point
+from spec.bf16_operators import BF16_OPERATORS
 from spec.catalog import load_design, load_device, load_model
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.variants import VARIANTS, ModuleVariant, selected_variants

@@ -56,7 +56,7 @@ def built_page() -> Path:
     return _require_built(DASHBOARD / "dist" / "index.html")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(built_page: Path) -> Iterator[Browser]:
     """Debian's Chromium, without a graphics card."""
     with sync_playwright() as playwright:
@@ -65,9 +65,9 @@ def browser(built_page: Path) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundService]:
-    """A server with its worker, for the tests of one file."""
+    """A server with its worker, for all tests that need no server of their own."""
     folder = tmp_path_factory.mktemp("service")
     assert threading.current_thread() is threading.main_thread(), "the service ends with the thread that starts it"
     with start_background(home=folder / "home", port=0, log=folder / "log") as service:

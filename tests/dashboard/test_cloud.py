@@ -136,7 +136,10 @@ def test_a_million_designs_are_seen_at_once_and_selected_exactly(
         page.get_by_role("button", name="Selected as CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert len(lines) == expected + 1
-    assert {"ttft_s", "tpot_s"} <= set(lines[0].split(",")), "the columns that the page has loaded"
+    columns = lines[0].split(",")
+    assert {"ttft_s", "tpot_s", "feasible", "violated"} <= set(columns), "the columns that the page has loaded"
+    broken = [dict(zip(columns, line.split(","), strict=True)) for line in lines[1:1000]]
+    assert all((row["feasible"] == "true") == (row["violated"] == "") for row in broken)
 
 
 def test_without_webgl_the_processor_draws(page: Page, service: BackgroundService, exploration: str) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db.artifacts import ArtifactStore
 from db.base import utc_now
 from db.job_state import JobState
-from db.repositories.explorations import ResultVersions, StoredFrontEntry
+from db.repositories.explorations import SUMMARY_FIELDS, ResultVersions, StoredFrontEntry
 from db.repositories.job_logs import LogLine
 from db.session import Database
 from spec import catalog
@@ -128,6 +128,12 @@ def fill_second_revision(connection: sa.Connection) -> None:
     )
 
 
+def fill_third_revision(connection: sa.Connection) -> None:
+    """The same in schema c41d70a6b8f3, where lists have what was asked for."""
+    asked = REQUEST.model_dump(mode="json", by_alias=True, include=SUMMARY_FIELDS)
+    _fill_old(connection, {"priority": 0}, {"labels": [], "note": "", "evaluations": 77, "summary": asked})
+
+
 def _moment(connection: sa.Connection) -> datetime:
     moment = utc_now()
     return moment.replace(tzinfo=None) if connection.dialect.name == "sqlite" else moment
@@ -175,7 +181,7 @@ def _fill_old(connection: sa.Connection, of_jobs: dict[str, object], of_explorat
             "device_name": "u280",
             "method": "exact",
             "request": json.loads(REQUEST.model_dump_json(by_alias=True)),
-            "record": {"evaluations": 77},
+            "record": {"evaluations": 77, "feasible_evaluations": 11, "designs_per_s": 9.5},
             "front_size": 2,
             "flexdse_version": "0.1.0",
             "model_version": "1",

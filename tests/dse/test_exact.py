@@ -20,7 +20,7 @@ from dse.explore import explore
 from dse.objectives import Goals
 from dse.pricing import price
 from dse.progress import Reporter, SearchStopped
-from dse.space import DesignSpace
+from dse.space import DesignSpace, design_space
 from spec.catalog import load_device, load_model
 from spec.design_batch import FloatArray
 from spec.design_point import Deployment, SystemChoices
@@ -28,6 +28,7 @@ from spec.errors import InfeasibleError
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationProgress
 from spec.metrics import METRICS
+from spec.scheme_names import scheme_named
 from spec.space_overrides import SpaceOverrides
 from spec.workload import Workload
 
@@ -146,6 +147,27 @@ def test_union_of_arms(space_of: SpaceOf, part_of: PartOf, context_of: ContextOf
     assert np.array_equal(np.unique(found.values, axis=0), np.array(expected))
     assert len(set(found.arm.tolist())) >= 2
     assert found.space_size <= sum(arm.space.size for arm in arms)
+
+
+def test_quality_is_an_objective_over_schemes(space_of: SpaceOf, part_of: PartOf, context_of: ContextOf) -> None:
+    """Speed, energy and the measured quality of three schemes searched jointly: the front of all their pairs, and each
+    scheme that is best in something is on it.
+    """
+    objectives = ("tpot_s", "energy_j_per_token", "quality")
+    arms, vectors, qualities = [], [], []
+    for name in ("w4a4kv8", "w4a8kv8", "w8a8kv8"):
+        model, device, scheme = load_model("smollm2-135m"), load_device("u280"), scheme_named(name)
+        space = part_of(design_space(model, device, scheme), (4, 3, 4, 2), (12, 2), 6)
+        arms.append(Arm(space, context_of(space, 300, 100)))
+        vectors.append(brute_force(space, objectives, arms[-1].context))
+        qualities.append(vectors[-1][0, 2])
+    every = np.unique(np.concatenate(vectors), axis=0)
+    expected = [row for row in every if not np.any(np.all(every <= row, axis=1) & np.any(every < row, axis=1))]
+    found = exact_front(arms, Goals.of(objectives), Reporter(None, None, 1))
+    assert np.array_equal(np.unique(found.values, axis=0), np.array(expected))
+    assert len(set(qualities)) == 3  # a scheme has one quality, whatever the design
+    assert int(np.argmin(qualities)) in found.arm
+    assert set(found.values[:, 2].tolist()) <= set(qualities)
 
 
 def test_distinct_rows_are_counted_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dse.exact as exact_module
 import dse.explore as explore_module
 import dse.placed_front as placed_module
 from dse.arms import Arm
@@ -97,11 +98,22 @@ class Strict(Floorplanner):
         return "refused" if hash((part.arm, part.prefill, part.decode)) % 3 == 0 else "placed"
 
 
-@pytest.mark.parametrize("deployment", ["two_bitstreams", "co_resident"])
+@pytest.mark.parametrize(
+    ("deployment", "reserve_bytes"), [("two_bitstreams", 1 << 28), ("two_bitstreams", 0), ("co_resident", 1 << 28)]
+)
 def test_cut_designs_leave_the_exact_front_of_the_rest(
-    space_of: SpaceOf, part_of: Callable[..., DesignSpace], context_of: Callable[..., object], deployment: str
-) -> None:
-    """Against every pair priced, less those with a refused part; co-resident pairs are judged as a whole."""
+    space_of: SpaceOf, part_of: Callable[..., DesignSpace], context_of: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch, deployment: str, reserve_bytes: int,
+) -> None:  # fmt: skip
+    """Against every pair priced, less those with a refused part; co-resident pairs are judged as a whole. With and without
+    room for what the stage fronts dropped.
+    """
+    monkeypatch.setattr("dse.reserve.MAX_RESERVE_BYTES", reserve_bytes)
+    priced: list[int] = []
+    summaries = exact_module._summaries
+    monkeypatch.setattr(
+        exact_module, "_summaries", lambda arm, stage, index: priced.append(len(index)) or summaries(arm, stage, index)
+    )
     part = part_of(space_of("smollm2-135m", "u280"), (4, 3, 4, 2), (10, 2), 6, 2)
     space = replace(part, system=SystemChoices(deployment=deployment))  # type: ignore[arg-type]
     arm, goals, reporter = Arm(space, context_of(space, 512, 512)), Goals.of(OBJECTIVES), Reporter(None, None, 1)  # type: ignore[arg-type]
@@ -110,6 +122,11 @@ def test_cut_designs_leave_the_exact_front_of_the_rest(
     assert check.cut > 0
     assert check.rounds > 1
     assert check.complete
+    sizes = (space.prefill.size, space.decode.size)
+    if reserve_bytes:
+        assert max(priced[2:], default=0) < min(sizes)  # after each stage once: what stands on its front again
+    else:
+        assert sum(priced) >= sum(sizes) + min(sizes)  # the stage that lost designs, anew
     p, d = np.divmod(np.arange(space.size), space.decode.size)
     costs = price(space, p, d, arm.context)
     stands = costs.feasible & np.array(

@@ -20,7 +20,7 @@ from dse.objectives import Goals
 from dse.pricing import price
 from dse.progress import Reporter
 from dse.samplers.evolution import Nsga2BatchSampler
-from dse.samplers.registry import register_sampler
+from dse.samplers.registry import register_sampler, sampler_factory
 from dse.space import DesignSpace
 from dse.study import run_study
 from spec.catalog import load_device, load_model
@@ -221,6 +221,29 @@ def test_study_holds_values_and_constraints(space: DesignSpace) -> None:
     assert {trial.state for trial in study.trials} == {optuna.trial.TrialState.COMPLETE}
     assert all(len(trial.values) == len(OBJECTIVES) and np.all(np.isfinite(trial.values)) for trial in study.trials)
     assert [direction.name for direction in study.directions] == ["MINIMIZE"] * len(OBJECTIVES)
+
+
+@pytest.mark.parametrize("method", ["nsga2", "nsga3", "qmc"])
+def test_a_batch_is_what_optuna_asks_one_by_one(
+    space: DesignSpace, context_of: Callable[..., Context], method: str
+) -> None:
+    """Ours are asked for whole batches and the study is made afterwards; Optuna's own loop gives the same designs."""
+    arms = [Arm(space, context_of(space, 512, 128))]
+    goals = Goals.of(OBJECTIVES, ("tpot_s <= 0.01",))
+    found = run_study(arms, goals, Reporter(None, None, 1), method=method, budget=330, seed=2)
+    genes = GeneSpace(arms)
+    factory, _ = sampler_factory(method)
+    study = optuna.create_study(sampler=factory(genes, 2), directions=["minimize"] * len(OBJECTIVES))
+    for number in range(330):
+        trial = study.ask(genes.distributions())
+        assert genes.genes(trial.params) == found.genes[number].tolist()
+        made = found.study.trials[number]
+        assert trial.params == made.params
+        for name, missed in made.constraints.items():
+            trial.set_constraint(name, missed)
+        study.tell(trial, found.values[number].tolist())
+    assert [made.values for made in found.study.trials] == found.values.tolist()
+    assert found.study is found.study
 
 
 def test_exact_keeps_no_study(space: DesignSpace) -> None:

@@ -189,7 +189,7 @@ def test_option_without_its_value(flexdse: Run) -> None:
     assert "way out: " in shown.err
 
 
-@pytest.mark.parametrize("group", [[], ["devices"], ["models"], ["designs"], ["db"]])
+@pytest.mark.parametrize("group", [[], ["db"]])
 def test_nothing_to_do_shows_what_there_is(flexdse: Run, group: list[str]) -> None:
     shown = flexdse(*group)
     assert shown.code == 2

@@ -62,6 +62,8 @@ def test_list(flexdse: Run, kind: str) -> None:
     document = flexdse(kind, "list", "--json").document
     assert list(document) == [*ENVELOPE, kind]
     assert [entry["name"] for entry in document[kind]] == list(names(kind))
+    assert flexdse(kind).out == shown.out
+    assert flexdse(kind, "--json").document == document
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from spec.catalog import resolve_design
+from cost_models.quality import scheme_quality
+from flexdse.exploration_folders import read_space
+from spec.catalog import load_model, resolve_design
 from spec.quality import MeasuredTable, SensitivityTable
 from spec.quality_catalog import load_quality_table
 from spec.quantized_checkpoint import load_checkpoint
@@ -81,9 +84,32 @@ def test_quality_measures_every_scheme_on_the_same_tokens(
     assert eight["measured"]["kl_divergence"] < four["measured"]["kl_divergence"]
     assert eight["measured"]["top1_agreement"] > four["measured"]["top1_agreement"]
     assert eight["quality"] == pytest.approx(eight["measured"]["perplexity"] / eight["reference"]["perplexity"] - 1)
-    table = flexdse(*arguments).out
-    assert "unquantized" in table
-    assert "w3a4kv4" in table
+    assert 0 < eight["quality_standard_error"] < four["quality_standard_error"]
+    shown = flexdse(*arguments)
+    assert "unquantized" in shown.out
+    assert "w3a4kv4" in shown.out
+    assert f"{eight['quality']:+.1%} ± {eight['quality_standard_error']:.1%}" in shown.out
+    said = [line for line in shown.err.splitlines() if line]
+    assert len(said) == len(set(said)), "a remark twice"
+
+
+def test_a_tokenizer_of_another_model_is_refused_before_anything_is_recorded(
+    flexdse: Run, common: tuple[object, ...], text_file: Path, tmp_path: Path
+) -> None:
+    """As many tokens, other meanings: no id is out of range, the model only knows nothing of the text."""
+    file = tmp_path / "checkpoint" / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    words = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = dict(zip(words, np.random.default_rng(3).permutation(64).tolist(), strict=True))
+    file.write_text(json.dumps(tokenizer))
+    for command in ("quality", "quality-table"):
+        out = tmp_path / f"{command}.json"
+        shown = flexdse(command, *common, "--text", text_file, "--window", 48, "--max-windows", 2, "--rounding", "rtn",
+                        "--scheme", "w8a8kv8", "--out", out)  # fmt: skip
+        assert shown.code == 2
+        assert "hardly better than by chance" in shown.err
+        assert "tokenizer of another model" in shown.err
+        assert not out.exists()
 
 
 def test_results_are_recorded_beside_those_of_the_same_tokens(
@@ -109,7 +135,7 @@ def test_results_are_recorded_beside_those_of_the_same_tokens(
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
     flexdse: Run, common: tuple[object, ...], text_file: Path, command: str
 ) -> None:
-    text = () if command == "quantize" else ("--text", text_file, "--window", 24, "--max-windows", 1)
+    text = () if command == "quantize" else ("--text", text_file, "--window", 48, "--max-windows", 1)
     shown = flexdse(command, *common, *text, "--scheme", "w8a8kv8", "--out", text_file / "results")
     assert shown.code == 1
     assert "way out" in shown.err
@@ -131,12 +157,13 @@ def test_a_table_is_measured_fitted_and_read_back(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "table.json"
-    arguments = ("quality-table", *common, "--text", text_file, "--window", 24, "--max-windows", 2, "--rounding", "rtn",
+    arguments = ("quality-table", *common, "--text", text_file, "--window", 48, "--max-windows", 1, "--rounding", "rtn",
                  "--combinations", 4, "--out", out)  # fmt: skip
     shown = flexdse(*arguments)
     assert shown.code == 0, shown.err
     assert "curvature" in shown.out
-    assert ("no band yet" in shown.out) == (not json.loads(out.read_text())["band_relative"])
+    assert "no band yet" in shown.out  # three unseen combinations are too few
+    assert json.loads(out.read_text())["band_relative"] is None
     table = SensitivityTable.model_validate(json.loads(out.read_text()))
     assert [c.used_in_fit for c in table.combinations] == [True, False, False, False]
     assert table.calibration is not None
@@ -149,7 +176,8 @@ def test_a_table_is_measured_fitted_and_read_back(
     ("arguments", "words"),
     [
         (("--scheme", "w4b8"), "not a scheme: 'w4b8'"),
-        (("--scheme", "w1a8kv8"), "weight_bits"),
+        (("--scheme", "W1A8KV8"), "weights have no 1 bits"),
+        (("--scheme", "w4-a8"), "did you mean w4a8kv8?"),
         (("--scheme", "w8a8kv8", "--rounding", "best"), "unknown rounding 'best'"),
         (("--scheme", "w8a8kv8", "--backend", "tpu"), "unknown backend 'tpu'"),
         (("--scheme", "w8a8kv8", "--protocol", "slow"), "unknown protocol"),
@@ -196,3 +224,46 @@ def test_evaluate_shows_quality_with_its_source(flexdse: Run, tmp_path: Path) ->
     unknown = flexdse(*base, "--model", "llama-3.2-3b", "--json").document["quality"]
     assert unknown["value"] is None
     assert "no measured or published quality" in unknown["missing"]
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "spaces"
+ONE_OF_EACH = {
+    "prefill.token_parallelism": [16], "prefill.qkvo_weight_parallelism": [64], "prefill.key_parallelism": [4],
+    "prefill.ffn_weight_parallelism": [128], "decode.block_parallelism": [32], "decode.key_parallelism": [32],
+}  # fmt: skip
+
+
+def test_a_search_over_schemes_trades_bits_for_speed_and_says_which_design_has_which(
+    flexdse: Run, tmp_path: Path
+) -> None:
+    """The example's schemes on a small part of its space: each step down in quality buys time or energy."""
+    document = yaml.safe_load((EXAMPLES / "smollm2-135m-precision.yaml").read_text())
+    assert ONE_OF_EACH.keys() == document["restrict"].keys()
+    assert all(set(values) <= set(document["restrict"][knob]) for knob, values in ONE_OF_EACH.items())
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(document | {"restrict": ONE_OF_EACH}))
+    out = tmp_path / "out"
+    shown = flexdse("explore", "--model", "smollm2-135m", "--device", "u280", "--prompt-tokens", 128, "--output-tokens",
+                    128, "--objectives", "tpot_s,energy_j_per_token,quality", "--space", tmp_path / "space.yaml",
+                    "--no-floorplan", "--out", out)  # fmt: skip
+    assert shown.code == 0, shown.err
+    front = json.loads((out / "front.json").read_text())
+    best: dict[str, list[float]] = {}
+    for entry in front:
+        metrics = entry["metrics"]
+        one = best.setdefault(entry["design"]["quant_scheme"]["name"], [metrics["quality"], 1.0, 1.0])
+        one[1:] = min(one[1], metrics["tpot_s"]), min(one[2], metrics["energy_j_per_token"])
+    assert len(best) >= 3
+    steps = sorted(best.values())
+    assert [quality for quality, *_ in steps] == sorted({quality for quality, *_ in steps})
+    for better, worse in pairwise(steps):
+        assert worse[1] < better[1] or worse[2] < better[2]
+    for printed in (shown.out, flexdse("front", out).out, flexdse("shortlist", out).out):
+        assert "scheme" in printed.splitlines()[0]
+        assert sum(name in printed for name in best) >= 2
+
+
+def test_the_example_of_llama_names_schemes_whose_quality_is_published() -> None:
+    model, space = load_model("llama-3.2-1b"), read_space(EXAMPLES / "llama-3.2-1b-precision.yaml")
+    found = [scheme_quality(model, scheme_named(name)) for name in space["quant_schemes"]]
+    assert [one.kind for one in found] == ["published"] * 2
+    assert [round(one.value or 0, 3) for one in found] == [0.418, 0.374]

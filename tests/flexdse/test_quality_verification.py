@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 
 from cost_models.quality import scheme_quality
+from flexdse.quality_files import user_table_file, write_table
 from flexdse.quality_inputs import QualityInputs
 from flexdse.quality_verification import check_verifiable, quality_rung, verify_schemes
+from quantize.sensitivity import refit
 from spec.catalog import load_model, resolve_design, resolve_model
 from spec.errors import InputError
-from spec.quality import PrecisionPlan, SensitivityTable, WidthOverride
+from spec.quality import MeasuredCombination, PrecisionPlan, SensitivityTable, WidthOverride, predicted_nll
 from spec.quality_catalog import quality_tables, user_tables_folder
 from spec.scheme_names import scheme_named
 from tests.flexdse.conftest import Run
 from tests.quantize.tiny import tiny_model, write_checkpoint, write_text
 
-TABLE = ("--window", 24, "--max-windows", 3, "--rounding", "rtn", "--combinations", 0)
+TABLE = ("--window", 48, "--max-windows", 3, "--rounding", "rtn", "--combinations", 0)
 
 
 @pytest.fixture
@@ -96,14 +98,14 @@ def test_a_verified_scheme_is_what_the_quality_command_measures(
               tmp_path / "cache")  # fmt: skip
     shown = flexdse("quality-verify", *common, "--json")
     [result] = shown.document["results"]
-    document = flexdse("quality", *common, "--window", 24, "--max-windows", 3, "--rounding", "rtn",
+    document = flexdse("quality", *common, "--window", 48, "--max-windows", 3, "--rounding", "rtn",
                        "--calibration-windows", 2, "--json").document  # fmt: skip
     assert result["measured"] == pytest.approx(document["results"][0]["quality"], rel=1e-9)
     assert result["predicted"] is None  # weights of attention were never measured at 4 bits in this table
     assert "narrower" in result["missing"]
     assert scheme_quality(resolve_model(str(checkpoint)), scheme_named("w4a8kv4")).kind == "measured"
     again = flexdse("quality-verify", *common)
-    assert again.out.splitlines()[-1].startswith("w4a8kv4")
+    assert "w4a8kv4: no prediction: a width of w4a8kv4 is narrower" in again.out
     assert "window" not in again.err
 
 
@@ -114,17 +116,43 @@ def test_the_same_command_goes_on_with_its_table_and_another_is_refused(
     [kept] = quality_tables("tiny-model")
     common = ("quality-table", "--model", checkpoint, "--text", text, "--calibration-text", text,
               "--calibration-windows", 2, "--cache", checkpoint.parent / "cache", "--rounding", "rtn")  # fmt: skip
-    assert flexdse(*common, "--window", 24, "--max-windows", 3, "--combinations", 0).code == 0
+    assert flexdse(*common, "--window", 48, "--max-windows", 3, "--combinations", 0).code == 0
     assert quality_tables("tiny-model") == (kept,)
-    other = flexdse(*common, "--window", 48, "--max-windows", 3, "--combinations", 0)
+    other = flexdse(*common, "--window", 48, "--max-windows", 2, "--combinations", 0)
     assert (other.code, "another checkpoint, text, protocol" in other.err) == (2, True)
-    assert flexdse(*common, "--window", 48, "--max-windows", 3, "--combinations", 0, "--force").code == 0
+    assert flexdse(*common, "--window", 48, "--max-windows", 2, "--combinations", 0, "--force").code == 0
     [replaced] = quality_tables("tiny-model")
     assert isinstance(replaced, SensitivityTable)
-    assert (replaced.protocol.window_tokens, replaced.combinations) == (48, ())
+    assert (replaced.protocol.predicted_tokens, replaced.combinations) == (2 * 47, ())
     results = folder.parent / "results.json"
     results.write_text('{"schema": "flexdse/published-quality/v1"}')
     assert flexdse(*common, "--out", results).code == 2
+
+
+def test_a_measurement_has_no_say_in_the_band_that_it_is_held_against(
+    measured: SensitivityTable, checkpoint: Path, text: Path, folder: Path
+) -> None:
+    """Verified again, with the measurement in the table and so in its band, a scheme gets the verdict of the first time."""
+    groups = ("weight.down", "weight.lm_head", "value")
+    others = [tuple(WidthOverride(group=g, bits=b) for g, b in zip(groups, bits, strict=True))  # type: ignore[arg-type]
+              for bits in ((7, 7, 8), (8, 7, 7), (7, 8, 7), (7, 7, 7), (6, 7, 7))]  # fmt: skip
+    near = [MeasuredCombination(overrides=o, nll=predicted_nll(measured, o) + 1e-9, used_in_fit=False) for o in others]
+    write_table(user_table_file("tiny-model", measured.mode), refit(measured, near))
+    gentle = plan_of("w8a8kv8", WidthOverride(group="weight.down", bits=6), WidthOverride(group="value", bits=6))
+    [first] = verify(checkpoint, text, gentle)
+    [table] = quality_tables("tiny-model")
+    assert isinstance(table, SensitivityTable)
+    assert len(table.combinations) == len(near) + 1
+    [second] = verify(checkpoint, text, gentle)
+    assert first.inside_band is second.inside_band is False
+    assert second.predicted == first.predicted
+    assert (second.measured, second.standard_error) == (first.measured, first.standard_error)
+    assert first.standard_error is not None
+    assert "outside of its band" in second.summary()
+    alone = plan_of("w8a8kv8", WidthOverride(group="value", bits=4))
+    [part] = verify(checkpoint, text, alone, keep=False)
+    assert part.inside_band is None
+    assert "part of the table" in part.summary()
 
 
 def test_only_looking_leaves_the_table_as_it_was(measured: SensitivityTable, checkpoint: Path, text: Path) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 class Exact:
     """One fp32 value as an exact rational and a sign (which zeros need too)."""
 
+    SIGNIFICAND_BITS = 24
+
     def __init__(self, magnitude: Fraction, negative: bool) -> None:
         self.magnitude = magnitude
         self.negative = negative
@@ -36,7 +38,7 @@ class Exact:
 
     @classmethod
     def rounded(cls, exact: Fraction, negative_zero: bool = False) -> Exact:
-        """Nearest fp32, ties to even; below the normal range a zero of the sign."""
+        """Nearest value of the format, ties to even; below the normal range a zero of the sign."""
         negative = exact < 0 or (exact == 0 and negative_zero)
         magnitude = abs(exact)
         if magnitude == 0:
@@ -44,7 +46,7 @@ class Exact:
         exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
         if Fraction(2) ** exponent > magnitude:
             exponent -= 1
-        grid = Fraction(2) ** (max(exponent, -126) - 23)
+        grid = Fraction(2) ** (max(exponent, -126) - cls.SIGNIFICAND_BITS + 1)
         nearest = round(magnitude / grid) * grid  # Python rounds a Fraction's ties to even
         if nearest < Fraction(2) ** -126:
             return cls(Fraction(0), negative)
@@ -63,7 +65,7 @@ class Exact:
         return f"{self.bits:08x}"
 
     def __neg__(self) -> Exact:
-        return Exact(self.magnitude, not self.negative)
+        return type(self)(self.magnitude, not self.negative)
 
     def __add__(self, other: Exact) -> Exact:
         return self.rounded(self.value + other.value, self.negative and other.negative)
@@ -91,7 +93,7 @@ ONE, HALF, THREE_HALVES = whole(1), near(0.5), near(1.5)
 
 
 def canonical(x: Exact) -> Exact:
-    return Exact(x.magnitude, x.negative and x.magnitude != 0)
+    return type(x)(x.magnitude, x.negative and x.magnitude != 0)
 
 
 def exp2_entry(index: int) -> int:
@@ -187,8 +189,8 @@ def row_sum(weights: list[int], scale: Exact) -> Exact:
     return whole(sum(weights)) * scale
 
 
-def hadamard(x: list[Exact], base: np.ndarray) -> list[Exact]:
-    """One vector; `base` (b, b) of +1 and -1."""
+def hadamard(x: list[Exact], base: np.ndarray, factor: Exact | None = None) -> list[Exact]:
+    """One vector; `base` (b, b) of +1 and -1; `factor` 1 / sqrt(order) in fp32."""
     values, rows = list(x), len(base)
     power = len(x) // rows
     stride = 1
@@ -199,7 +201,7 @@ def hadamard(x: list[Exact], base: np.ndarray) -> list[Exact]:
                 values[i], values[i + stride] = u + v, u - v
         stride *= 2
     result = []
-    factor = near(1 / math.sqrt(len(x)))
+    factor = factor or near(1 / math.sqrt(len(x)))
     for row in range(rows):
         for j in range(power):
             terms = [values[b * power + j] if base[row, b] > 0 else -values[b * power + j] for b in range(rows)]
@@ -247,8 +249,8 @@ def fp32_of(text: str | list[Any]) -> np.ndarray:
     return flat.reshape(np.asarray(text).shape) if not isinstance(text, str) else flat
 
 
-def exacts(text: list[str]) -> list[Exact]:
-    return [Exact.of_hex(word) for word in text]
+def exacts(text: list[str], number: type[Exact] = Exact) -> list[Exact]:
+    return [number.of_hex(word) for word in text]
 
 
 def hexes(values: list[Exact]) -> list[str]:

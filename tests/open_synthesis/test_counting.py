@@ -6,15 +6,16 @@ import itertools
 from math import ceil
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hls_gen.toolchain.open.memories import Memory, bram18_blocks, uram_blocks
 from hls_gen.toolchain.open.netlist import Mapped, UnknownCellError, count
 from hls_gen.toolchain.open.operators import Range, operator_use
 from hls_gen.toolchain.open.structure import AxiPort
 from hls_gen.toolchain.open.totals import KernelParts, kernel_amounts, total
+from spec.library_memories import Memory, bram18_blocks, uram_blocks
 from spec.timing import DEFAULT_TIMING_TABLE
 
 
@@ -84,7 +85,7 @@ def test_arrays_take_the_blocks_that_csynth_reports(bits: int, words: int, block
                                                     (129, 8, "bram")])  # fmt: skip
 def test_fifos(words: int, bits: int, kind: str) -> None:
     fifo = Memory("fifo", words, bits, is_fifo=True)
-    assert fifo.kind == kind
+    assert (fifo.in_shift_registers, fifo.in_blocks) == (kind == "srl", kind == "bram")
     assert (fifo.bram_18k > 0) == (kind == "bram")
     assert (fifo.luts > 0) == (kind in ("srl", "lutram"))
     assert Memory("fifo", words, bits, storage="uram", is_fifo=True).uram == uram_blocks(words, bits)
@@ -99,6 +100,18 @@ def test_blocks_hold_their_words(depth: int, width: int) -> None:
     shapes = [(16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)]
     assert blocks == min(ceil(depth / d) * ceil(width / w) for d, w in shapes)
     assert uram_blocks(depth, width) * 4096 * 72 >= depth * width
+
+
+@given(st.lists(st.tuples(st.integers(1, 9000), st.integers(1, 600)), min_size=1, max_size=8), st.booleans(), st.data())
+def test_a_rule_over_arrays_is_the_rule_one_by_one(
+    shapes: list[tuple[int, int]], is_fifo: bool, data: st.DataObject
+) -> None:
+    storage = data.draw(st.sampled_from(["auto", "lutram", "bram", "uram"]))
+    depth, width = (np.array(column) for column in zip(*shapes, strict=True))
+    together = Memory("m", depth, width, 3, storage, is_fifo)
+    each = [Memory("m", d, w, 3, storage, is_fifo) for d, w in shapes]
+    for name in ("bram_18k", "uram", "luts"):
+        assert np.broadcast_to(getattr(together, name), len(shapes)).tolist() == [getattr(one, name) for one in each]
 
 
 def test_an_adapter_is_that_of_a_real_report() -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from hls_gen.errors import CompileError
 from hls_gen.toolchain.open.leaf_check import CHECKED_LEAVES, check_leaves
-from hls_gen.toolchain.open.leaves import DSP4, LEAF_KINDS, Leaf, leaf
+from hls_gen.toolchain.open.leaves import LEAF_KINDS, Leaf, leaf
 from hls_gen.toolchain.open.rtl import simulation_sources
 from hls_gen.toolchain.open.verilator import build_bench, find_verilator, run_bench
 from spec.errors import ToolNotFoundError
+from spec.library_units import DSP4
 from spec.timing import DEFAULT_TIMING_TABLE
 
 pytestmark = pytest.mark.needs_program("verilator", "g++")

@@ -15,12 +15,13 @@ import pytest
 
 from hls_gen.toolchain.open import mapping
 from hls_gen.toolchain.open.cache import ResultCache
-from hls_gen.toolchain.open.leaves import DSP2_PACKED, Leaf, leaf, tile_parts
+from hls_gen.toolchain.open.leaves import Leaf, leaf, tile_parts
 from hls_gen.toolchain.open.mapping import map_leaves, mapping_key
-from hls_gen.toolchain.open.memories import bram18_blocks, uram_blocks
 from hls_gen.toolchain.open.netlist import Mapped
 from hls_gen.toolchain.open.totals import drain_counts
 from spec.errors import ToolNotFoundError
+from spec.library_memories import bram18_blocks, uram_blocks
+from spec.library_units import DSP2_PACKED
 
 TILE = leaf("mac_tile", ROWS=2, COLUMNS=4, KIND=DSP2_PACKED, X_BITS=4, X_SIGNED=0, W_BITS=4, ACC=19)
 BUFFER = leaf("buffer_1w1r", WIDTH=64, DEPTH=1024, ULTRA=0)

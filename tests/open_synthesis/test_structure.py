@@ -11,14 +11,24 @@ from typing import get_args
 import pytest
 
 import hls_gen
+from cost_models.report import evaluate_point
 from hls_gen.errors import OpenSynthesisError
+from hls_gen.manifest import load_manifest
 from hls_gen.toolchain.compiler import find_ap_headers
 from hls_gen.toolchain.flags import CXX_FLAGS
 from hls_gen.toolchain.open.cxx_text import split_call, split_list
-from hls_gen.toolchain.open.cxx_values import MacFormat, NotUnderstoodError, Scope, read_constants
+from hls_gen.toolchain.open.cxx_values import NotUnderstoodError, Scope, read_constants
+from hls_gen.toolchain.open.netlist import Mapped
 from hls_gen.toolchain.open.structure import ProjectSources
 from hls_gen.toolchain.open.synthesize import project_parts
+from hls_gen.toolchain.open.totals import kernel_amounts, total
 from hls_gen.toolchain.open.units import LAWS
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.library_units import MacFormat
+from spec.model_config import ModelConfig
+from spec.strict import validate
+from spec.timing import DEFAULT_TIMING_TABLE
 from spec.workload import Stage
 
 LIBRARY = Path(hls_gen.__file__).parent / "library" / "include" / "flexdse_hls"
@@ -88,8 +98,8 @@ def test_every_process_and_port_is_there(generated: Path, stage: Stage) -> None:
 
 def test_multipliers_are_those_of_the_design(generated: Path) -> None:
     from hls_gen.manifest import load_manifest
-    from hls_gen.toolchain.open.leaves import LUT, MACS_PER_DSP
     from spec.design_point import DesignPoint
+    from spec.library_units import LUT, MACS_PER_DSP
     from spec.strict import validate
 
     design = validate(DesignPoint, load_manifest(generated).inputs.design)
@@ -164,3 +174,28 @@ def test_values() -> None:
             inside.value(text)
     with pytest.raises(NotUnderstoodError):
         inside.word("std::vector<int>")
+
+
+def test_the_cost_models_count_what_the_sources_hold(generated: Path) -> None:
+    """DSP slices and memories of the inventory in `cost_models.kernels` are those of the processes in the C++."""
+    inputs = load_manifest(generated).inputs
+    design, device = validate(DesignPoint, inputs.design), validate(Device, inputs.device)
+    stages = {}
+    for stage in get_args(Stage):
+        chosen = getattr(design, stage)
+        modules = chosen.modules.model_copy(update={"process_granularity": "array"})
+        stages[stage] = chosen.model_copy(update={"modules": modules})
+    report = evaluate_point(
+        design.model_copy(update=stages),
+        validate(ModelConfig, inputs.model),
+        device,
+        inputs.workload,
+    )
+    for stage, parts in project_parts(generated).items():
+        mapped = {leaf: Mapped(dsp=leaf.dsp) for leaf in parts.leaves()}
+        built = total(kernel_amounts(parts, mapped, DEFAULT_TIMING_TABLE, device.dsp_kind))
+        priced = getattr(report, stage).resources
+        assert (priced.dsp, priced.bram_18k, priced.uram) == (built.dsp, built.bram_18k, built.uram)
+        assert built.dsp > 100
+        assert built.bram_18k > 100
+        assert built.uram > 0

@@ -39,5 +39,5 @@ def checkpoint_folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def text_file(tmp_path: Path) -> Path:
-    """2,000 words that the tokenizer of `checkpoint_folder` knows."""
+    """Words that the tokenizer of `checkpoint_folder` knows and the tiny model expects."""
     return write_text(tmp_path / "text.txt")

@@ -148,10 +148,19 @@ def test_schemes_that_the_file_cannot_hold_are_refused(changes: dict[str, object
         build_checkpoint(tiny_bank(scheme=scheme), Precision(scheme, 3))
 
 
-def test_gptq_refuses_grids_that_it_does_not_round_to() -> None:
-    scheme = scheme_named("w4a8kv8").model_copy(update={"weight_scale": "per_group", "weight_group_size": 16})
-    with pytest.raises(InputError, match="GPTQ here rounds to symmetric grids"):
-        tiny_bank(scheme=scheme, rounding="gptq")
+def test_gptq_by_group_is_kept_as_it_is_and_projections_of_one_input_have_grids_of_their_own(tmp_path: Path) -> None:
+    by_group = {"weight_scale": "per_group", "weight_group_size": 16}
+    for update, shape in ((by_group, (32, 3)), ({"weight_scale": "per_tensor"}, (32, 1))):
+        scheme = scheme_named("w4a8kv8").model_copy(update=update)
+        bank = tiny_bank(scheme=scheme, rounding="gptq", cache=tmp_path)
+        key, value = (bank.rounded(f"layers.0.self_attn.{name}_proj", 4) for name in "kv")
+        assert key.scale.shape == value.scale.shape == shape
+        assert not np.array_equal(key.scale, value.scale)
+        again = tiny_bank(scheme=scheme, rounding="gptq", cache=tmp_path).rounded("layers.0.self_attn.k_proj", 4)
+        assert np.array_equal(again.values(), key.values())
+    odd = tiny_bank(scheme=scheme.model_copy(update=by_group | {"weight_group_size": 10}), rounding="gptq")
+    with pytest.raises(InputError, match="10 channels do not divide 48"):
+        odd.rounded("lm_head", 4)
 
 
 def test_rounded_weights_are_found_again_on_disk(tmp_path: Path) -> None:

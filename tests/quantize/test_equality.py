@@ -26,8 +26,7 @@ KINDS: dict[str, dict[str, object]] = {
 
 def checkpoint_of(name: str, changes: dict[str, object], **model: object) -> QuantizedCheckpoint:
     scheme = scheme_named(name).model_copy(update=changes)
-    rounding = "rtn" if "weight_scale" in changes else "gptq"
-    bank = tiny_bank(tiny_model(**model), scheme, rounding=rounding)
+    bank = tiny_bank(tiny_model(**model), scheme, rounding="gptq")
     return build_checkpoint(bank, Precision(scheme, 3))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from quantize.decoder import Decoder
-from quantize.evaluation import Evaluator, cut_windows
+from quantize.evaluation import Evaluator, cut_windows, sound_reference
 from quantize.memory import calibration_bytes, check_memory, evaluation_bytes, weights_bytes, window_bytes
 from quantize.precision import Precision
 from quantize.sources import open_model
@@ -23,7 +23,7 @@ from spec.errors import FlexDSEError, InputError
 from spec.quality import Measurement
 from spec.scheme_names import scheme_named
 from tests.quantize import plain_llama
-from tests.quantize.tiny import ids_of, tiny_bank, tiny_model
+from tests.quantize.tiny import drawn_ids, ids_of, tiny_bank, tiny_model
 
 SCHEME = scheme_named("w4a8kv8")
 
@@ -182,10 +182,28 @@ def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, kept: str, d
     assert not list(tmp_path.rglob("*.partial*"))
 
 
-def test_a_model_that_guesses_no_better_than_by_chance_is_pointed_out() -> None:
-    said: list[str] = []
-    Evaluator(tiny_bank(scheme=SCHEME), windows(ids_of(4, 64)), progress=said.append).reference()
-    assert "no better than by chance" in said[-1]
+def test_a_model_that_knows_nothing_of_the_text_is_refused() -> None:
+    with pytest.raises(InputError, match="hardly better than by chance") as caught:
+        sound_reference(Evaluator(tiny_bank(scheme=SCHEME), windows(ids_of(4, 64))))
+    assert f"below {0.8 * math.log(64):.2f} nats" in str(caught.value.rule)
+    known = Evaluator(tiny_bank(scheme=SCHEME), windows(drawn_ids(6), 48, 48))
+    assert sound_reference(known) == known.reference()
+
+
+def test_standard_errors_are_those_of_the_windows() -> None:
+    """Of the mean over windows of one length; of the increase, window by window against the unquantized model."""
+    ids, precision, bank = drawn_ids(6), Precision(SCHEME, 3), tiny_bank(scheme=SCHEME)
+    evaluator = Evaluator(bank, windows(ids, 48, 48), compare=False)
+    measured, reference = evaluator.measure(precision), evaluator.reference()
+    alone = [Evaluator(bank, windows(part, 48, 48), compare=False) for part in ids.reshape(6, 48)]
+    each = np.array([(one.measure(precision).nll, one.reference().nll) for one in alone])
+    assert measured.nll == pytest.approx(each[:, 0].mean())
+    assert measured.nll_standard_error == pytest.approx(each[:, 0].std(ddof=1) / math.sqrt(6))
+    assert reference.nll_standard_error == pytest.approx(each[:, 1].std(ddof=1) / math.sqrt(6))
+    assert measured.increase_standard_error == pytest.approx((each[:, 0] - each[:, 1]).std(ddof=1) / math.sqrt(6))
+    assert reference.increase_standard_error is None
+    single = alone[0].measure(precision)
+    assert (single.nll_standard_error, single.increase_standard_error) == (None, None)
 
 
 def test_a_result_is_found_again_by_content_only(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from cost_models.quality import WidthLookup, scheme_qualities, scheme_quality
 from quantize.decoder import Decoder
 from quantize.evaluation import Evaluator, cut_windows
-from quantize.precision import Precision
 from quantize.sensitivity import (
     THIRDS_WIDTHS,
     WHOLE_DEPTH_WIDTHS,
@@ -24,7 +23,6 @@ from quantize.sensitivity import (
     refit,
     single_changes,
 )
-from quantize.weight_bank import unquantized
 from spec.catalog import load_model
 from spec.errors import InputError
 from spec.quality import (
@@ -40,7 +38,7 @@ from spec.quality import (
     WidthOverride,
     delta_nll,
     measured_alone,
-    measured_nll,
+    measured_mixture,
     mode_of,
     plan_overrides,
     predicted_nll,
@@ -49,24 +47,11 @@ from spec.quality import (
 from spec.quality_catalog import QUALITY_DIR, load_quality_table, measured_schemes, quality_tables
 from spec.quant_scheme import W4A4KV8
 from spec.scheme_names import scheme_named
-from tests.quantize.tiny import tiny_bank
-
-
-@cache
-def words_of_the_model() -> np.ndarray:
-    """Text drawn from the model itself, (16 windows x 48 tokens): no other model predicts it better, as none should."""
-    bank, generator = tiny_bank(), np.random.default_rng(11)
-    decoder, precision = Decoder(bank.xp, bank), Precision(unquantized(bank.scheme), 3)
-    ids = generator.integers(0, 64, (16, 1))
-    for _ in range(47):
-        last = np.asarray(decoder.logits(decoder.forward(ids, precision)[:, -1], precision), dtype=float)
-        chosen = (last + generator.gumbel(size=last.shape)).argmax(axis=1)  # draws from the softmax
-        ids = np.concatenate([ids, chosen[:, None]], axis=1)
-    return ids.reshape(-1)
+from tests.quantize.tiny import drawn_ids, tiny_bank
 
 
 def tiny_evaluator(cache: Path | None = None) -> Evaluator:
-    text = cut_windows("drawn", "text", words_of_the_model(), 48, 48, None, 64)
+    text = cut_windows("drawn", "text", drawn_ids(), 48, 48, None, 64)
     return Evaluator(tiny_bank(), text, cache, compare=False)
 
 
@@ -96,6 +81,11 @@ def made_up_table(seed: int = 0, curvature: float = 0.1) -> SensitivityTable:
         curvature=curvature,
         band_relative=0.04,
     )
+
+
+def nll_of(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> float | None:
+    found = measured_mixture(table, overrides)
+    return None if found is None else found.nll
 
 
 def test_measured_sensitivities_predict_mixtures_of_a_real_model() -> None:
@@ -194,7 +184,7 @@ def test_widths_between_measured_ones_are_between_and_narrower_ones_are_unknown(
 
 def test_refit_finds_the_curvature_that_made_the_data_and_its_band() -> None:
     truth, generator = made_up_table(curvature=0.23), np.random.default_rng(3)
-    table = truth.model_copy(update={"curvature": 0.0, "band_relative": 0.0})
+    table = truth.model_copy(update={"curvature": 0.0, "band_relative": None})
     combinations = [
         MeasuredCombination(overrides=mixture, nll=predicted_nll(truth, mixture) + generator.normal(0, noise), used_in_fit=i % 2 == 0)
         for i, (mixture, noise) in enumerate((random_combination(generator), 0.01) for _ in range(60))
@@ -206,26 +196,44 @@ def test_refit_finds_the_curvature_that_made_the_data_and_its_band() -> None:
     assert len(again.combinations) == 60
 
 
+def test_few_unseen_mixtures_give_no_band_and_none_is_not_zero() -> None:
+    table, generator = made_up_table(), np.random.default_rng(4)
+    mild = [(WidthOverride(group="key", bits=b), WidthOverride(group="value", bits=c)) for b in (5, 6) for c in (5, 6)]
+    combinations = [
+        MeasuredCombination(overrides=m, nll=predicted_nll(table, m) + generator.normal(0, 0.01), used_in_fit=False)
+        for m in mild
+    ]
+    few = refit(table, combinations[:3])
+    assert few.band_relative is None
+    estimate = scheme_quality(load_model("smollm2-135m"), scheme_named("w6a6kv6"), tables=[few])
+    assert estimate.value is not None
+    assert (estimate.low, estimate.high) == (None, None)
+    assert "no band: the table has fewer than 4" in estimate.detail
+    assert 0 < (refit(few, combinations[3:]).band_relative or 0) < 0.05
+    old = few.model_dump(mode="json", by_alias=True) | {"band_relative": 0.0}  # as it was written before
+    assert SensitivityTable.model_validate(old).band_relative is None
+
+
 def test_a_mixture_that_has_no_prediction_is_a_measurement_and_nothing_to_fit() -> None:
     mixture = (WidthOverride(group="weight.down", bits=2),)
     with pytest.raises(InputError, match="never measured alone"):
         refit(made_up_table(), [MeasuredCombination(overrides=mixture, nll=4.0, used_in_fit=True)])
     table = made_up_table()
     kept = refit(table, [MeasuredCombination(overrides=mixture, nll=4.0, used_in_fit=False)])
-    assert (kept.curvature, kept.band_relative) == (table.curvature, table.band_relative)
-    assert measured_nll(kept, mixture) == 4.0
+    assert (kept.curvature, kept.band_relative) == (table.curvature, None)
+    assert nll_of(kept, mixture) == 4.0
 
 
 def test_a_measured_mixture_is_found_however_it_is_written() -> None:
     table = made_up_table()
     thirds = tuple(WidthOverride(group="key", depth=depth, bits=4) for depth in DEPTHS)
     table = refit(table, [MeasuredCombination(overrides=thirds, nll=3.3, used_in_fit=False)])
-    assert measured_nll(table, [WidthOverride(group="key", bits=4)]) == 3.3
-    assert measured_nll(table, [WidthOverride(group="key", bits=6), *thirds]) == 3.3
-    assert measured_nll(table, [WidthOverride(group="value", bits=8), *reversed(thirds)]) == 3.3
-    assert measured_nll(table, thirds[:2]) is None
-    assert measured_nll(table, [*thirds, WidthOverride(group="value", bits=6)]) is None
-    assert measured_nll(table, []) == table.base.nll
+    assert nll_of(table, [WidthOverride(group="key", bits=4)]) == 3.3
+    assert nll_of(table, [WidthOverride(group="key", bits=6), *thirds]) == 3.3
+    assert nll_of(table, [WidthOverride(group="value", bits=8), *reversed(thirds)]) == 3.3
+    assert nll_of(table, thirds[:2]) is None
+    assert nll_of(table, [*thirds, WidthOverride(group="value", bits=6)]) is None
+    assert nll_of(table, []) == table.base.nll
     estimate = scheme_quality(load_model("smollm2-135m"), scheme_named("w8a8kv8"), thirds, [table])
     assert (estimate.kind, estimate.low) == ("measured", None)
     assert estimate.value == pytest.approx(math.exp(0.3) - 1)
@@ -302,7 +310,7 @@ def test_the_shipped_table_predicts_what_it_has_not_seen() -> None:
     errors = np.abs(np.expm1(predicted - measured))[measured - table.reference.nll < math.log(2)]
     assert np.median(errors) <= 0.05
     assert np.quantile(errors, 0.9) == pytest.approx(table.band_relative, rel=1e-6)
-    again = refit(table.model_copy(update={"curvature": 0.0, "band_relative": 0.0}), [])
+    again = refit(table.model_copy(update={"curvature": 0.0, "band_relative": None}), [])
     assert again.curvature == pytest.approx(table.curvature, rel=1e-6)
 
 

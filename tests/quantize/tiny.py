@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from quantize.arrays import NumpyArrays
 from quantize.calibration import CalibrationTokens, calibration_tokens
+from quantize.decoder import Decoder
 from quantize.float_model import FloatModel, expected_shapes
+from quantize.precision import Precision
 from quantize.rope import inverse_frequencies
-from quantize.weight_bank import WeightBank
+from quantize.weight_bank import WeightBank, unquantized
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
 from spec.quantized_checkpoint import CheckpointSource
@@ -115,7 +118,21 @@ def write_checkpoint(folder: Path, model: FloatModel, shards: int = 1, **config_
     return folder
 
 
+@cache
+def drawn_ids(sequences: int = 16, tokens: int = 48) -> np.ndarray:
+    """Text drawn from the tiny model itself, (sequences x tokens): no other model predicts it better, as none should."""
+    bank, generator = tiny_bank(), np.random.default_rng(11)
+    decoder, precision = Decoder(bank.xp, bank), Precision(unquantized(bank.scheme), 3)
+    ids = generator.integers(0, 64, (sequences, 1))
+    for _ in range(tokens - 1):
+        last = np.asarray(decoder.logits(decoder.forward(ids, precision)[:, -1], precision), dtype=float)
+        chosen = (last + generator.gumbel(size=last.shape)).argmax(axis=1)  # draws from the softmax
+        ids = np.concatenate([ids, chosen[:, None]], axis=1)
+    return ids.reshape(-1)
+
+
 def write_text(path: Path) -> Path:
-    """2,000 words that the tokenizer of `write_checkpoint` knows."""
-    path.write_text(" ".join(np.random.default_rng(5).choice(WORDS, 2000)))
+    """Words that the tokenizer of `write_checkpoint` knows and that the tiny model expects."""
+    words = {i + 1: word for i, word in enumerate(WORDS)}
+    path.write_text(" ".join(words.get(i, f"unused{i}") for i in np.tile(drawn_ids(6), 7).tolist()))
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
@@ -81,23 +82,30 @@ class Network:
 def stepped_cycles(network: Network) -> int | None:
     """Cycles of a network whose pipelines stall as a whole, one cycle after the other; None: deadlock.
 
-    A process does its accesses in the order of their cycles in the pipeline, several in one cycle; while
-    one cannot be done, its pipeline stands still.
+    A process does its accesses in the order of their cycles in the pipeline, those of a cycle together: while one
+    of them cannot be done, none is, and its pipeline stands still.
     """
     streams: list[deque[int]] = [deque() for _ in network.depths]  # cycle of the write
     freed: list[deque[int]] = [deque() for _ in network.depths]  # cycles of recent reads
+
+    def possible(stream: int, writes: bool, time: int) -> bool:
+        if writes:
+            taken = len(streams[stream]) + sum(1 for t in freed[stream] if t >= time)
+            return taken < network.depths[stream]
+        return bool(streams[stream]) and streams[stream][0] < time
+
     plans = []
     for loops in network.processes:
-        plan: list[tuple[int, list[tuple[int, int, bool]]]] = []
+        plan: list[tuple[int, list[tuple[int, list[tuple[int, bool]]]]]] = []
         for loop in loops:
             events = []
             for i in range(loop.iterations):
                 for n, (stream, writes, offset) in enumerate(loop.body(i)):
-                    # In one cycle what belongs to an earlier iteration comes first.
                     events.append((i * loop.interval + offset, i, n, stream, writes))
             events.sort()
             last = (loop.iterations - 1) * loop.interval + loop.depth
-            plan.append((last, [(e[0], e[3], e[4]) for e in events]))
+            cycles = [(local, [(e[3], e[4]) for e in group]) for local, group in groupby(events, lambda e: e[0])]
+            plan.append((last, cycles))
         plans.append(plan)
     state = [{"loop": 0, "event": 0, "local": 0, "ready": 1, "end": None} for _ in plans]
     time, idle = 1, 0
@@ -122,21 +130,19 @@ def stepped_cycles(network: Network) -> int | None:
                     s["loop"] += 1
                     progress = True
                     continue
-                local, stream, writes = events[s["event"]]
+                local, accesses = events[s["event"]]
                 nominal = s["base"] + local + s["stalls"]
                 if nominal > time:
                     progress = True  # it is on its way
                     break
-                if writes:
-                    taken = len(streams[stream]) + sum(1 for t in freed[stream] if t >= time)
-                    if taken >= network.depths[stream]:
-                        break
-                    streams[stream].append(time)
-                else:
-                    if not streams[stream] or streams[stream][0] >= time:
-                        break
-                    streams[stream].popleft()
-                    freed[stream].append(time)
+                if not all(possible(stream, writes, time) for stream, writes in accesses):
+                    break
+                for stream, writes in accesses:
+                    if writes:
+                        streams[stream].append(time)
+                    else:
+                        streams[stream].popleft()
+                        freed[stream].append(time)
                 s["stalls"] += time - nominal
                 s["event"] += 1
                 progress = True

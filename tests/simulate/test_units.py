@@ -209,9 +209,9 @@ def test_foreign_code_with_plain_dataflow_pragmas(folder: Path) -> None:
     place.mkdir()
     (place / "foreign.cpp").write_text(FOREIGN)
     stage = simulate_unit(place / "foreign.cpp", "forward", folder=folder / "foreign-build")
-    # 64 cycles to fill, 64 to send and receive; the asked II=2 of the reader is not what it needs.
+    # 64 cycles to fill, then 64 words at the II=2 that the reader asks for: it could take one a cycle, Vitis HLS gives it what it asks.
     assert stage.cycles is not None
-    assert 128 < stage.cycles < 128 + 25
+    assert 64 + 127 < stage.cycles < 64 + 127 + 25
     assert [m.module for m in sorted(stage.modules, key=lambda m: m.module)] == ["fill", "receive", "send"]
     streams = {s.stream: s for s in stage.streams}
     assert (streams["words"].depth, streams["words"].writer, streams["words"].reader) == (8, "send", "receive")

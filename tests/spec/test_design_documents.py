@@ -79,7 +79,18 @@ def test_an_entry_of_a_front_is_a_design(tmp_path: Path) -> None:
 def test_a_whole_front_is_not(refused: Refused, tmp_path: Path) -> None:
     file = tmp_path / "front.json"
     file.write_text(json.dumps([{"design": plain(load_design("flexllm-u280")), "metrics": {}}]))
-    refused(lambda: resolve_design(str(file)), "a list of designs", "1 entries", "jq", field="design")
+    refused(lambda: resolve_design(str(file)), "a list of designs", "1 entries", "front.json#0", field="design")
+
+
+def test_an_entry_of_a_whole_front_is_named_by_its_number(refused: Refused, tmp_path: Path) -> None:
+    file = tmp_path / "front.json"
+    names = ("flexllm-u280", "flexllm-u280-wide")
+    file.write_text(json.dumps([{"design": plain(load_design(name)), "metrics": {}} for name in names]))
+    assert [resolve_design(f"{file}#{number}") for number in (0, 1)] == [load_design(name) for name in names]
+    refused(lambda: resolve_design(f"{file}#2"), "no entry '2'", "0 to 1", field="design")
+    refused(lambda: resolve_design(f"{file}#{'9' * 40}"), "no entry", field="design")
+    file.write_text(json.dumps(plain(load_design("flexllm-u280"))))
+    refused(lambda: resolve_design(f"{file}#0"), "no list of designs", "leave the #", field="design")
 
 
 @pytest.mark.parametrize("name", DESIGNS)

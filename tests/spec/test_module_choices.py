@@ -158,6 +158,6 @@ def test_the_default_search_takes_what_is_complete() -> None:
 
 
 def test_published_designs_are_of_flexllms_variants() -> None:
-    for name in names("designs"):
+    for name in (name for name in names("designs") if name.startswith("flexllm")):
         for variant in selected_variants(load_design(name)):
             assert all(value != ANY or choice == "hmt" for choice, value in variant.selected_by), variant.name

@@ -96,6 +96,7 @@ def test_duplicate_key_names_both_lines(
         ("lut: 439680", "lut: -1", "slrs[0].total.lut", -1),
         ("lut: 439680", "lut: 1000000000000", "slrs[0].total.lut", 10**12),
         ("lut: 439680", "lut: [1]", "slrs[0].total.lut", [1]),
+        ("default_mhz: {value: 300", "default_mhz: {value: 5.0e-324", "clock.default_mhz", 5e-324),
         ("name: u280", "name: 280", "name", 280),
         ("name: u280", "name: U 280", "name", "U 280"),
         ("dsp_kind: dsp48e2", "dsp_kind: dsp48", "dsp_kind", "dsp48"),

@@ -46,6 +46,8 @@ def progress(step: int, steps: int) -> dict[str, Any]:
         "feasible_fraction": 0.5,
         "front": [[1.5, 0.006 + index / 1000, 0.1, 0.5] for index in range(step)],
         "hypervolume": None,
+        "elapsed_s": step / STEPS_PER_S,
+        "front_size": step,
     }
 
 

@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from cost_models.report import evaluate_point
 from dse.evaluated import Evaluated
+from dse.evaluated_row import row_document
 from dse.explore import search
 from spec import catalog
 from spec.exploration import ExplorationRequest
@@ -73,6 +74,10 @@ def test_every_evaluation_of_a_sampled_search(tmp_path: Path) -> None:
     violated = table.column("violated").to_pylist()
     assert [name is None for name in violated] == feasible.tolist()
     assert "ttft_s <= 1.5" in violated
+    for row in table.to_pylist()[:30]:
+        whole = row_document(found.result.request, row)
+        assert (row["ttft_s"] > 1.5) == (whole["missed"] == ["ttft_s <= 1.5"])
+        assert row["feasible"] == (not whole["violations"] and not whole["missed"])
     # The objectives are those that the sampler was told, design by design.
     assert found.study is not None
     told = np.array([trial.values for trial in found.study.trials])
@@ -109,6 +114,12 @@ def test_rows_are_priced_and_judged_as_single_designs(tmp_path: Path) -> None:
         assert not (row["feasible"] and names)
         if names and not report.open_limits:
             assert row["violated"] in names
+        whole = row_document(found.result.request, row)
+        assert whole["design"] == design.model_dump(mode="json", by_alias=True)
+        assert (whole["key"], whole["metrics"]) == (design.canonical_key(), report.metrics)
+        against = [violation["constraint"] for violation in whole["violations"]]
+        assert row["feasible"] == (not against)
+        assert row["violated"] is None or row["violated"] in against
     assert broken > 3
 
 

@@ -40,7 +40,7 @@ export function refused(error: ApiError): ApiError {
 
 export const client = createClient<paths>({
   baseUrl: "",
-  fetch: (request: Request) => fetch(new Request(request, { signal: AbortSignal.timeout(TIMEOUT_MS) })),
+  fetch: (request: Request) => fetch(new Request(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) })),
 });
 
 /** For what the server computes for seconds, or longer when others are before us. */

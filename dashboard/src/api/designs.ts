@@ -19,6 +19,12 @@ export interface FloorplanAnswer {
   readonly missing: string | null;
 }
 
+/** The whole report of a design, without its floorplan. */
+export function priceDesign(subject: DesignCase): Promise<CostReport> {
+  const call = client.POST("/api/v1/designs:evaluate", { body: { ...subject, floorplan: false }, headers: { Accept: "application/json" }, fetch: patientFetch });
+  return answer<unknown>(call) as Promise<CostReport>;
+}
+
 export async function planFloorplan(subject: DesignCase): Promise<FloorplanAnswer> {
   const call = client.POST("/api/v1/designs:evaluate", { body: { ...subject, floorplan: true }, headers: { Accept: "application/json" }, fetch: patientFetch });
   const report = (await answer<unknown>(call)) as CostReport;

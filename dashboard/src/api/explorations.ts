@@ -1,7 +1,8 @@
 /** Calls of the explorations resource. */
 import { answer, client } from "./client";
 import type { FrontView } from "../domain/columns";
-import type { CostReport, Exploration, ExplorationPage, FrontDesign, Measurements, NewExploration } from "../domain/documents";
+import type { CostReport, EvaluatedRow, Exploration, ExplorationPage, FrontDesign, Measurements, NewExploration, SpaceEstimate } from "../domain/documents";
+import { type HistoryPoint, historyOf } from "../domain/live";
 import { getFrontTable } from "./evaluations";
 
 export function listExplorations(cursor?: string): Promise<ExplorationPage> {
@@ -42,6 +43,22 @@ export function getMeasurements(id: string): Promise<Measurements> {
 
 export function getReport(id: string, index: number): Promise<CostReport> {
   return answer(client.GET("/api/v1/explorations/{exploration_id}/front/{index}/report", { params: { path: { exploration_id: id, index } } }));
+}
+
+/** What the search would price, without starting it; refused as the submit would be. */
+export function validateExploration(body: NewExploration, signal: AbortSignal): Promise<SpaceEstimate> {
+  return answer(client.POST("/api/v1/explorations:validate", { body, signal }));
+}
+
+/** How the search went, at most 500 points. */
+export async function getHistory(id: string): Promise<readonly HistoryPoint[]> {
+  const { columns } = await answer(client.GET("/api/v1/explorations/{exploration_id}/history", { params: { path: { exploration_id: id } } }));
+  return historyOf(columns);
+}
+
+/** One row of the table of all that was priced: the whole design, and what it breaks. */
+export function getEvaluationRow(id: string, row: number): Promise<EvaluatedRow> {
+  return answer(client.GET("/api/v1/explorations/{exploration_id}/evaluations/{row}", { params: { path: { exploration_id: id, row } } }));
 }
 
 export function submitExploration(body: NewExploration): Promise<Exploration> {

@@ -348,6 +348,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/explorations:validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Exploration
+         * @description What this exploration would search and how long it would take; nothing is stored.
+         *
+         *     Refuses what the submit refuses, and what the job would fail with at once.
+         */
+        post: operations["validate_exploration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/explorations/{exploration_id}": {
         parameters: {
             query?: never;
@@ -465,13 +487,35 @@ export interface paths {
         };
         /**
          * Get Evaluations
-         * @description The designs behind the front, feasible or not: all rows, or a sample of them for a first look.
+         * @description The designs behind the front, feasible or not: all rows, those that meet conditions, or a sample of these.
+         *
+         *     The column `row`, where `columns` names it, is the place of a design in the whole table, which a sample hides.
          *
          *     `rows_are` (in the JSON document, or in the metadata of the Arrow schema) says which designs they are: `evaluated`,
          *     every evaluation in its order; or, of the exact method, which prices the stages apart: `all` the legal designs where
          *     they are few, else `sampled` uniformly from them.
          */
         get: operations["get_evaluations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}/evaluations/{row}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Evaluation Row
+         * @description One design behind the front, whole: what it is, what it costs, and which limits it breaks.
+         */
+        get: operations["get_evaluation_row"];
         put?: never;
         post?: never;
         delete?: never;
@@ -575,6 +619,26 @@ export interface paths {
          * @description The whole evaluation of one design of the front.
          */
         get: operations["get_front_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explorations/{exploration_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get History
+         * @description How the search went: evaluations, seconds, hypervolume and size of the front, while it runs and after.
+         */
+        get: operations["get_history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1007,6 +1071,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/measurements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Project Measurements
+         * @description What timed simulations and attached reports measured of a project, beside the predictions, with its lineage.
+         */
+        get: operations["list_project_measurements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/runs": {
         parameters: {
             query?: never;
@@ -1082,7 +1166,7 @@ export interface paths {
         put?: never;
         /**
          * Import Report
-         * @description Bring in the report of a tool that ran elsewhere.
+         * @description Bring in the report of a tool that ran elsewhere, and attach it to a project.
          */
         post: operations["import_report"];
         delete?: never;
@@ -1514,16 +1598,26 @@ export interface components {
         };
         /**
          * CalibrationInput
-         * @description Measurements to fit corrections on, all of one device, model version and timing table.
+         * @description Measurements to fit corrections on, all of one device, model version and timing table; by themselves, or those of
+         *     projects.
          */
         CalibrationInput: {
-            /** Measurements */
+            /**
+             * Measurements
+             * @default []
+             */
             measurements: components["schemas"]["Measurement"][];
             /**
              * Name
              * @default
              */
             name: string;
+            /**
+             * Projects
+             * @description ids: with all that was measured of these projects
+             * @default []
+             */
+            projects: string[];
         };
         /**
          * CalibrationPage
@@ -1831,6 +1925,11 @@ export interface components {
          * @description How to simulate in C.
          */
         CsimOptions: {
+            /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
             /**
              * Mode
              * @description strict: ap_int of exact widths; fast: native integers
@@ -2577,6 +2676,46 @@ export interface components {
             workload: components["schemas"]["Workload"];
         };
         /**
+         * EvaluationRow
+         * @description One design behind a front, whole, with what the search held against it.
+         */
+        EvaluationRow: {
+            design: components["schemas"]["DesignPoint"];
+            /** Exploration Id */
+            exploration_id: string;
+            /**
+             * Feasible
+             * @description no limit of the card and no constraint of the request is missed
+             */
+            feasible: boolean;
+            /** Key */
+            key: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: number | null;
+            };
+            /**
+             * Missed
+             * @description constraints of the request that are missed
+             */
+            missed: string[];
+            /**
+             * Row
+             * @description its place in the table of the evaluations
+             */
+            row: number;
+            /**
+             * Violated
+             * @description the first rule or constraint that is broken
+             */
+            violated: string | null;
+            /**
+             * Violations
+             * @description limits that are broken by the estimate, which a search takes as it is
+             */
+            violations: components["schemas"]["Violation"][];
+        };
+        /**
          * ExplainRequest
          * @description A design to explain, for a model on a device under a workload.
          */
@@ -2654,6 +2793,13 @@ export interface components {
              * @description 1 unless a worker was lost on the way
              */
             attempt: number;
+            /**
+             * Best
+             * @description objective -> its best value on the front, null where none has one; null until it succeeded
+             */
+            best: {
+                [key: string]: number | null;
+            } | null;
             /** Budget */
             budget: number;
             /** Cancel Requested */
@@ -2669,6 +2815,11 @@ export interface components {
              */
             created_at: string;
             /**
+             * Designs Per S
+             * @description designs priced a second; null until it succeeded
+             */
+            designs_per_s: number | null;
+            /**
              * Device
              * @description name of the device
              */
@@ -2680,6 +2831,11 @@ export interface components {
              * @description designs that were priced; null until it succeeded
              */
             evaluations: number | null;
+            /**
+             * Feasible Fraction
+             * @description of the designs that were priced; null until it succeeded
+             */
+            feasible_fraction: number | null;
             /** Finished At */
             finished_at: string | null;
             /**
@@ -2692,6 +2848,11 @@ export interface components {
              * @description GET .../evaluations has them
              */
             has_evaluations: boolean;
+            /**
+             * Hypervolume
+             * @description null until it succeeded, and where the front spans no volume
+             */
+            hypervolume: number | null;
             /** Id */
             id: string;
             /** Job Id */
@@ -2764,6 +2925,11 @@ export interface components {
              */
             labels: string[];
             /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
+            /**
              * Method
              * @default exact
              */
@@ -2832,6 +2998,11 @@ export interface components {
         ExplorationProgress: {
             /** Designs Per S */
             designs_per_s: number;
+            /**
+             * Elapsed S
+             * @description since the search began
+             */
+            elapsed_s?: number | null;
             /** Eta S */
             eta_s: number | null;
             /** Evaluations */
@@ -2840,6 +3011,11 @@ export interface components {
             feasible_fraction: number | null;
             /** Front */
             front: number[][];
+            /**
+             * Front Size
+             * @description of the whole front; `front` is thinned
+             */
+            front_size?: number | null;
             /**
              * Hypervolume
              * @description of the front so far; its reference point is final only in the result
@@ -2860,6 +3036,13 @@ export interface components {
          * @description One line of the list of explorations.
          */
         ExplorationSummary: {
+            /**
+             * Best
+             * @description objective -> its best value on the front, null where none has one; null until it succeeded
+             */
+            best: {
+                [key: string]: number | null;
+            } | null;
             /** Budget */
             budget: number;
             /** Cancel Requested */
@@ -2870,6 +3053,11 @@ export interface components {
              */
             created_at: string;
             /**
+             * Designs Per S
+             * @description designs priced a second; null until it succeeded
+             */
+            designs_per_s: number | null;
+            /**
              * Device
              * @description name of the device
              */
@@ -2879,6 +3067,11 @@ export interface components {
              * @description designs that were priced; null until it succeeded
              */
             evaluations: number | null;
+            /**
+             * Feasible Fraction
+             * @description of the designs that were priced; null until it succeeded
+             */
+            feasible_fraction: number | null;
             /** Finished At */
             finished_at: string | null;
             /**
@@ -2886,6 +3079,11 @@ export interface components {
              * @description designs on the front; null until it succeeded
              */
             front_size: number | null;
+            /**
+             * Hypervolume
+             * @description null until it succeeded, and where the front spans no volume
+             */
+            hypervolume: number | null;
             /** Id */
             id: string;
             /** Job Id */
@@ -3042,6 +3240,41 @@ export interface components {
             status: "ok";
         };
         /**
+         * History
+         * @description How a search went, in at most some 500 points that lie the denser the earlier they are.
+         */
+        History: {
+            /**
+             * Attempt
+             * @description of the job that it is of; null before its first point
+             */
+            attempt: number | null;
+            columns: components["schemas"]["HistoryColumns"];
+            /** Exploration Id */
+            exploration_id: string;
+            state: components["schemas"]["JobState"];
+        };
+        /**
+         * HistoryColumns
+         * @description Points of a search, oldest first, of equal length.
+         */
+        HistoryColumns: {
+            /** Evaluations */
+            evaluations: number[];
+            /** Front Size */
+            front_size: (number | null)[];
+            /**
+             * Hypervolume
+             * @description of the front so far. Of a sampled search against the nadir of the exact front, so the points can be compared; of the exact method against the front's own nadir, which moves until the last point
+             */
+            hypervolume: (number | null)[];
+            /**
+             * Seconds
+             * @description since the search began
+             */
+            seconds: number[];
+        };
+        /**
          * HmtPlugin
          * @description The plug-in's sizes, by FlexLLM's names HMT_SEG_LEN, HMT_SUM_SEG_LEN, HMT_REC_SEG_LEN, MEM_NUM, HMT_MAX_SEG_NUM,
          *     HMT_T_BLOCK_PARALLEL and HMT_W_QK_ATTN_PARALLEL.
@@ -3181,6 +3414,8 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /** @description as they were submitted; its worker may have stricter ones */
+            limits: components["schemas"]["JobLimits"];
             /** Max Attempts */
             max_attempts: number;
             /**
@@ -3243,6 +3478,27 @@ export interface components {
          * @enum {string}
          */
         JobKind: "explore" | "generate" | "csim" | "simulate" | "synthesize";
+        /**
+         * JobLimits
+         * @description Limits of one job with all that it starts. What is null is as the worker has it; the stricter limit holds.
+         */
+        JobLimits: {
+            /**
+             * Cpus
+             * @description cores that it is bound to
+             */
+            cpus?: number | null;
+            /**
+             * Memory Bytes
+             * @description beyond it the job fails with cause memory_limit
+             */
+            memory_bytes?: number | null;
+            /**
+             * Time S
+             * @description beyond it the job fails with cause time_limit
+             */
+            time_s?: number | null;
+        };
         /**
          * JobLog
          * @description A part of the log. `next_after` is the `after` of the next part; null where the job ended and all is told.
@@ -4327,6 +4583,36 @@ export interface components {
             utilization: components["schemas"]["Utilization"];
         };
         /**
+         * Preview
+         * @description What an exploration would search. `space_size`: legal pairs of prefill and decode designs.
+         */
+        Preview: {
+            /** Decode Designs */
+            decode_designs: number;
+            /**
+             * Estimated From
+             * @description finished explorations that say how fast this service is; 0: a guess
+             */
+            estimated_from: number;
+            /**
+             * Estimated Seconds
+             * @description at work; waiting in the queue comes before
+             */
+            estimated_seconds: number;
+            /**
+             * Evaluations
+             * @description what the method will price: the budget; every design of each stage where it is exact
+             */
+            evaluations: number;
+            /**
+             * Prefill Designs
+             * @description legal designs of prefill, of all schemes and deployments
+             */
+            prefill_designs: number;
+            /** Space Size */
+            space_size: number;
+        };
+        /**
          * Problem
          * @description An RFC 9457 problem document.
          */
@@ -4477,6 +4763,11 @@ export interface components {
              * @default []
              */
             labels: string[];
+            /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
             model: string | components["schemas"]["ModelConfig"] | {
                 [key: string]: unknown;
             };
@@ -4499,6 +4790,14 @@ export interface components {
             workload: components["schemas"]["Workload"];
         };
         /**
+         * ProjectMeasurements
+         * @description What tools measured of a project, each beside what the models of now predict, as POST /calibrations takes it.
+         */
+        ProjectMeasurements: {
+            /** Items */
+            items: components["schemas"]["Measurement"][];
+        };
+        /**
          * ProjectOfFront
          * @description A design of the front to generate a project of.
          */
@@ -4510,6 +4809,11 @@ export interface components {
              * @default []
              */
             labels: string[];
+            /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
             /**
              * Name
              * @default
@@ -4883,14 +5187,27 @@ export interface components {
         /**
          * ReportInput
          * @description A report of a tool that ran elsewhere: what `flexdse report show FILE --json` prints.
+         *
+         *     With a project it is attached to that: its part, kernel and clock must be the project's, the document becomes an
+         *     attached report with its lineage, and what it measured is among the measurements of the project.
          */
         ReportInput: {
+            /**
+             * File Name
+             * @description with a project: what the file is called
+             */
+            file_name?: string | null;
             /**
              * Project Id
              * @description the project that was synthesized
              */
             project_id?: string | null;
             report: components["schemas"]["SynthesisReport"];
+            /**
+             * Stage
+             * @description with a project: the kernel, where the report's top does not name it
+             */
+            stage?: ("prefill" | "decode") | null;
         };
         /**
          * ReportPage
@@ -5152,6 +5469,11 @@ export interface components {
             } | null;
             /** Layers */
             layers?: number | null;
+            /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
             /**
              * Minimize Depths
              * @description also the least FIFO depths that lose no cycle
@@ -5471,6 +5793,11 @@ export interface components {
              * @default []
              */
             labels: string[];
+            /**
+             * @description what each exploration may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
             /** Models */
             models: (string | components["schemas"]["ModelConfig"] | {
                 [key: string]: unknown;
@@ -5716,6 +6043,11 @@ export interface components {
              * @description another clock, for both kernels
              */
             clock_mhz?: number | null;
+            /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
             /**
              * Part
              * @description another part than the project's
@@ -6454,6 +6786,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The state of the resource does not allow it */
             409: {
                 headers: {
@@ -6709,6 +7050,15 @@ export interface operations {
             };
             /** @description Not allowed from there, or not with this key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7345,6 +7695,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; Retry-After says when to come back */
             429: {
                 headers: {
@@ -7856,6 +8215,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Exploration"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_exploration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "model": "llama-3.2-1b",
+                 *       "device": "u280",
+                 *       "workload": {
+                 *         "prompt_tokens": 1024,
+                 *         "output_tokens": 1024
+                 *       },
+                 *       "space": {
+                 *         "fix": {
+                 *           "prefill.token_parallelism": 8
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ExplorationInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
                 };
             };
             /** @description The body is malformed */
@@ -8730,6 +9209,8 @@ export interface operations {
                 sample?: number | null;
                 /** @description of the draw: the same seed, the same rows */
                 seed?: number;
+                /** @description only rows that meet all of these, as in ttft_s<=2, feasible=true */
+                where?: string[] | null;
             };
             header?: {
                 /** @description media types that the client takes, best first by q */
@@ -8793,6 +9274,93 @@ export interface operations {
             };
             /** @description Not available in the media type that is asked for */
             406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evaluation_row: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                exploration_id: string;
+                row: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationRow"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9235,6 +9803,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_history: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                exploration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
                 };
             };
             /** @description Not modified */
@@ -9968,6 +10622,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; Retry-After says when to come back */
             429: {
                 headers: {
@@ -10210,6 +10873,15 @@ export interface operations {
             };
             /** @description Not allowed from there, or not with this key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11795,6 +12467,101 @@ export interface operations {
             };
         };
     };
+    list_project_measurements: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectMeasurements"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -12016,6 +12783,15 @@ export interface operations {
             };
             /** @description Not allowed from there, or not with this key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12447,6 +13223,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; Retry-After says when to come back */
             429: {
                 headers: {
@@ -12568,6 +13353,15 @@ export interface operations {
             };
             /** @description Not allowed from there, or not with this key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13296,6 +14090,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     metrics: {
@@ -13327,6 +14130,15 @@ export interface operations {
             };
             /** @description Not allowed from there, or not with this key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13374,6 +14186,15 @@ export interface operations {
             };
             /** @description Not allowed from there, or not with this key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

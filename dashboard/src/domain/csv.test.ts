@@ -2,6 +2,14 @@ import { expect, test } from "vitest";
 import { tableCsv } from "./csv";
 import { Table } from "./table";
 
+test("a flag is a word, and the rule stands beside it", () => {
+  const table = new Table(2, [
+    ["feasible", Uint8Array.of(1, 0)],
+    ["violated", { codes: Int32Array.of(-1, 0), names: ["hbm_capacity"] }],
+  ]);
+  expect(tableCsv(table, null)).toBe("feasible,violated\r\ntrue,\r\nfalse,hbm_capacity\r\n");
+});
+
 test("a table as text: quotes, gaps, only the chosen rows", () => {
   const table = new Table(3, [
     ["key", { codes: Int32Array.of(0, 1, -1), names: ['a "b", c', "plain"] }],

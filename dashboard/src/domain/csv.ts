@@ -9,8 +9,10 @@ function field(text: string): string {
 export function tableCsv(table: Table, mask: Uint8Array | null): string {
   const columns = table.columns.map((name) => {
     const numbers = table.numbers(name);
-    return numbers === null
-      ? (row: number) => field(table.nameAt(name, row) ?? "")
+    if (numbers === null) return (row: number) => field(table.nameAt(name, row) ?? "");
+    // Flags read as in the server's own files.
+    return numbers instanceof Uint8Array
+      ? (row: number) => (numbers[row] === 1 ? "true" : "false")
       : (row: number) => (Number.isNaN(numbers[row]!) ? "" : String(numbers[row]!));
   });
   const lines = [table.columns.map(field).join(",")];

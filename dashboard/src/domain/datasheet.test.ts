@@ -17,7 +17,7 @@ const input = {
   report: {
     provenance: "analytical",
     flexdse_version: "0.1.0",
-    model_version: "3",
+    model_version: "4",
     timing_table_version: "2",
     metrics: { ttft_s: 1.957, quality: null },
     missing: { quality: "never measured" },

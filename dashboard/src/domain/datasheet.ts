@@ -28,12 +28,12 @@ export function escapeHtml(text: string): string {
 }
 
 const STYLE = `
-@page { size: A4; margin: 11mm; }
-body { max-width: 190mm; margin: 6mm auto; font: 8.5pt/1.32 "Liberation Sans", Arial, sans-serif; color: #171c23; background: #fff; }
-h1 { margin: 0; font-size: 15pt; } h2 { margin: 3mm 0 1mm; font-size: 9.5pt; border-bottom: 1px solid #b9c0ca; }
-p { margin: 1mm 0; } .sub, .note { color: #55606e; } .note { font-size: 7.5pt; }
+@page { size: A4; margin: 8mm; }
+body { max-width: 190mm; margin: 0 auto; font: 7.8pt/1.2 "Liberation Sans", Arial, sans-serif; color: #171c23; background: #fff; }
+h1 { margin: 0; font-size: 15pt; } h2 { margin: 2mm 0 .6mm; font-size: 9pt; border-bottom: 1px solid #b9c0ca; }
+p { margin: .7mm 0; } .sub, .note { color: #55606e; } .note { font-size: 7.2pt; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 0 6mm; }
-table { width: 100%; border-collapse: collapse; } th, td { padding: .35mm 1mm .35mm 0; text-align: left; font-weight: 400; border-bottom: 1px solid #e8ebef; }
+table { width: 100%; border-collapse: collapse; } th, td { padding: .2mm 1mm .2mm 0; text-align: left; font-weight: 400; border-bottom: 1px solid #e8ebef; }
 td { text-align: right; white-space: nowrap; } th.key { font-weight: 700; } svg { display: block; width: 100%; }
 `;
 

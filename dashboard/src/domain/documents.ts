@@ -12,6 +12,9 @@ export type SearchRecord = NonNullable<Exploration["record"]>;
 export type ExplorationState = Exploration["state"];
 export type Method = Exploration["method"];
 
+export type SpaceEstimate = Schemas["Preview"];
+export type EvaluatedRow = Schemas["EvaluationRow"];
+
 export type Front = Schemas["Front"];
 export type FrontDesign = Schemas["FrontDesign"];
 export type Measurements = Schemas["Measurements"];

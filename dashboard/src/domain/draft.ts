@@ -12,6 +12,8 @@ export interface Draft {
   readonly method: Method;
   readonly budget: string;
   readonly seed: string;
+  /** Lines of a parameter and the values to keep. */
+  readonly space: string;
 }
 
 /** Fields of the form by the path that the server's problems name them with. */
@@ -25,6 +27,7 @@ export const FIELDS = [
   "method",
   "budget",
   "seed",
+  "space",
 ] as const;
 
 export type FieldName = (typeof FIELDS)[number];
@@ -40,6 +43,7 @@ export function initialDraft(objectives: readonly string[], budget: number): Dra
     method: "exact",
     budget: String(budget),
     seed: "0",
+    space: "",
   };
 }
 
@@ -48,6 +52,27 @@ function typedNumber(text: string): number {
   const trimmed = text.trim();
   const value = Number(trimmed);
   return (trimmed === "" || Number.isNaN(value) ? trimmed : value) as number;
+}
+
+/** true, 8 or a word. */
+function typedValue(text: string): boolean | number | string {
+  if (text === "true" || text === "false") return text === "true";
+  return typedNumber(text);
+}
+
+/** `knob = 8` fixes a knob, `knob = 8, 16` keeps these values; a line without a value goes out as it is and is refused. */
+function spaceOf(text: string): { readonly space?: Record<string, Record<string, unknown>> } {
+  const fix: Record<string, unknown> = {};
+  const restrict: Record<string, unknown> = {};
+  for (const line of text.split("\n")) {
+    const [name = "", ...rest] = line.split("=");
+    if (line.trim() === "") continue;
+    const values = rest.join("=").split(",").map((value) => typedValue(value.trim()));
+    if (values.length === 1) fix[name.trim()] = values[0];
+    else restrict[name.trim()] = values;
+  }
+  const space = { ...(Object.keys(fix).length > 0 ? { fix } : {}), ...(Object.keys(restrict).length > 0 ? { restrict } : {}) };
+  return Object.keys(space).length === 0 ? {} : { space };
 }
 
 export function toRequest(draft: Draft): NewExploration {
@@ -61,7 +86,8 @@ export function toRequest(draft: Draft): NewExploration {
     // Hidden with `exact`: what is left in it must not be able to fail.
     ...(draft.method === "exact" ? {} : { budget: typedNumber(draft.budget) }),
     seed: typedNumber(draft.seed),
-  } as NewExploration;
+    ...spaceOf(draft.space),
+  } as unknown as NewExploration;
 }
 
 /** The form for another exploration like this one. */
@@ -76,5 +102,6 @@ export function draftOf(exploration: ExplorationSummary): Draft {
     method: exploration.method,
     budget: String(exploration.budget),
     seed: String(exploration.seed),
+    space: "",
   };
 }

@@ -28,14 +28,30 @@ export type LiveEvent =
 /** Enough for a line of a few hundred pixels; every second point goes when it is full. */
 export const MAX_HISTORY = 512;
 
+interface HistoryColumns {
+  readonly evaluations: readonly number[];
+  readonly seconds: readonly number[];
+  readonly hypervolume: readonly (number | null)[];
+  readonly front_size: readonly (number | null)[];
+}
+
+/** The server's columns as points; those without a hypervolume (no front yet) are left out. */
+export function historyOf({ evaluations, seconds, hypervolume, front_size: sizes }: HistoryColumns): HistoryPoint[] {
+  return evaluations.flatMap((count, i): HistoryPoint[] => {
+    const volume = hypervolume[i];
+    return volume == null ? [] : [{ evaluations: count, hypervolume: volume, frontSize: sizes[i] ?? 0, seconds: seconds[i] ?? null }];
+  });
+}
+
 const FINISHED: ReadonlySet<ExplorationState> = new Set(["succeeded", "failed", "cancelled"]);
 
 export function isFinished(state: ExplorationState): boolean {
   return FINISHED.has(state);
 }
 
-export function initialLive(state: ExplorationState, progress: Progress | null = null): Live {
-  const live: Live = { connection: isFinished(state) ? "closed" : "connecting", state, progress: null, history: [] };
+/** `history`: what the server remembers of the search until now. */
+export function initialLive(state: ExplorationState, progress: Progress | null = null, history: readonly HistoryPoint[] = []): Live {
+  const live: Live = { connection: isFinished(state) ? "closed" : "connecting", state, progress: null, history };
   return progress === null ? live : withProgress(live, progress);
 }
 
@@ -47,8 +63,7 @@ function withProgress(live: Live, progress: Progress): Live {
   if (hypervolume !== null && hypervolume !== undefined) {
     const last = history[history.length - 1];
     if (last === undefined || evaluations > last.evaluations) {
-      const seconds = progress.designs_per_s > 0 ? evaluations / progress.designs_per_s : null;
-      history = [...history, { evaluations, hypervolume, frontSize: progress.front.length, seconds }];
+      history = [...history, { evaluations, hypervolume, frontSize: progress.front_size ?? progress.front.length, seconds: progress.elapsed_s ?? null }];
     }
     if (history.length > MAX_HISTORY) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
   }

@@ -37,6 +37,8 @@ export interface ScatterPlotProps {
   readonly onLasso?: (polygon: Lasso["polygon"]) => void;
   /** Without it, points cannot be opened (the search still runs). */
   readonly onOpen?: ((index: number) => void) | undefined;
+  /** A row of the cloud was clicked. */
+  readonly onOpenRow?: ((row: number) => void) | undefined;
   readonly tooltip: (target: Target) => ComponentChildren;
   readonly describe: (index: number) => string;
 }
@@ -77,7 +79,7 @@ export function ScatterPlot(props: ScatterPlotProps): JSX.Element {
       setHovered(target);
       setByKeyboard(false);
     },
-    onClick: (target) => target.kind === "design" && onOpen?.(target.index),
+    onClick: (target) => (target.kind === "design" ? onOpen?.(target.index) : props.onOpenRow?.(target.row)),
     onWindow: props.onWindow,
     onLasso: props.onLasso,
   });
@@ -105,7 +107,7 @@ export function ScatterPlot(props: ScatterPlotProps): JSX.Element {
       ref={box as { current: HTMLDivElement | null }}
       class={css.scatter}
       style={{ height: `${height}px` }}
-      data-cursor={pointer.cursor ?? (shown >= 0 && onOpen !== undefined ? "pointer" : "default")}
+      data-cursor={pointer.cursor ?? (place !== null && (shown >= 0 ? onOpen : props.onOpenRow) !== undefined ? "pointer" : "default")}
       role="application"
       aria-roledescription="scatter plot"
       aria-label={label}

@@ -9,6 +9,9 @@ export const SAMPLE_ROWS = 60_000;
 /** Whether a design is feasible, and which rule it breaks first. */
 const VERDICT = ["feasible", "violated"] as const;
 
+/** The place of a row in the whole table. */
+const ROW = "row";
+
 export interface Cloud {
   readonly id: string;
   /** The best there is now: all rows, or the sample of them. */
@@ -20,6 +23,8 @@ export interface Cloud {
   readonly rowsAre: ReadonlySignal<string | null>;
   /** Loads these columns, of the sample or of all rows, whichever is shown. */
   want(columns: readonly string[]): void;
+  /** The place in the file of a row of `table`: a sample knows only its own rows until somebody asks. */
+  rowInFile(row: number): Promise<number>;
   /** From now on all rows. */
   wantAll(): void;
 }
@@ -36,7 +41,7 @@ export function openCloud(id: string): Cloud {
     // All rows as soon as they have what the sample shows; until then the sample.
     const all = asksAll.value ? full.table.value : null;
     const few = sample.table.value;
-    return all !== null && (few === null || few.columns.every((name) => all.has(name))) ? all : few;
+    return all !== null && (few === null || few.columns.every((name) => name === ROW || all.has(name))) ? all : few;
   });
 
   return {
@@ -49,6 +54,11 @@ export function openCloud(id: string): Cloud {
     want(columns) {
       for (const name of columns) wanted.add(name);
       void store().ensure([...wanted]);
+    },
+    async rowInFile(row) {
+      if (table.value === full.table.value) return row;
+      await sample.ensure([ROW]);
+      return sample.table.value?.numbers(ROW)?.[row] ?? row;
     },
     wantAll() {
       if (asksAll.value || isWhole(sample.table.value)) return;

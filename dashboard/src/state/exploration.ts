@@ -2,14 +2,14 @@
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { type DesignCase, explainDesign, type FloorplanAnswer, getModel, planFloorplan } from "../api/designs";
 import { followExploration } from "../api/events";
-import { getDesign, getExploration, getFront, getMeasurements, getReport } from "../api/explorations";
+import { getDesign, getExploration, getFront, getHistory, getMeasurements, getReport } from "../api/explorations";
 import type { FrontView } from "../domain/columns";
 import type { CostReport, Exploration, FrontDesign, Measurements } from "../domain/documents";
 import type { Explanation } from "../domain/explanation";
 import { REGISTRY } from "../domain/registry";
 import type { ModelConfig } from "../domain/roofline";
 import { selectedRows } from "../domain/selection";
-import { initialLive, isFinished, type Live, reduceLive } from "../domain/live";
+import { type HistoryPoint, initialLive, isFinished, type Live, reduceLive } from "../domain/live";
 import { type Cloud, openCloud } from "./cloud";
 import { refreshExplorations } from "./explorations";
 import { type Resource, resource } from "./resource";
@@ -56,6 +56,11 @@ function cache<T>(load: (index: number) => Promise<T>): (index: number) => Resou
   };
 }
 
+/** How the search went until now; a page without its past is still a page. */
+function pastOf(id: string): Promise<readonly HistoryPoint[]> {
+  return getHistory(id).catch(() => []);
+}
+
 function open(id: string): OpenExploration {
   const detail = resource(() => getExploration(id));
   const front = resource(() => getFront(id));
@@ -82,11 +87,15 @@ function open(id: string): OpenExploration {
     await detail.load();
     const document = detail.state.value.data;
     if (document === null) return;
-    live.value = initialLive(document.state, document.progress ?? null);
     if (isFinished(document.state)) {
-      await Promise.all([front.load(), measurements.load()]);
+      live.value = initialLive(document.state);
+      const remember = async (): Promise<void> => {
+        live.value = initialLive(document.state, null, await pastOf(id));
+      };
+      await Promise.all([front.load(), measurements.load(), remember()]);
       return;
     }
+    live.value = initialLive(document.state, document.progress ?? null, await pastOf(id));
     // Events may come faster than the screen redraws: one update a frame.
     let next = live.value;
     unfollow = followExploration(id, (event) => {

@@ -1,12 +1,15 @@
-/** Published designs for the same model and card, priced on the same workload, as marks in the scatter. */
+/** Published designs for the same model and card, priced on the same workload, and other systems by their rates: marks in the scatter. */
 import { signal } from "@preact/signals";
-import { evaluatePublished, listDesigns } from "../api/catalog";
+import { evaluatePublished, listDesigns, referenceSystems } from "../api/catalog";
 import type { Workload } from "../domain/documents";
 import type { MetricValues } from "../domain/metrics";
+import { referenceMetrics } from "../domain/references";
 
 export interface Reference {
   readonly name: string;
   readonly title: string;
+  /** What it is and how its numbers are known, where the models did not price it. */
+  readonly note: string | null;
   readonly metrics: MetricValues;
 }
 
@@ -16,19 +19,21 @@ const asked = new Set<string>();
 
 async function load(key: string, model: string, device: string, workload: Workload): Promise<void> {
   try {
-    const designs = (await listDesigns()).filter((design) => design.model === model && design.device === device);
+    const known = await listDesigns();
+    const systems = referenceSystems(model, known).catch(() => []);
     const priced = await Promise.all(
-      designs.map(async (design): Promise<Reference | null> => {
+      known.filter((design) => design.model === model && design.device === device).map(async (design): Promise<Reference | null> => {
         try {
           const report = await evaluatePublished(design.name, model, device, workload);
           const fit = report.violations.length === 0 ? "" : " (breaks a limit)";
-          return { name: design.name, title: design.name + fit, metrics: report.metrics };
+          return { name: design.name, title: design.name + fit, note: null, metrics: report.metrics };
         } catch {
           return null; // this workload is beyond the published design: it has no mark
         }
       }),
     );
-    found.value = new Map(found.value).set(key, priced.filter((reference) => reference !== null));
+    const others = (await systems).map(({ name, title, times }): Reference => ({ name, title: name, note: title, metrics: referenceMetrics(times, workload) }));
+    found.value = new Map(found.value).set(key, [...priced.filter((reference) => reference !== null), ...others]);
   } catch {
     asked.delete(key); // without an answer there are no marks; the next visit asks again
   }

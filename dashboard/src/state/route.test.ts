@@ -8,6 +8,7 @@ describe("the address", () => {
     { name: "new" },
     { name: "exploration", id: "a b/c" },
     { name: "design", id: "0198", index: 41 },
+    { name: "evaluation", id: "x y", row: 999_999 },
     { name: "explorations" },
     { name: "compare" },
     { name: "measurements" },

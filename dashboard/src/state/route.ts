@@ -14,6 +14,7 @@ export type Page =
   | { readonly name: "explorations" }
   | { readonly name: "exploration"; readonly id: string }
   | { readonly name: "design"; readonly id: string; readonly index: number }
+  | { readonly name: "evaluation"; readonly id: string; readonly row: number }
   | { readonly name: "compare" }
   | { readonly name: "measurements" }
   | { readonly name: "jobs" }
@@ -110,6 +111,9 @@ function parsePage(path: string): Page {
   if (first === "explorations" && parts.length === 4 && third === "designs" && /^\d{1,9}$/.test(fourth!)) {
     return { name: "design", id, index: Number(fourth) };
   }
+  if (first === "explorations" && parts.length === 4 && third === "evaluations" && /^\d{1,9}$/.test(fourth!)) {
+    return { name: "evaluation", id, row: Number(fourth) };
+  }
   const name = Object.hasOwn(OF_ONE, first) ? OF_ONE[first as keyof typeof OF_ONE] : undefined;
   return name === undefined || parts.length !== 2 ? unknown : { name, id };
 }
@@ -125,6 +129,8 @@ export function formatPage(page: Page): string {
       return `/${page.name}s/${encodeURIComponent(page.id)}`;
     case "design":
       return `/explorations/${encodeURIComponent(page.id)}/designs/${page.index}`;
+    case "evaluation":
+      return `/explorations/${encodeURIComponent(page.id)}/evaluations/${page.row}`;
     case "unknown":
       return page.path;
     default:

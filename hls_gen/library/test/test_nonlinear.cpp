@@ -22,14 +22,14 @@ using namespace flexdse_hls;
 
 // Token `token` modulo the tokens that there are: a block is filled with further copies.
 template <int TP, int CP>
-std::vector<lanes<float, TP * CP>> as_blocks(const std::vector<std::uint32_t>& x, int tokens, int d, int blocks) {
-  std::vector<lanes<float, TP * CP>> words;
+std::vector<lanes<real, TP * CP>> as_blocks(const std::vector<std::uint32_t>& x, int tokens, int d, int blocks) {
+  std::vector<lanes<real, TP * CP>> words;
   for (int block = 0; block < blocks; ++block) {
     for (int w = 0; w < d / CP; ++w) {
-      lanes<float, TP * CP> word;
+      lanes<real, TP * CP> word;
       for (int i = 0; i < TP * CP; ++i) {
         const int token = (block * TP + i / CP) % tokens;
-        word[i] = float_of(x[static_cast<std::size_t>(token) * d + w * CP + i % CP]);
+        word[i] = from_memory<real>(x[static_cast<std::size_t>(token) * d + w * CP + i % CP]);
       }
       words.push_back(word);
     }
@@ -38,8 +38,8 @@ std::vector<lanes<float, TP * CP>> as_blocks(const std::vector<std::uint32_t>& x
 }
 
 template <int CP>
-std::vector<lanes<float, CP>> as_parameters(const std::vector<std::uint32_t>& values, int times) {
-  std::vector<lanes<float, CP>> words;
+std::vector<lanes<real, CP>> as_parameters(const std::vector<std::uint32_t>& values, int times) {
+  std::vector<lanes<real, CP>> words;
   for (int i = 0; i < times; ++i) {
     for (const auto& word : as_blocks<1, CP>(values, 1, static_cast<int>(values.size()), 1)) words.push_back(word);
   }
@@ -47,7 +47,7 @@ std::vector<lanes<float, CP>> as_parameters(const std::vector<std::uint32_t>& va
 }
 
 template <int TP, int CP>
-void equal_blocks(const test_case& c, const char* form, const std::vector<lanes<float, TP * CP>>& got,
+void equal_blocks(const test_case& c, const char* form, const std::vector<lanes<real, TP * CP>>& got,
                   const std::vector<std::uint32_t>& expected, int tokens, int d) {
   for (std::size_t w = 0; w < got.size(); ++w) {
     const int block = static_cast<int>(w) / (d / CP);
@@ -70,10 +70,10 @@ void rms_norm_of(const test_case& c) {
   const int words = d / CP;
   const auto x = as_blocks<TP, CP>(c.words("x"), tokens, d, blocks);
   const auto weights = as_parameters<CP>(c.words("gamma"), blocks);
-  fifo<lanes<float, TP * CP>, 1> in("in");
-  fifo<lanes<float, CP>, 1> gamma("gamma");
-  fifo<lanes<float, TP * CP>, 1> out("out");
-  std::vector<lanes<float, TP * CP>> y;
+  fifo<lanes<real, TP * CP>, 1> in("in");
+  fifo<lanes<real, CP>, 1> gamma("gamma");
+  fifo<lanes<real, TP * CP>, 1> out("out");
+  std::vector<lanes<real, TP * CP>> y;
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(in, x));
   FLEXDSE_PROCESS(send(gamma, weights));
@@ -97,10 +97,10 @@ void rope_of(const test_case& c) {
   const auto sin = as_blocks<TP, CP>(c.words("sin"), tokens, HEAD_DIM / 2, blocks);
   std::vector<rope_word<TP * CP>> rows;
   for (std::size_t i = 0; i < cos.size(); ++i) rows.push_back({cos[i], sin[i]});
-  fifo<lanes<float, TP * CP>, 1> in("in");
+  fifo<lanes<real, TP * CP>, 1> in("in");
   fifo<rope_word<TP * CP>, 1> table("table");
-  fifo<lanes<float, TP * CP>, 1> out("out");
-  std::vector<lanes<float, TP * CP>> y;
+  fifo<lanes<real, TP * CP>, 1> out("out");
+  std::vector<lanes<real, TP * CP>> y;
   auto turn = &rope<TP * CP, kHalfWords>;
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(in, x));
@@ -119,17 +119,17 @@ void softmax_of(const test_case& c) {
   if (c.integer("bits") != P_BITS || rows != ROWS || heads != GROUPS) return;
   const auto& from = c.words("scores");
   const int units = 2;
-  std::vector<lanes<float, ROWS>> x;
+  std::vector<lanes<real, ROWS>> x;
   for (int i = 0; i < units * keys * heads; ++i) {
-    lanes<float, ROWS> word;
-    for (int t = 0; t < ROWS; ++t) word[t] = float_of(from[(i % heads * rows + t) * keys + i / heads % keys]);
+    lanes<real, ROWS> word;
+    for (int t = 0; t < ROWS; ++t) word[t] = from_memory<real>(from[(i % heads * rows + t) * keys + i / heads % keys]);
     x.push_back(word);
   }
-  fifo<lanes<float, ROWS>, 1> scores("scores");
+  fifo<lanes<real, ROWS>, 1> scores("scores");
   fifo<lanes<uint_t<P_BITS>, ROWS>, 1> weights("weights");
   fifo<lanes<float, ROWS>, 1> sums("sums");
-  fifo<lanes<float, ROWS>, 64 * GROUPS> held("held");
-  fifo<lanes<float, ROWS>, GROUPS> maxima("maxima");
+  fifo<lanes<real, ROWS>, 64 * GROUPS> held("held");
+  fifo<lanes<real, ROWS>, GROUPS> maxima("maxima");
   std::vector<lanes<uint_t<P_BITS>, ROWS>> got;
   std::vector<lanes<float, ROWS>> got_sums;
   const int first = c.integer("first_position");
@@ -165,10 +165,10 @@ void swiglu_of(const test_case& c) {
   const int d = c.size("gate", 0);
   const auto gates = as_parameters<LANES>(c.words("gate"), 2);
   const auto ups = as_parameters<LANES>(c.words("up"), 2);
-  fifo<lanes<float, LANES>, 1> gate("gate");
-  fifo<lanes<float, LANES>, 1> up("up");
-  fifo<lanes<float, LANES>, 1> out("out");
-  std::vector<lanes<float, LANES>> y;
+  fifo<lanes<real, LANES>, 1> gate("gate");
+  fifo<lanes<real, LANES>, 1> up("up");
+  fifo<lanes<real, LANES>, 1> out("out");
+  std::vector<lanes<real, LANES>> y;
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(send(gate, gates));
   FLEXDSE_PROCESS(send(up, ups));
@@ -184,7 +184,7 @@ void quantize_of(const test_case& c) {
   if (d % CP != 0) return;
   const int words = d / CP;
   const auto x = as_blocks<TP, CP>(c.words("x"), 1, d, 2);
-  fifo<lanes<float, TP * CP>, 1> in("in");
+  fifo<lanes<real, TP * CP>, 1> in("in");
   fifo<token_scale, TP> scales("scales");
   fifo<lanes<activation<S, BITS>, TP * CP>, 1> quantized[2];
   FLEXDSE_NAME_STREAMS(quantized, "quantized");
@@ -230,13 +230,13 @@ void quantize_static_of(const test_case& c) {
   const auto once = as_blocks<TP, CP>(c.words("x"), 1, d, 1);
   auto x = once;
   x.insert(x.end(), once.begin(), once.end());
-  std::vector<lanes<float, CP>> inverse(2);
+  std::vector<lanes<real, CP>> inverse(2);
   for (int i = 0; i < CP; ++i) {
-    inverse[0][i] = 1.0f;
-    inverse[1][i] = c.real("inverse");
+    inverse[0][i] = rounded_to<real>(1.0f);
+    inverse[1][i] = from_memory<real>(c.words("inverse")[0]);
   }
-  fifo<lanes<float, TP * CP>, 1> in("in");
-  fifo<lanes<float, CP>, 1> scales("scales");
+  fifo<lanes<real, TP * CP>, 1> in("in");
+  fifo<lanes<real, CP>, 1> scales("scales");
   fifo<lanes<int_t<BITS>, TP * CP>, 1> out("out");
   std::vector<lanes<int_t<BITS>, TP * CP>> q;
   auto quantize_it = &quantize_static<BITS, TP, CP>;
@@ -264,9 +264,9 @@ void hadamard_of(const test_case& c) {
   if (d != N) return;
   const int vectors = 3;
   const auto x = as_blocks<TP, CP>(c.words("x"), 1, d, vectors);
-  fifo<lanes<float, TP * CP>, 1> in("in");
-  fifo<lanes<float, TP * CP>, 1> out("out");
-  std::vector<lanes<float, TP * CP>> y;
+  fifo<lanes<real, TP * CP>, 1> in("in");
+  fifo<lanes<real, TP * CP>, 1> out("out");
+  std::vector<lanes<real, TP * CP>> y;
   auto transform = [&] {
     if constexpr (FORM == form::serial) {
       hadamard_serial<N, TP, CP, ADDERS>(in, out, vectors);
@@ -296,11 +296,11 @@ void sample_of(const test_case& c) {
   const int words = ceil_div(vocabulary, CP) + 1;
   std::uint32_t state = c.words("seed")[0];
   for (int text = 0; text < texts; ++text) {
-    fifo<lanes<float, CP>, 1> logits("logits");
+    fifo<lanes<real, CP>, 1> logits("logits");
     fifo<int, 1> chosen("chosen");
-    std::vector<lanes<float, CP>> x(words);
+    std::vector<lanes<real, CP>> x(words);
     for (int i = 0; i < words * CP; ++i) {  // the padding must not win
-      x[i / CP][i % CP] = i < vocabulary ? float_of(c.words("logits")[text * vocabulary + i]) : 1e30f;
+      x[i / CP][i % CP] = i < vocabulary ? from_memory<real>(c.words("logits")[text * vocabulary + i]) : rounded_to<real>(1e30f);
     }
     std::vector<int> tokens;
     state = xorshift32(state);
@@ -315,17 +315,36 @@ void sample_of(const test_case& c) {
   }
 }
 
+// bf16.hpp, whatever the format of the modules: `compute` of operands a and b.
+template <class Operation>
+void arithmetic_of(const test_case& c, const char* name, Operation compute) {
+  for (std::size_t i = 0; i < c.words("a").size(); ++i) {
+    const bf16 a = from_memory<bf16>(c.words("a")[i]);
+    const bf16 b = from_memory<bf16>(c.words("b")[i]);
+    equal(c, name, i, bits_of(compute(a, b)), c.words(name)[i]);
+  }
+}
+
 void run(const test_case& c) {
-  if (c.section == "exp" || c.section == "rsqrt") {
+  if (c.section == "arithmetic") {
+    arithmetic_of(c, "sum", [](bf16 a, bf16 b) { return fp_add(a, b); });
+    arithmetic_of(c, "difference", [](bf16 a, bf16 b) { return fp_sub(a, b); });
+    arithmetic_of(c, "product", [](bf16 a, bf16 b) { return fp_mul(a, b); });
+    arithmetic_of(c, "quotient", [](bf16 a, bf16 b) { return fp_div(a, exponent_of(b) == 0 ? bf16_of_integer(1) : b); });
+  } else if (c.section == "of_integer") {
     for (std::size_t i = 0; i < c.words("x").size(); ++i) {
-      const float x = float_of(c.words("x")[i]);
-      equal(c, "", i, bits_of(c.section == "exp" ? fp_exp(x) : fp_rsqrt(x)), c.words("y")[i]);
+      equal(c, "", i, bits_of(bf16_of_integer(static_cast<std::int32_t>(c.words("x")[i]))), c.words("y")[i]);
+    }
+  } else if (c.section == "exp" || c.section == "rsqrt") {
+    for (std::size_t i = 0; i < c.words("x").size(); ++i) {
+      const std::uint32_t x = c.words("x")[i];
+      equal(c, "", i, c.section == "exp" ? bits_of(fp_exp(from_memory<real>(x))) : bits_of(fp_rsqrt(float_of(x))), c.words("y")[i]);
     }
   } else if (c.section == "sum_of_squares") {
     square_sum parts[2];
     parts[0].reset();
     parts[1].reset();
-    for (std::size_t i = 0; i < c.words("x").size(); ++i) parts[i % 3 == 0].include(float_of(c.words("x")[i]));
+    for (std::size_t i = 0; i < c.words("x").size(); ++i) parts[i % 3 == 0].include(from_memory<real>(c.words("x")[i]));
     parts[0].include(parts[1]);
     equal(c, "", 0, bits_of(parts[0].total()), c.words("y")[0]);
   } else if (c.section == "rms_norm") {
@@ -364,9 +383,9 @@ void run(const test_case& c) {
     quantize_static_of<8, 1, 1>(c);
     quantize_static_of<8, 1, 8>(c);
   } else if (c.section == "dequantize_symmetric") {
-    const token_scale token = {c.real("token_scale"), 7.0f};  // neither the offset nor the row sum may matter
-    const channel_scale channel = {c.real("channel_scale"), 123.0f};
-    const float y = dequantize<symmetry::symmetric, 32>(int_t<32>(c.integer("sum")), token, channel);
+    const token_scale token = {from_memory<real>(c.words("token_scale")[0]), rounded_to<real>(7.0f)};  // neither the offset nor the row sum may matter
+    const channel_scale channel = {from_memory<real>(c.words("channel_scale")[0]), rounded_to<real>(123.0f)};
+    const real y = dequantize<symmetry::symmetric, 32>(int_t<32>(c.integer("sum")), token, channel);
     equal(c, "", 0, bits_of(y), c.words("y")[0]);
   } else if (c.section == "hadamard") {
     hadamard_forms<2, 1, 2, 1>(c);

@@ -8,8 +8,9 @@
 // when all wait, the hardware is deadlocked.
 //
 // A pipelined loop issues an iteration every `interval` cycles; an access happens `offset` cycles later. A pipeline that
-// does not flush stands still as a whole while an access waits: what is in it gets no further. One that flushes lets
-// earlier iterations run on while a read waits.
+// does not flush stands still as a whole while an access waits: what is in it gets no further, and of the accesses of a
+// cycle, whichever iterations they belong to, none happens before all can. One that flushes lets earlier iterations run
+// on while a read waits.
 #pragma once
 
 #include <algorithm>
@@ -70,6 +71,8 @@ struct fifo {
   std::int64_t places = 0;
   std::int64_t judged = 0;   // writes
   std::int64_t freed = 0;    // reads before the next write to judge
+  std::int64_t now_read = 0;     // of the cycle that is being judged, before the access in question
+  std::int64_t now_written = 0;
 
   void judge() {
     while (judged < written) {
@@ -129,6 +132,30 @@ struct pending_write {
   int access;
 };
 
+// Accesses that are under way in a stalling pipeline, of one offset, hence in the order of their cycles.
+struct accesses_of_offset {
+  struct entry {
+    cycle local;
+    char kind;
+    int object;
+    int access;
+  };
+  cycle offset = 0;
+  std::vector<entry> entries;
+  std::size_t first = 0;
+  bool empty() const { return first == entries.size(); }
+  const entry& front() const { return entries[first]; }
+  void pop() {
+    if (++first == entries.size()) {
+      entries.clear();
+      first = 0;
+    } else if (first >= 4096) {
+      entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(first));
+      first = 0;
+    }
+  }
+};
+
 struct process {
   int record = -1;
   process* parent = nullptr;
@@ -150,6 +177,7 @@ struct process {
   cycle last_memory_write = 0;
   std::vector<pending_write> pending;
   std::size_t first_pending = 0;
+  std::vector<accesses_of_offset> under_way;
   // What it waits for.
   bool blocked = false;
   cause why = cause::empty;
@@ -268,6 +296,11 @@ class engine {
     const auto known = regions_.find(node);
     if (known != regions_.end()) {
       top.now += trace_.costs.region_start + known->second.cycles + trace_.costs.region_end;
+      return false;
+    }
+    if (trace_.nodes[static_cast<std::size_t>(node)].processes.empty()) {
+      regions_[node] = region_result();
+      top.now += trace_.costs.region_start + trace_.costs.region_end;
       return false;
     }
     used_.clear();
@@ -403,6 +436,7 @@ class engine {
       p.burst = p.wrote_memory = false;
       p.pending.clear();
       p.first_pending = 0;
+      p.under_way.clear();
     }
     if (site.kind == 's' && !p.pipelined && !node.groups.empty()) p.now += trace_.costs.iteration;
     static const steps nothing;
@@ -454,6 +488,7 @@ class engine {
       while (p.first_pending < p.pending.size()) {
         if (!commit(p)) return false;
       }
+      if (!settle_cycles(p, kForEver)) return false;
       const cycle stalls = p.read_stalls + p.write_stalls;
       p.now = p.last_issue < 0 ? p.base : p.base + p.last_issue + p.pipeline->depth + stalls;
       p.now += trace_.costs.loop_exit;
@@ -521,19 +556,133 @@ class engine {
     }
   }
 
+  // ---- pipelines that stall
+
+  static constexpr cycle kForEver = std::int64_t{1} << 60;
+
+  // An access of the iteration that is being issued. What lies before that iteration's first cycle is complete, and is done.
+  bool start_access(process& p, const step& s) {
+    if (!settle_cycles(p, p.local)) return false;
+    accesses_of_offset* line = nullptr;
+    for (accesses_of_offset& each : p.under_way) {
+      if (each.offset == s.offset) line = &each;
+    }
+    if (line == nullptr) {
+      p.under_way.emplace_back();
+      line = &p.under_way.back();
+      line->offset = s.offset;
+    }
+    line->entries.push_back({p.local + s.offset, s.kind, s.object, s.access});
+    return true;
+  }
+
+  // Does the accesses of the cycles before `until`; false: it waits.
+  bool settle_cycles(process& p, cycle until) {
+    while (true) {
+      cycle first = kForEver;
+      for (const accesses_of_offset& line : p.under_way) {
+        if (!line.empty()) first = std::min(first, line.front().local);
+      }
+      if (first >= until) return true;
+      if (!do_cycle(p, first)) return false;
+    }
+  }
+
+  template <class Do>
+  void for_each_access(const process& p, cycle local, Do&& visit) {
+    for (const accesses_of_offset& line : p.under_way) {
+      for (std::size_t i = line.first; i < line.entries.size() && line.entries[i].local == local; ++i) visit(line.entries[i]);
+    }
+  }
+
+  // The accesses of one cycle, all at once, as soon as the last of them can happen; false: one cannot yet.
+  bool do_cycle(process& p, cycle local) {
+    const cycle planned = nominal(p, local);
+    cycle when = planned;
+    wait latest{planned, planned, cause::empty, -1};
+    const accesses_of_offset::entry* waits = nullptr;
+    const auto later = [&](cycle time, cause why, int object) {
+      if (time <= when) return;
+      when = time;
+      latest.why = why;
+      latest.object = object;
+    };
+    for_each_access(p, local, [&](const accesses_of_offset::entry& e) {
+      if (waits != nullptr || (e.kind != 'r' && e.kind != 'w')) return;
+      fifo& f = fifos_[static_cast<std::size_t>(e.object)];
+      if (e.kind == 'r') {
+        const std::int64_t word = f.read + f.now_read++;
+        if (word >= f.written) {
+          waits = &e;
+        } else {
+          later(f.written_at[word] + 1, cause::empty, e.object);
+        }
+        return;
+      }
+      if (f.depth == 0) f.depth = std::max<std::int64_t>(1, trace_.streams[static_cast<std::size_t>(e.object)].depth);
+      const std::int64_t word = f.written + f.now_written++;
+      if (word - f.read >= f.depth) {
+        waits = &e;
+      } else if (word >= f.depth) {
+        later(f.read_at[word - f.depth] + 1, cause::full, e.object);
+      }
+    });
+    for_each_access(p, local, [&](const accesses_of_offset::entry& e) {
+      if (e.kind != 'r' && e.kind != 'w') return;
+      fifo& f = fifos_[static_cast<std::size_t>(e.object)];
+      f.now_read = f.now_written = 0;
+    });
+    if (waits != nullptr) return blocks(p, waits->kind == 'r' ? cause::empty : cause::full, waits->object, waits->access);
+    for_each_access(p, local, [&](const accesses_of_offset::entry& e) {
+      if (e.kind != 'r' && e.kind != 'w') later(transferred(p, e.kind, e.object, planned), cause::memory, e.object);
+    });
+    if (when > planned) {
+      if (latest.why == cause::memory) {
+        ports_[static_cast<std::size_t>(latest.object)].stall += when - planned;
+      } else {
+        fifo& f = fifos_[static_cast<std::size_t>(latest.object)];
+        (latest.why == cause::empty ? f.empty_stall : f.full_stall) += when - planned;
+      }
+      note_stall(p, latest.why, latest.object, planned, when);
+      p.read_stalls += when - planned;
+    }
+    for_each_access(p, local, [&](const accesses_of_offset::entry& e) {
+      if (e.kind == 'r') take(e.object, when);
+      if (e.kind == 'w') give(e.object, when);
+    });
+    for (accesses_of_offset& line : p.under_way) {
+      while (!line.empty() && line.front().local == local) line.pop();
+    }
+    return true;
+  }
+
+  void take(int object, cycle when) {
+    fifo& f = fifos_[static_cast<std::size_t>(object)];
+    f.read_at.put(f.read, when, f.first_needed_read());
+    ++f.read;
+    f.judge();
+    wake(f.waiting_writer);
+  }
+
+  void give(int object, cycle when) {
+    fifo& f = fifos_[static_cast<std::size_t>(object)];
+    f.written_at.put(f.written, when, std::min(f.read, f.judged));
+    ++f.written;
+    wake(f.waiting_reader);
+  }
+
+  // ---- other accesses
+
   bool read(process& p, const step& s) {
+    if (p.pipelined && !p.pipeline->flushes) return start_access(p, s);
     fifo& f = fifos_[static_cast<std::size_t>(s.object)];
     cycle when = p.now;
     if (p.pipelined) {
       const cycle local = p.local + s.offset;
-      if (p.pipeline->flushes) {
-        // What is in the pipeline runs on while the read waits, at most until the word is there.
-        while (p.first_pending < p.pending.size() &&
-               (f.read == f.written || write_time(p) <= std::max(nominal(p, local), f.written_at[f.read] + 1))) {
-          if (!commit(p)) return false;
-        }
-      } else if (!settle(p, local)) {
-        return false;
+      // What is in the pipeline runs on while the read waits, at most until the word is there.
+      while (p.first_pending < p.pending.size() &&
+             (f.read == f.written || write_time(p) <= std::max(nominal(p, local), f.written_at[f.read] + 1))) {
+        if (!commit(p)) return false;
       }
       when = nominal(p, local);
     }
@@ -545,17 +694,14 @@ class engine {
       if (p.pipelined) p.read_stalls += ready - when;
       when = ready;
     }
-    f.read_at.put(f.read, when, f.first_needed_read());
-    ++f.read;
-    f.judge();
-    wake(f.waiting_writer);
+    take(s.object, when);
     if (!p.pipelined) p.now = when + 1;
     return true;
   }
 
-  // What a pipeline has to write up to a local time; false: it waits.
+  // What a flushing pipeline has to write up to a local time; false: it waits.
   bool settle(process& p, cycle local) {
-    const cycle until = local + (p.pipeline->flushes ? p.read_stalls : 0);
+    const cycle until = local + p.read_stalls;
     while (p.first_pending < p.pending.size() && p.pending[p.first_pending].local <= until) {
       if (!commit(p)) return false;
     }
@@ -564,8 +710,9 @@ class engine {
 
   bool write(process& p, const step& s) {
     if (!p.pipelined) return place(p, p.now, s.object, s.access);
+    if (!p.pipeline->flushes) return start_access(p, s);
     if (!settle(p, p.local)) return false;
-    pending_write entry{p.local + s.offset + (p.pipeline->flushes ? p.read_stalls : 0), s.object, s.access};
+    pending_write entry{p.local + s.offset + p.read_stalls, s.object, s.access};
     p.pending.push_back(entry);
     // Kept in the order of their cycles; nearly always it is the last.
     for (std::size_t i = p.pending.size() - 1; i > p.first_pending && p.pending[i - 1].local > entry.local; --i) {
@@ -575,8 +722,7 @@ class engine {
   }
 
   cycle write_time(const process& p) const {
-    const cycle local = p.pending[p.first_pending].local;
-    return p.base + local + p.write_stalls + (p.pipeline->flushes ? 0 : p.read_stalls);
+    return p.base + p.pending[p.first_pending].local + p.write_stalls;
   }
 
   // The oldest write that is still in the pipeline.
@@ -606,22 +752,18 @@ class engine {
         when = free;
       }
     }
-    f.written_at.put(f.written, when, std::min(f.read, f.judged));
-    ++f.written;
-    wake(f.waiting_reader);
+    give(object, when);
     if (!p.pipelined) p.now = when + 1;
     return true;
   }
 
-  bool memory(process& p, const step& s) {
-    if (p.pipelined && !settle(p, p.local + s.offset)) return false;
-    const port_record& record = trace_.ports[static_cast<std::size_t>(s.object)];
-    port_state& port = ports_[static_cast<std::size_t>(s.object)];
-    cycle when = p.pipelined ? nominal(p, p.local + s.offset) : p.now;
-    cycle done = when;
-    if (s.kind == 'l' || s.kind == 'L') {
+  // When the port has brought or taken a word that is asked for at `when`.
+  cycle transferred(process& p, char kind, int object, cycle when) {
+    const port_record& record = trace_.ports[static_cast<std::size_t>(object)];
+    port_state& port = ports_[static_cast<std::size_t>(object)];
+    if (kind == 'l' || kind == 'L') {
       cycle arrival;
-      if (s.kind == 'l' || !p.burst) {
+      if (kind == 'l' || !p.burst) {
         arrival = std::max((when + record.latency) * 1000, port.arrival_millicycles + record.beat_millicycles);
       } else {
         // The words of a burst follow each other, whether or not they are asked for yet.
@@ -629,16 +771,23 @@ class engine {
       }
       port.arrival_millicycles = arrival;
       p.burst = true;
-      done = std::max(when, (arrival + 999) / 1000);
-    } else {
-      const cycle start = std::max(1000 * when, port.write_millicycles);
-      port.write_millicycles = start + record.beat_millicycles;
-      done = (start + 999) / 1000;
-      p.wrote_memory = true;
-      p.last_memory_write = done + record.response;
+      return std::max(when, (arrival + 999) / 1000);
     }
+    const cycle start = std::max(1000 * when, port.write_millicycles);
+    port.write_millicycles = start + record.beat_millicycles;
+    const cycle done = (start + 999) / 1000;
+    p.wrote_memory = true;
+    p.last_memory_write = done + record.response;
+    return done;
+  }
+
+  bool memory(process& p, const step& s) {
+    if (p.pipelined && !p.pipeline->flushes) return start_access(p, s);
+    if (p.pipelined && !settle(p, p.local + s.offset)) return false;
+    const cycle when = p.pipelined ? nominal(p, p.local + s.offset) : p.now;
+    const cycle done = transferred(p, s.kind, s.object, when);
     if (done > when) {
-      port.stall += done - when;
+      ports_[static_cast<std::size_t>(s.object)].stall += done - when;
       note_stall(p, cause::memory, s.object, when, done);
       if (p.pipelined) p.read_stalls += done - when;
     }

@@ -11,25 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hls_gen.toolchain.open.cxx_text import matching, split_list
+from spec.library_units import MacFormat
 
 
 class NotUnderstoodError(ValueError):
     """A form of C++ that this reader does not know."""
-
-
-@dataclass(frozen=True, slots=True)
-class MacFormat:
-    """`mac_format<symmetry, A, W>` of ints.hpp."""
-
-    x_signed: bool
-    x_bits: int
-    w_bits: int
-
-    def accumulator_bits(self, terms: int) -> int:
-        """Two's complement bits that hold every sum of `terms` products."""
-        largest = (1 << (self.x_bits - 1)) if self.x_signed else (1 << self.x_bits) - 1
-        magnitude = largest * (1 << (self.w_bits - 1)) * terms + (1 if self.x_signed else 0)
-        return 1 + math.ceil(math.log2(magnitude))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +115,11 @@ class Scope:
     def word(self, text: str) -> WordType:
         """Bits and lanes of a type that a stream carries."""
         text = re.sub(r"\b(?:typename|const|flexdse_hls::|config::)\s*", "", text).strip().rstrip("&").strip()
-        plain = {"float": 32, "int": 32, "token_scale": 64, "channel_scale": 64}
+        plain = {"float": 32, "int": 32, "bf16": 16}
         if text in plain:
             return WordType(plain[text])
+        if text in ("token_scale", "channel_scale"):  # two values
+            return WordType(2 * self.value_bits)
         match = re.fullmatch(r"(\w+)<(.*)>", text)
         if match is not None:
             arguments = split_list(match[2])
@@ -140,7 +128,7 @@ class Scope:
             if match[1] in ("int_t", "uint_t", "hbm_word"):
                 return WordType(self.value(arguments[0]))
             if match[1] == "rope_word":
-                return WordType(64, self.value(arguments[0]))
+                return WordType(2 * self.value_bits, self.value(arguments[0]))
         member = re.fullmatch(r"(\w+)::([xw])_type", text)
         if member is not None and isinstance(made := self.value(member[1]), MacFormat):
             return WordType(made.x_bits if member[2] == "x" else made.w_bits)
@@ -148,6 +136,11 @@ class Scope:
             return self.word(self.find(text, "types"))
         except KeyError:
             raise NotUnderstoodError(f"the type {text}") from None
+
+    @property
+    def value_bits(self) -> int:
+        """Bits of `real`, a value of the non-linear units."""
+        return self.word("real").bits
 
     def stream(self, text: str) -> StreamType:
         """A stream type, an alias of one, or an array of either."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hls_gen.toolchain.open.leaves import DSP1, DSP2_PACKED, DSP2_SPLIT, DSP4, LUT, Leaf, Port, leaf
+from hls_gen.toolchain.open.leaves import Leaf, Port, leaf
 from hls_gen.toolchain.open.verilator import build_bench, run_bench
+from spec.library_units import DSP1, DSP2_PACKED, DSP2_SPLIT, DSP4, LUT
 
 _TOP = "leaf_bench"
 _WARNINGS = ("UNOPTFLAT", "WIDTH")  # a chain of slices that Verilator takes for a loop; integer parameters of 32 bits

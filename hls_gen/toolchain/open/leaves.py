@@ -9,10 +9,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-Parameters = Mapping[str, int]
+from spec.library_units import DSP1, DSP2_PACKED, DSP2_SPLIT, DSP4, LUT, MACS_PER_DSP
 
-# KIND of mac_tile and dot_product.
-DSP1, DSP2_PACKED, DSP2_SPLIT, DSP4, LUT = range(5)
+Parameters = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,6 @@ def _bool(value: int) -> str:
 # Registers of a DSP slice that stand in the way of an operand: A, M, P; D, AD, M, P with the pre-adder; in LUTs the same
 # as A, M, P. Where sums leave the slice each cycle, the accumulator behind it is one more.
 MAC_LATENCY = {DSP1: 3, DSP2_PACKED: 4, DSP2_SPLIT: 5, DSP4: 5, LUT: 3}
-MACS_PER_DSP = {DSP1: 1, DSP2_PACKED: 2, DSP2_SPLIT: 2, DSP4: 4}
 
 
 def _mac_tile_dsp(p: Parameters) -> int:

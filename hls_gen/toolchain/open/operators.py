@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hls_gen.toolchain.open.leaves import Leaf, leaf
+from spec.bf16_operators import BF16_OPERATORS
 from spec.device import DspKind
 from spec.timing import TimingTable
 
@@ -20,10 +21,14 @@ FF_AFTER_ROUTING = 0.80
 _DSP58_FP32 = frozenset({"fadd", "fmul"})
 _DSP58_LUT, _DSP58_FF = (0, 40), (0, 70)
 
+_BF16 = "bf16_"  # what operators in bf16 are called
+
 OPERATOR_LEAVES: dict[str, Leaf] = {
     "fadd": leaf("fp_add", EXPONENT=8, FRACTION=23, LATENCY=7),
     "fmul": leaf("fp_multiply", EXPONENT=8, FRACTION=23),
     "int_to_float": leaf("int_to_fp", IN=32),
+    "bf16_fadd": leaf("fp_add", EXPONENT=8, FRACTION=7, LATENCY=4),
+    "bf16_fmul": leaf("fp_multiply", EXPONENT=8, FRACTION=7),
 }
 
 
@@ -59,10 +64,10 @@ class OperatorUse:
 
 
 def operator_use(name: str, table: TimingTable, dsp_kind: DspKind) -> OperatorUse:
-    """An operator by the table, or by the rules of the DSP58."""
+    """An operator by its table, or by the rules of the DSP58."""
     if dsp_kind == "dsp58" and name in _DSP58_FP32:
         return OperatorUse(Range(*_DSP58_LUT), Range(*_DSP58_FF), 1)
-    cost = table.operators[name]
+    cost = BF16_OPERATORS[name.removeprefix(_BF16)] if name.startswith(_BF16) else table.operators[name]
     return OperatorUse(
         Range(LUT_AFTER_ROUTING * cost.lut, cost.lut), Range(FF_AFTER_ROUTING * cost.ff, cost.ff), cost.dsp
     )

@@ -23,7 +23,8 @@ from hls_gen.toolchain.open.cxx_values import (
     WordType,
     read_constants,
 )
-from hls_gen.toolchain.open.memories import Storage
+from spec.axi_bursts import DEFAULT_BUFFER_WORDS
+from spec.library_memories import Storage
 from spec.workload import Stage
 
 
@@ -76,17 +77,13 @@ class AxiPort:
 
 @dataclass(slots=True)
 class Kernel:
-    """One kernel of a project."""
+    """One kernel of a project; `value_bits`: of a value of its non-linear units."""
 
     stage: Stage
+    value_bits: int
     processes: list[Process] = field(default_factory=list)
     fifos: list[Fifo] = field(default_factory=list)
     ports: list[AxiPort] = field(default_factory=list)
-
-
-# Vitis HLS 2023.2 reserves 16 bursts of 16 words in each direction where nothing else is asked for (UG1399, m_axi: defaults
-# of num_*_outstanding and max_*_burst_length).
-_DEFAULT_BUFFER_WORDS = 16 * 16
 
 
 class ProjectSources:
@@ -128,6 +125,8 @@ class ProjectSources:
     @cached_property
     def _scope(self) -> Scope:
         scope = Scope()
+        for alias in re.findall(r"^using real = (\w+);", self._texts.get("real.hpp", ""), re.MULTILINE):
+            scope.types["real"] = alias
         read_constants(self._texts["config.hpp"], scope)
         for name, text in self._texts.items():
             if name.endswith("_modules.hpp"):
@@ -143,7 +142,7 @@ class ProjectSources:
         text = self._texts[f"{stage}.cpp"]
         scope = self._scope.inside(stage)
         read_constants(re.sub(r"\bnamespace \{", "namespace config::" + stage + " {", text), self._scope)
-        kernel = Kernel(stage, ports=self._ports(stage))
+        kernel = Kernel(stage, scope.value_bits, ports=self._ports(stage))
         functions = self._functions(stage)
         bound: dict[str, Storage] = dict(
             re.findall(r"bind_storage variable=(\w+) type=fifo impl=(uram|bram|lutram)", text)
@@ -249,8 +248,8 @@ class ProjectSources:
             AxiPort(
                 bundle,
                 int(widths[bundle.removeprefix("gmem_")]),
-                depths.get("read", _DEFAULT_BUFFER_WORDS),
-                depths.get("write", _DEFAULT_BUFFER_WORDS),
+                depths.get("read", DEFAULT_BUFFER_WORDS),
+                depths.get("write", DEFAULT_BUFFER_WORDS),
             )
             for bundle, depths in buffers.items()
         ]

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hls_gen.toolchain.open.leaves import Leaf, leaf, tile_parts
-from hls_gen.toolchain.open.memories import Memory, bram18_blocks
 from hls_gen.toolchain.open.netlist import Mapped
 from hls_gen.toolchain.open.operators import NOTHING, OPERATOR_LEAVES, Range, operator_use
 from hls_gen.toolchain.open.structure import AxiPort, Kernel
 from hls_gen.toolchain.open.units import Hardware, hardware_of
+from spec.axi_bursts import adapter_bram18
 from spec.device import DspKind
+from spec.library_memories import Memory
+from spec.library_units import FP32
 from spec.timing import TimingTable
 
 # Control of a process: a nest of loops of ours; at most two such, of wider counters, with the handshakes of Vitis HLS.
@@ -30,6 +32,10 @@ _AXI_LUT, _AXI_LUT_PER_BIT = Range(600, 1400), Range(5, 12)
 _AXI_FF, _AXI_FF_PER_BIT = Range(800, 2000), Range(8, 20)
 # What a placed register or multiplexer of ours may come to: Vitis HLS registers the stages of a pipeline once more, and merges.
 _MUX_LUT_PER_BIT, _REGISTER_FF_PER_BIT, _REGISTER_LUT_PER_BIT = Range(0.5, 1.0), Range(1.0, 2.0), Range(0.0, 0.5)
+
+
+# Leaves of fp32 values: of narrower ones they have no fewer than in proportion.
+_OF_FP32_VALUES = frozenset({"exact_sum", "value_range", "round_to_integer", "candidate_list"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def parts_of(kernel: Kernel) -> KernelParts:
     for (name, calls), instances in grouped.items():
         hardware = Hardware()
         for call in calls:
-            hardware.add(hardware_of(call))  # type: ignore[arg-type]
+            hardware.add(hardware_of(call, kernel.value_bits))  # type: ignore[arg-type]
         numbers[name] += 1
         title = name if numbers[name] == 1 else f"{name}_{numbers[name]}"
         parts.units[title] = (hardware, instances)
@@ -127,7 +133,7 @@ def kernel_amounts(
     rows += [
         UnitAmount("process_control", parts.processes, control.times(parts.processes)),
         UnitAmount(
-            "fifos", sum(fifo.banks for fifo in parts.fifos), _total(_fifo(f, fifo_control) for f in parts.fifos)
+            "fifos", sum(int(fifo.banks) for fifo in parts.fifos), _total(_fifo(f, fifo_control) for f in parts.fifos)
         ),
         UnitAmount("axi_adapters", len(parts.ports), _total(_adapter(port) for port in parts.ports)),
     ]
@@ -154,9 +160,10 @@ def _hardware(hardware: Hardware, mapped: Mapping[Leaf, Mapped], table: TimingTa
     )
     for one, number in hardware.leaves.items():
         counts = _counts(one, mapped)
+        least = hardware.value_bits / FP32 if one.module in _OF_FP32_VALUES else 1.0
         result += Amount(
-            Range(counts.lut_paired, counts.lut_cells), Range(counts.ff, counts.ff), counts.dsp, counts.bram_18k,
-            counts.uram,
+            Range(least * counts.lut_paired, counts.lut_cells), Range(least * counts.ff, counts.ff), counts.dsp,
+            counts.bram_18k, counts.uram,
         ).times(number)  # fmt: skip
     for name, number in hardware.operators.items():
         use = operator_use(name, table, dsp_kind)
@@ -189,18 +196,20 @@ def drain_counts(drain: Leaf) -> Mapped:
 
 
 def _memory(memory: Memory) -> Amount:
-    # Distributed RAM: the words, and for a second port the same once more.
-    return Amount(lut=Range(memory.luts, 2 * memory.luts), bram_18k=memory.bram_18k, uram=memory.uram)
+    # Distributed RAM: the words, and where a second port reads them the same once more.
+    luts = int(memory.luts)
+    return Amount(lut=Range(luts, 2 * luts), bram_18k=int(memory.bram_18k), uram=int(memory.uram))
 
 
 def _fifo(fifo: Memory, control: Mapped) -> Amount:
-    words = Amount(lut=Range(fifo.luts, fifo.luts), bram_18k=fifo.bram_18k, uram=fifo.uram)
-    register = Range(0, fifo.width_bits * fifo.banks)  # of the word at the output, which Vitis HLS may add
-    if fifo.kind in ("bram", "uram", "lutram"):
-        sides = Amount(Range(control.lut_paired, control.lut_cells), Range(control.ff, control.ff))
-    else:
+    luts = int(fifo.luts)
+    words = Amount(lut=Range(luts, 2 * luts), bram_18k=int(fifo.bram_18k), uram=int(fifo.uram))
+    register = Range(0, int(fifo.width_bits * fifo.banks))  # of the word at the output, which Vitis HLS may add
+    if fifo.in_shift_registers:
         sides = Amount(_SHORT_FIFO_LUT, _SHORT_FIFO_FF)
-    return words + sides.times(fifo.banks) + Amount(ff=register)
+    else:
+        sides = Amount(Range(control.lut_paired, control.lut_cells), Range(control.ff, control.ff))
+    return words + sides.times(int(fifo.banks)) + Amount(ff=register)
 
 
 def _adapter(port: AxiPort) -> Amount:
@@ -208,5 +217,5 @@ def _adapter(port: AxiPort) -> Amount:
     return Amount(
         lut=_AXI_LUT + _AXI_LUT_PER_BIT.times(bits),
         ff=_AXI_FF + _AXI_FF_PER_BIT.times(bits),
-        bram_18k=bram18_blocks(port.read_words, bits) + bram18_blocks(port.write_words, bits),
+        bram_18k=int(adapter_bram18(bits, port.read_words, port.write_words)),
     )

@@ -9,8 +9,8 @@ import { Missing, Panel, ProvenanceBadge } from "../../ui/basics";
 import css from "./design.module.css";
 
 interface MetricsPanelProps {
-  readonly head: FrontView["head"];
-  readonly entry: FrontDesign;
+  readonly head: Pick<FrontView["head"], "objectives" | "metrics" | "missing" | "provenance">;
+  readonly entry: Pick<FrontDesign, "metrics">;
   readonly report: CostReport | null;
 }
 

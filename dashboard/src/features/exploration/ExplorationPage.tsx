@@ -84,6 +84,7 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
   const axes = useMemo(() => chooseAxes(columns, exploration.objectives, view, pair), [columns, exploration.objectives, view, pair]);
   const points = axes === null ? 0 : columns.get(axes.x)!.length;
   const open = (index: number): void => navigate(href({ name: "design", id: opened.id, index }, axesOnly(view)));
+  const openRow = (row: number): void => void opened.cloud.rowInFile(row).then((place) => navigate(href({ name: "evaluation", id: opened.id, row: place }, axesOnly(view))));
   const cloud = useCloudOf(opened, exploration, hasFront ? axes : null);
   const tabs = hasFront ? TABS : TABS.filter((known) => WITHOUT_FRONT.has(known.name));
   const tab = tabs.some((known) => known.name === view.tab) ? view.tab! : tabs[0]!.name;
@@ -111,6 +112,7 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
         empty={emptyText(state, points, frontError)}
         keyOf={(index) => front?.table.nameAt("key", index) ?? ""}
         onOpen={hasFront ? open : undefined}
+        onOpenRow={hasFront ? openRow : undefined}
         onExplore={() => exploration.has_evaluations && opened.cloud.wantAll()}
       />
       {hasFront && <SelectionPanel opened={opened} front={front} hasEvaluations={exploration.has_evaluations} />}

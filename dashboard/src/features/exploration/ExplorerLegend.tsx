@@ -1,5 +1,6 @@
 /** What the marks of the scatter mean. */
 import type { ComponentChildren, JSX } from "preact";
+import { fidelityTitle } from "../../domain/measured";
 import { formatMetric, type MetricInfo } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import { ColourLegend } from "../../plots/ColourLegend";
@@ -18,14 +19,6 @@ interface ExplorerLegendProps {
   readonly hasKnees: boolean;
   readonly rings: readonly Ring[];
 }
-
-const FIDELITIES: Readonly<Record<string, string>> = {
-  timed_sim: "timed simulation",
-  csynth: "HLS synthesis",
-  cosim: "co-simulation",
-  post_route: "place and route",
-  board: "measured on the card",
-};
 
 export function ExplorerLegend(props: ExplorerLegendProps): JSX.Element {
   const { axes, registry, colourScale, compact, rings } = props;
@@ -58,14 +51,14 @@ export function ExplorerLegend(props: ExplorerLegendProps): JSX.Element {
             </Key>
           )}
           {props.hasReferences && (
-            <Key text="published design, priced by the same models">
+            <Key text="published design by the same models, or another system by its published rates">
               <svg width={12} height={12} aria-hidden="true">
                 <path d="M6 1l5 5l-5 5l-5 -5z" fill="none" stroke="var(--limit)" stroke-width="1.6" />
               </svg>
             </Key>
           )}
           {kinds.map((kind) => (
-            <Key key={kind} text={FIDELITIES[kind] ?? kind}>
+            <Key key={kind} text={fidelityTitle(kind)}>
               <svg width={16} height={16} aria-hidden="true" class={css.ringKey} data-fidelity={kind}>
                 <circle cx={8} cy={8} r={6} />
               </svg>

@@ -47,6 +47,7 @@ interface ParetoExplorerProps {
   readonly empty: ComponentChildren;
   readonly keyOf: (index: number) => string;
   readonly onOpen?: ((index: number) => void) | undefined;
+  readonly onOpenRow?: ((row: number) => void) | undefined;
   /** The user looks closer: zooms, drags or draws a lasso. */
   readonly onExplore?: () => void;
 }
@@ -145,6 +146,7 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
               },
             })}
         onOpen={onOpen}
+        onOpenRow={props.onOpenRow}
         tooltip={(target) => <TargetTip {...props} axes={axes} target={target} cloud={cloud} />}
         describe={(index) => describe(props, axes, index)}
       />
@@ -152,7 +154,7 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
   );
 }
 
-type TipProps = Pick<ParetoExplorerProps, "columns" | "registry" | "objectives" | "live" | "keyOf" | "onOpen">;
+type TipProps = Pick<ParetoExplorerProps, "columns" | "registry" | "objectives" | "live" | "keyOf" | "onOpen" | "onOpenRow">;
 
 function shownNames({ objectives, columns }: TipProps, axes: Axes): string[] {
   return [...new Set([axes.x, axes.y, axes.colour, axes.size, ...objectives])].filter((name) => columns.has(name));
@@ -184,6 +186,7 @@ function TargetTip({ target, cloud, axes, ...props }: TipProps & { readonly targ
           return <Row key={name} title={shortTitle(metric)} text={formatMetric(metric, value === null || Number.isNaN(value) ? null : value)} />;
         })}
       </dl>
+      {isRow && props.onOpenRow !== undefined && <p class={css.tipHint}>click to open</p>}
       {!isRow && !props.live && props.onOpen !== undefined && <p class={css.tipHint}>{props.keyOf(target.index)} · click to open</p>}
     </>
   );

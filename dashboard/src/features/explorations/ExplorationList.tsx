@@ -53,7 +53,7 @@ export function ExplorationList(): JSX.Element {
 }
 
 function Item({ item, page }: { readonly item: ExplorationSummary; readonly page: Page }): JSX.Element {
-  const current = (page.name === "exploration" || page.name === "design") && page.id === item.id;
+  const current = (page.name === "exploration" || page.name === "design" || page.name === "evaluation") && page.id === item.id;
   const { prompt_tokens: prompt, output_tokens: output } = item.workload;
   return (
     <Link

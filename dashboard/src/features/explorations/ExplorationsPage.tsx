@@ -3,7 +3,11 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { ExplorationSummary } from "../../domain/documents";
 import { explorationTitle, METHOD_TITLES } from "../../domain/exploration";
-import { formatAge, formatCount, formatDuration, formatLargeCount } from "../../domain/units";
+import { percent } from "../../domain/design";
+import { isFinished } from "../../domain/live";
+import { formatMetric, shortTitle } from "../../domain/metrics";
+import { metricOf } from "../../domain/registry";
+import { formatAge, formatCount, formatDuration, formatLargeCount, formatNumber } from "../../domain/units";
 import { explorations, hasMore, loadMore, now } from "../../state/explorations";
 import { formatPage } from "../../state/route";
 import { href, route, setView } from "../../state/router";
@@ -85,12 +89,12 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
             <th scope="col">Model, card</th>
             <th scope="col">Workload</th>
             <th scope="col">Method</th>
-            <th scope="col" class={css.numeric}>
-              Evaluations
-            </th>
-            <th scope="col" class={css.numeric}>
-              Front
-            </th>
+            {["Evaluations", "Rate", "Feasible", "Front", "Hypervolume"].map((head) => (
+              <th key={head} scope="col" class={css.numeric}>
+                {head}
+              </th>
+            ))}
+            <th scope="col">Best</th>
             <th scope="col" class={css.numeric}>
               Took
             </th>
@@ -124,8 +128,14 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
                 {formatCount(item.workload.prompt_tokens)} → {formatCount(item.workload.output_tokens)}
               </td>
               <td>{METHOD_TITLES[item.method] ?? item.method}</td>
-              <td class={css.numeric}>{item.evaluations === null ? <Missing reason="counted when the search is done" /> : formatLargeCount(item.evaluations)}</td>
-              <td class={css.numeric}>{item.front_size === null ? <Missing reason="known when the search is done" /> : formatCount(item.front_size)}</td>
+              <Figure value={item.evaluations} state={item.state} format={formatLargeCount} />
+              <Figure value={item.designs_per_s} state={item.state} format={(rate) => `${formatLargeCount(rate)}/s`} />
+              <Figure value={item.feasible_fraction} state={item.state} format={percent} />
+              <Figure value={item.front_size} state={item.state} format={formatCount} />
+              <Figure value={item.hypervolume} state={item.state} format={(volume) => formatNumber(volume, 3)} />
+              <td class={css.best}>
+                <Best item={item} />
+              </td>
               <td class={css.numeric}>{took(item) === null ? <Missing reason="it has not ended" /> : formatDuration(took(item))}</td>
               <td class={css.numeric}>{formatAge(item.created_at, now.value)}</td>
             </tr>
@@ -133,6 +143,32 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
         </tbody>
       </table>
     </div>
+  );
+}
+
+interface FigureProps {
+  readonly value: number | null;
+  readonly state: ExplorationSummary["state"];
+  readonly format: (value: number) => string;
+}
+
+function Figure({ value, state, format }: FigureProps): JSX.Element {
+  const reason = state === "succeeded" ? "the result does not have it" : isFinished(state) ? "it ended without a result" : "known when the search is done";
+  return <td class={css.numeric}>{value === null ? <Missing reason={reason} /> : format(value)}</td>;
+}
+
+/** The best value of each objective on the front. */
+function Best({ item }: { readonly item: ExplorationSummary }): JSX.Element {
+  const best = Object.entries((item.best ?? {}) as Record<string, number | null>);
+  if (best.length === 0) return <Missing reason={item.state === "succeeded" ? "the front is empty" : "known when the search has succeeded"} />;
+  return (
+    <ul>
+      {best.map(([name, value]) => (
+        <li key={name}>
+          {shortTitle(metricOf(name))} {formatMetric(metricOf(name), value)}
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -1,20 +1,23 @@
 /** The form that starts an exploration; the server judges it, and its messages stand beside the fields. */
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
 import { submitExploration } from "../../api/explorations";
-import type { DeviceSummary, Method, ModelSummary } from "../../domain/documents";
+import type { Method } from "../../domain/documents";
 import { type Draft, type FieldName, FIELDS, toRequest } from "../../domain/draft";
 import { betterText } from "../../domain/metrics";
 import { type PlacedProblems, placeProblems } from "../../domain/problem";
 import { REGISTRY } from "../../domain/registry";
-import { formatCount, formatNumber } from "../../domain/units";
 import { devices, loadCatalog, models } from "../../state/catalog";
 import { draft } from "../../state/draft";
 import { refreshExplorations } from "../../state/explorations";
 import { formatPage } from "../../state/route";
 import { navigate } from "../../state/router";
-import { Button, Failure, Num, Panel } from "../../ui/basics";
+import { Button, Failure, Panel } from "../../ui/basics";
+import { DeviceFacts, ModelFacts } from "./CatalogFacts";
+import { Errors, Field, NumberField, Picker } from "./FormFields";
+import { SpacePanel } from "./SpacePanel";
+import { useValidation } from "./validation";
 import css from "./explorations.module.css";
 
 const METHODS: readonly { readonly name: Method; readonly title: string; readonly text: string }[] = [
@@ -31,14 +34,21 @@ export function NewExplorationPage(): JSX.Element {
   const [sending, setSending] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => void loadCatalog(), []);
-  useEffect(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [problems]);
+  useEffect(() => {
+    // After a refused submit; what the check marks while somebody types must not take the focus away.
+    if (problems !== NOTHING) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }, [problems]);
 
   const value = draft.value;
+  const checked = useValidation(value);
   const change = (part: Partial<Draft>): void => {
     draft.value = { ...draft.value, ...part };
+    // What the submit was refused for may be mended now: the check that follows says so.
+    setProblems(NOTHING);
+    setFailure(null);
   };
   const catalogError = devices.state.value.error ?? models.state.value.error;
-  const of = (field: FieldName): readonly string[] => problems.fields[field] ?? [];
+  const of = (field: FieldName): readonly string[] => problems.fields[field] ?? checked.problems.fields[field] ?? [];
 
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -107,10 +117,25 @@ export function NewExplorationPage(): JSX.Element {
                   )}
                 </Field>
               </div>
+              <Field label="Narrow the space" hint="optional: one parameter a line, with the values to keep, as prefill.token_parallelism = 8, 16" errors={of("space")}>
+                {(id, described, invalid) => (
+                  <textarea
+                    id={id}
+                    class={css.input}
+                    rows={3}
+                    value={value.space}
+                    placeholder={"prefill.token_parallelism = 8\ndecode.head_parallelism = 1, 2"}
+                    aria-describedby={described}
+                    aria-invalid={invalid}
+                    spellcheck={false}
+                    onInput={(event) => change({ space: event.currentTarget.value })}
+                  />
+                )}
+              </Field>
             </div>
           </Panel>
 
-          {problems.general.map((message) => (
+          {[...new Set([...problems.general, ...checked.problems.general])].map((message) => (
             <p key={message} class={css.error} role="alert">
               {message}
             </p>
@@ -128,111 +153,12 @@ export function NewExplorationPage(): JSX.Element {
           </div>
         </form>
         <div class={css.side}>
+          <SpacePanel checked={checked} exact={value.method === "exact"} />
           <ModelFacts model={models.state.value.data?.find((item) => item.name === value.model)} />
           <DeviceFacts device={devices.state.value.data?.find((item) => item.name === value.device)} />
         </div>
       </div>
     </>
-  );
-}
-
-interface FieldProps {
-  readonly label: string;
-  readonly hint?: string | undefined;
-  readonly errors: readonly string[];
-  readonly children: (id: string, describedBy: string | undefined, invalid: boolean) => ComponentChildren;
-}
-
-function Field({ label, hint, errors, children }: FieldProps): JSX.Element {
-  const id = useId();
-  const described = [hint !== undefined && `${id}-hint`, errors.length > 0 && `${id}-error`].filter(Boolean).join(" ");
-  return (
-    <div class={css.field}>
-      <label class={css.label} for={id}>
-        {label}
-      </label>
-      {children(id, described === "" ? undefined : described, errors.length > 0)}
-      {hint !== undefined && (
-        <span id={`${id}-hint`} class={css.hint}>
-          {hint}
-        </span>
-      )}
-      <Errors id={`${id}-error`} messages={errors} />
-    </div>
-  );
-}
-
-function Errors({ id, messages }: { readonly id?: string; readonly messages: readonly string[] }): JSX.Element | null {
-  if (messages.length === 0) return null;
-  return (
-    <span id={id} class={css.error}>
-      {messages.join(". ")}
-    </span>
-  );
-}
-
-interface PickerProps {
-  readonly label: string;
-  readonly field: "model" | "device";
-  readonly value: string;
-  readonly items: readonly (ModelSummary | DeviceSummary)[] | null;
-  readonly errors: readonly string[];
-  readonly onPick: (name: string) => void;
-}
-
-function Picker({ label, field, value, items, errors, onPick }: PickerProps): JSX.Element {
-  const missing = items !== null && !items.some((item) => item.name === value);
-  return (
-    <Field label={label} errors={errors}>
-      {(id, described, invalid) => (
-        <select
-          id={id}
-          class={css.input}
-          value={value}
-          disabled={items === null}
-          aria-describedby={described}
-          aria-invalid={invalid}
-          onChange={(event) => onPick(event.currentTarget.value)}
-        >
-          {items === null && <option value={value}>Loading…</option>}
-          {missing && <option value={value}>Choose a {field}</option>}
-          {items?.map((item) => (
-            <option key={item.name} value={item.name}>
-              {item.title}
-            </option>
-          ))}
-        </select>
-      )}
-    </Field>
-  );
-}
-
-interface NumberFieldProps {
-  readonly label: string;
-  readonly hint?: string;
-  readonly value: string;
-  readonly disabled?: boolean;
-  readonly errors: readonly string[];
-  readonly onType: (text: string) => void;
-}
-
-function NumberField({ label, hint, value, disabled = false, errors, onType }: NumberFieldProps): JSX.Element {
-  return (
-    <Field label={label} hint={hint} errors={errors}>
-      {(id, described, invalid) => (
-        <input
-          id={id}
-          class={css.input}
-          inputMode="numeric"
-          autocomplete="off"
-          value={value}
-          disabled={disabled}
-          aria-describedby={described}
-          aria-invalid={invalid}
-          onInput={(event) => onType(event.currentTarget.value)}
-        />
-      )}
-    </Field>
   );
 }
 
@@ -300,66 +226,5 @@ function Methods({ value, errors, onPick }: MethodsProps): JSX.Element {
       </div>
       <Errors messages={errors} />
     </fieldset>
-  );
-}
-
-function ModelFacts({ model }: { readonly model: ModelSummary | undefined }): JSX.Element | null {
-  if (model === undefined) return null;
-  return (
-    <Panel title={model.title}>
-      <dl class={css.facts}>
-        <dt>Parameters</dt>
-        <dd>{formatNumber(model.parameters / 1e6)} M</dd>
-        <dt>Layers</dt>
-        <dd>{model.n_layers}</dd>
-        <dt>Hidden / FFN</dt>
-        <dd>
-          {formatCount(model.hidden_dim)} / {formatCount(model.ffn_dim)}
-        </dd>
-        <dt>Query / KV heads</dt>
-        <dd>
-          {model.n_q_heads} / {model.n_kv_heads}
-        </dd>
-        <dt>Vocabulary</dt>
-        <dd>{formatCount(model.vocab_size)}</dd>
-        <dt>Longest context</dt>
-        <dd>{formatCount(model.max_context_tokens)} tokens</dd>
-      </dl>
-    </Panel>
-  );
-}
-
-function DeviceFacts({ device }: { readonly device: DeviceSummary | undefined }): JSX.Element | null {
-  if (device === undefined) return null;
-  const { lut, ff, dsp, bram_18k: bram, uram } = device.resources;
-  return (
-    <Panel title={device.title} note={device.part_number}>
-      <dl class={css.facts}>
-        <dt>LUT</dt>
-        <dd>{formatCount(lut)}</dd>
-        <dt>FF</dt>
-        <dd>{formatCount(ff)}</dd>
-        <dt>DSP ({device.dsp_kind.toUpperCase()})</dt>
-        <dd>{formatCount(dsp)}</dd>
-        <dt>BRAM 18K</dt>
-        <dd>{formatCount(bram)}</dd>
-        <dt>URAM</dt>
-        <dd>{formatCount(uram)}</dd>
-        <dt>SLRs</dt>
-        <dd>{device.slrs}</dd>
-        <dt>HBM</dt>
-        <dd>
-          <Num value={device.hbm_capacity_bytes} unit="B" reason="this card has no HBM" />
-        </dd>
-        <dt>HBM, sustained</dt>
-        <dd>
-          <Num value={device.hbm_sustained_bytes_per_s} unit="B/s" reason="this card has no HBM" />
-        </dd>
-        <dt>Highest clock</dt>
-        <dd>
-          <Num value={device.max_clock_mhz} unit="MHz" />
-        </dd>
-      </dl>
-    </Panel>
   );
 }

@@ -6,23 +6,23 @@
 // II 1. Latency: words * blocks + pipeline depth. One adder a lane.
 #pragma once
 
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/stream.hpp"
 
 namespace flexdse_hls {
 
 template <int TP, int CP>
-void add_bias(stream<lanes<float, TP * CP>>& x, stream<lanes<float, CP>>& bias, stream<lanes<float, TP * CP>>& y,
+void add_bias(stream<lanes<real, TP * CP>>& x, stream<lanes<real, CP>>& bias, stream<lanes<real, TP * CP>>& y,
               int words, int blocks) {
   static_assert(TP >= 1 && CP >= 1, "add_bias needs at least one token and one channel a word");
 
 Word_Pipeline:
   for (int word = 0; word < words * blocks; ++word) {
 #pragma HLS pipeline II=1
-    const lanes<float, TP * CP> values = x.read();
-    const lanes<float, CP> biases = bias.read();
-    lanes<float, TP * CP> sum;
+    const lanes<real, TP * CP> values = x.read();
+    const lanes<real, CP> biases = bias.read();
+    lanes<real, TP * CP> sum;
   Lane_Unroll:
     for (int i = 0; i < TP * CP; ++i) {
 #pragma HLS unroll

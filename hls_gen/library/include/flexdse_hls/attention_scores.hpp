@@ -18,7 +18,7 @@
 
 #include "flexdse_hls/attention_rows.hpp"
 #include "flexdse_hls/dataflow.hpp"
-#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/key_range.hpp"
 #include "flexdse_hls/lanes.hpp"
 #include "flexdse_hls/pe.hpp"
@@ -83,9 +83,9 @@ Channel_Unroll:
 
 template <class F, pe_kind KIND, attention_rows ROWS, int LANES, int CP, int KP, int GROUPS, int DH, int FACTOR_DEPTH,
           int QUERY_DEPTH, int KEY_DEPTH, int SCORE_DEPTH>
-void attention_scores(fifo<lanes<float, 1>, FACTOR_DEPTH>& factors,
+void attention_scores(fifo<lanes<real, 1>, FACTOR_DEPTH>& factors,
                       fifo<lanes<typename F::x_type, (ROWS == attention_rows::heads ? CP : LANES * CP)>, QUERY_DEPTH>& queries,
-                      fifo<lanes<typename F::w_type, KP>, KEY_DEPTH>& keys, fifo<lanes<float, LANES>, SCORE_DEPTH>& scores,
+                      fifo<lanes<typename F::w_type, KP>, KEY_DEPTH>& keys, fifo<lanes<real, LANES>, SCORE_DEPTH>& scores,
                       key_range range, int units, int blocks) {
   static_assert(LANES >= 1 && KP >= 1 && GROUPS >= 1, "attention needs a query row, a key channel and a head");
   static_assert(DH % CP == 0, "the words of a query divide its head");
@@ -99,7 +99,7 @@ void attention_scores(fifo<lanes<float, 1>, FACTOR_DEPTH>& factors,
   typename F::x_type rows[GROUPS * kChunks][LANES][KP];
 #pragma HLS array_partition variable=rows complete dim=2
 #pragma HLS array_partition variable=rows complete dim=3
-  float factor[kHeads];
+  real factor[kHeads];
 #pragma HLS array_partition variable=factor complete
   lanes<int_t<kAcc>, LANES> sums[GROUPS];
 #pragma HLS array_partition variable=sums complete
@@ -160,12 +160,12 @@ Block:
           }
         }
         const auto part = dot_products<F, KIND, LANES, KP, kAcc>(rows[g * kChunks + chunk], key);
-        lanes<float, LANES> score;
+        lanes<real, LANES> score;
       Sum_Unroll:
         for (int t = 0; t < LANES; ++t) {
 #pragma HLS unroll
           sums[g][t] = chunk == 0 ? part[t] : int_t<kAcc>(sums[g][t] + part[t]);
-          score[t] = fp_mul(static_cast<float>(static_cast<int>(sums[g][t])), factor[kRowsAreHeads ? t : g]);
+          score[t] = fp_mul(from_integer<real>(static_cast<int>(sums[g][t])), factor[kRowsAreHeads ? t : g]);
         }
         if (chunk == kChunks - 1) scores.write(score);
         const bool last_head = g + 1 == GROUPS;

@@ -10,7 +10,7 @@
 namespace flexdse_hls {
 
 template <int ROWS, int GROUPS, int P_BITS, int MAX_KEYS>
-void attention_softmax(stream<lanes<float, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, ROWS>>& weights,
+void attention_softmax(stream<lanes<real, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, ROWS>>& weights,
                        stream<lanes<float, ROWS>>& sums, key_range range, int first_position, int units, int blocks) {
 Block:
   for (int block = 0; block < blocks; ++block) {
@@ -20,8 +20,8 @@ Block:
 
 // The two processes of a pipelined softmax, block after block.
 template <int ROWS, int GROUPS, int HELD, int MAXIMA_DEPTH>
-void attention_maxima(stream<lanes<float, ROWS>>& scores, fifo<lanes<float, ROWS>, HELD>& held,
-                      fifo<lanes<float, ROWS>, MAXIMA_DEPTH>& maxima, key_range range, int first_position, int units,
+void attention_maxima(stream<lanes<real, ROWS>>& scores, fifo<lanes<real, ROWS>, HELD>& held,
+                      fifo<lanes<real, ROWS>, MAXIMA_DEPTH>& maxima, key_range range, int first_position, int units,
                       int blocks) {
 Block:
   for (int block = 0; block < blocks; ++block) {
@@ -31,7 +31,7 @@ Block:
 }
 
 template <int ROWS, int GROUPS, int P_BITS, int HELD, int MAXIMA_DEPTH>
-void attention_weights(fifo<lanes<float, ROWS>, HELD>& held, fifo<lanes<float, ROWS>, MAXIMA_DEPTH>& maxima,
+void attention_weights(fifo<lanes<real, ROWS>, HELD>& held, fifo<lanes<real, ROWS>, MAXIMA_DEPTH>& maxima,
                        stream<lanes<uint_t<P_BITS>, ROWS>>& weights, stream<lanes<float, ROWS>>& sums, key_range range,
                        int first_position, int units, int blocks) {
 Block:

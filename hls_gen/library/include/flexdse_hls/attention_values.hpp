@@ -14,7 +14,7 @@
 
 #include "flexdse_hls/attention_rows.hpp"
 #include "flexdse_hls/dataflow.hpp"
-#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/key_range.hpp"
 #include "flexdse_hls/lanes.hpp"
 #include "flexdse_hls/pe.hpp"
@@ -70,11 +70,11 @@ Lane_Unroll:
 
 template <class F, pe_kind KIND, attention_rows ROWS, int LANES, int VP, int GROUPS, int OUT, int DH, int MAX_KEYS,
           int SCALE_DEPTH, int WEIGHT_DEPTH, int SUM_DEPTH, int VALUE_DEPTH, int OUT_DEPTH>
-void attention_values(fifo<lanes<float, 1>, SCALE_DEPTH>& value_scales,
+void attention_values(fifo<lanes<real, 1>, SCALE_DEPTH>& value_scales,
                       fifo<lanes<typename F::x_type, LANES>, WEIGHT_DEPTH>& weights,
                       fifo<lanes<float, LANES>, SUM_DEPTH>& weight_sums,
                       fifo<lanes<typename F::w_type, VP>, VALUE_DEPTH>& values,
-                      fifo<lanes<float, (ROWS == attention_rows::heads ? OUT : LANES)>, OUT_DEPTH>& out, key_range range, int units, int blocks) {
+                      fifo<lanes<real, (ROWS == attention_rows::heads ? OUT : LANES)>, OUT_DEPTH>& out, key_range range, int units, int blocks) {
   static_assert(LANES >= 1 && VP >= 1 && GROUPS >= 1, "attention needs a query row, a value channel and a head");
   static_assert(ROWS == attention_rows::tokens || GROUPS == 1, "heads that are rows leave no group for another loop");
   static_assert(ROWS == attention_rows::tokens || (VP % OUT == 0 && DH % OUT == 0),
@@ -87,14 +87,14 @@ void attention_values(fifo<lanes<float, 1>, SCALE_DEPTH>& value_scales,
 #pragma HLS array_partition variable=sums complete dim=2
 #pragma HLS array_partition variable=sums complete dim=3
   lanes<typename F::x_type, LANES> weight[GROUPS];
-  lanes<float, LANES> factor[GROUPS];
+  lanes<real, LANES> factor[GROUPS];
 
 Block:
   for (int block = 0; block < blocks; ++block) {
     FLEXDSE_REQUIRE(range.of(block) <= MAX_KEYS, "the accumulators hold the sums of at most MAX_KEYS keys");
   Unit:
     for (int unit = 0; unit < units; ++unit) {
-      const float value_scale = value_scales.read()[0];
+      const float value_scale = to_fp32(value_scales.read()[0]);
       // One loop over keys, words of a value and heads: the pipeline never empties between keys.
       lanes<typename F::w_type, VP> word = {};
 #pragma HLS array_partition variable=word.lane complete
@@ -117,7 +117,7 @@ Block:
       Factor_Unroll:
         for (int t = 0; t < LANES; ++t) {
 #pragma HLS unroll
-          factor[g][t] = fp_div(value_scale, total[t]);
+          factor[g][t] = rounded_to<real>(fp_div(value_scale, total[t]));
         }
       }
       if constexpr (ROWS == attention_rows::heads) {
@@ -128,12 +128,12 @@ Block:
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
             const int channel = i * OUT;
-            lanes<float, OUT> y;
+            lanes<real, OUT> y;
           Head_Out_Unroll:
             for (int c = 0; c < OUT; ++c) {
 #pragma HLS unroll
               const int sum = static_cast<int>(sums[channel / VP][head][channel % VP + c]);
-              y[c] = fp_mul(static_cast<float>(sum), factor[0][head]);
+              y[c] = fp_mul(from_integer<real>(sum), factor[0][head]);
             }
             out.write(y);
           }
@@ -144,12 +144,12 @@ Block:
 #pragma HLS pipeline II=1
           const int g = i / DH;
           const int channel = i % DH;
-          lanes<float, LANES> y;
+          lanes<real, LANES> y;
         Out_Unroll:
           for (int t = 0; t < LANES; ++t) {
 #pragma HLS unroll
             const int sum = static_cast<int>(sums[g * kChunks + channel / VP][t][channel % VP]);
-            y[t] = fp_mul(static_cast<float>(sum), factor[g][t]);
+            y[t] = fp_mul(from_integer<real>(sum), factor[g][t]);
           }
           out.write(y);
         }

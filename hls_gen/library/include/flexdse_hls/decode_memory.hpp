@@ -18,8 +18,8 @@
 namespace flexdse_hls {
 
 template <int BITS, int V, int Q, int H, class Step>
-void read_state(const hbm_word<BITS>* memory, stream<lanes<float, V>>& norm, stream<lanes<float, Q>>& query,
-                stream<lanes<float, H>>& hidden, stream<lanes<float, V>>& residual, int x_word, int q_word, int h_word,
+void read_state(const hbm_word<BITS>* memory, stream<lanes<real, V>>& norm, stream<lanes<real, Q>>& query,
+                stream<lanes<real, H>>& hidden, stream<lanes<real, V>>& residual, int x_word, int q_word, int h_word,
                 Step step) {
   read_fp32(memory, x_word, norm, step.norm_channels);
   read_fp32(memory, q_word, query, step.query_channels);
@@ -28,8 +28,8 @@ void read_state(const hbm_word<BITS>* memory, stream<lanes<float, V>>& norm, str
 }
 
 template <int BITS, int V, int Q, int B, class Step>
-void write_state(hbm_word<BITS>* memory, stream<lanes<float, V>>& embedding, stream<lanes<float, Q>>& query,
-                 stream<lanes<float, V>>& residual, stream<lanes<float, B>>& hidden, int x_word, int q_word, int h_word,
+void write_state(hbm_word<BITS>* memory, stream<lanes<real, V>>& embedding, stream<lanes<real, Q>>& query,
+                 stream<lanes<real, V>>& residual, stream<lanes<real, B>>& hidden, int x_word, int q_word, int h_word,
                  Step step) {
   write_fp32(memory, x_word, embedding, step.embed_channels);
   write_fp32(memory, q_word, query, step.query_out_channels);
@@ -38,8 +38,8 @@ void write_state(hbm_word<BITS>* memory, stream<lanes<float, V>>& embedding, str
 }
 
 template <int KV_BITS, int BITS, int V, int Q, int H, int K, class Step>
-void read_state_and_newest(const hbm_word<BITS>* memory, stream<lanes<float, V>>& norm, stream<lanes<float, Q>>& query,
-                           stream<lanes<float, H>>& hidden, stream<lanes<float, V>>& residual,
+void read_state_and_newest(const hbm_word<BITS>* memory, stream<lanes<real, V>>& norm, stream<lanes<real, Q>>& query,
+                           stream<lanes<real, H>>& hidden, stream<lanes<real, V>>& residual,
                            stream<lanes<int_t<KV_BITS>, K>>& keys, stream<lanes<int_t<KV_BITS>, K>>& values, int x_word,
                            int q_word, int h_word, int k_word, int v_word, Step step) {
   read_integers<KV_BITS>(memory, k_word, keys, step.newest_in_channels);
@@ -49,8 +49,8 @@ void read_state_and_newest(const hbm_word<BITS>* memory, stream<lanes<float, V>>
 
 // Keys leave the engine before the queries, values after them.
 template <int KV_BITS, int BITS, int V, int Q, int B, int K, class Step>
-void write_state_and_newest(hbm_word<BITS>* memory, stream<lanes<float, V>>& embedding, stream<lanes<float, Q>>& query,
-                            stream<lanes<float, V>>& residual, stream<lanes<float, B>>& hidden,
+void write_state_and_newest(hbm_word<BITS>* memory, stream<lanes<real, V>>& embedding, stream<lanes<real, Q>>& query,
+                            stream<lanes<real, V>>& residual, stream<lanes<real, B>>& hidden,
                             stream<lanes<int_t<KV_BITS>, K>>& keys, stream<lanes<int_t<KV_BITS>, K>>& values, int x_word,
                             int q_word, int h_word, int k_word, int v_word, Step step) {
   write_integers<KV_BITS>(memory, k_word, keys, step.newest_out_channels);
@@ -68,7 +68,7 @@ Value_Pipeline:
   for (int i = 0; i < channels; ++i) {
 #pragma HLS pipeline II=1
     if (i % kPort == 0) word = memory[first_word + i / kPort];
-    const float value = float_of(word, i % kPort);
+    const real value = real_of(word, i % kPort);
     const int part = i % (2 * LANES);
     if (part < LANES) {
       row.cos[part] = value;
@@ -81,12 +81,12 @@ Value_Pipeline:
 
 // The row of the step's token; the table may lie on several ports, ROWS_PER_PORT rows on each.
 template <int ROWS_PER_PORT, int ROW_WORDS, int BITS, int V, class Step>
-void load_embedding(const hbm_word<BITS>* table, stream<lanes<float, V>>& row, Step step) {
+void load_embedding(const hbm_word<BITS>* table, stream<lanes<real, V>>& row, Step step) {
   read_fp32(table, step.token % ROWS_PER_PORT * ROW_WORDS, row, step.embed_channels);
 }
 
 template <int ROWS_PER_PORT, int ROW_WORDS, int BITS, int V, class Step>
-void load_embedding(const hbm_word<BITS>* first, const hbm_word<BITS>* second, stream<lanes<float, V>>& row, Step step) {
+void load_embedding(const hbm_word<BITS>* first, const hbm_word<BITS>* second, stream<lanes<real, V>>& row, Step step) {
   const int port = step.token / ROWS_PER_PORT;
   const int word = step.token % ROWS_PER_PORT * ROW_WORDS;
   read_fp32(first, word, row, port == 0 ? step.embed_channels : 0);
@@ -105,7 +105,7 @@ void load_cache_and_weights(const hbm_word<BITS>* memory, fifo<lanes<int_t<KV_BI
 
 // Runs of `run_values` fp32 to the lanes in turn.
 template <int LANES, int BITS, int DEPTH>
-void deal_fp32(const hbm_word<BITS>* memory, int first_word, fifo<lanes<float, 1>, DEPTH> (&out)[LANES], int run_values,
+void deal_fp32(const hbm_word<BITS>* memory, int first_word, fifo<lanes<real, 1>, DEPTH> (&out)[LANES], int run_values,
                int runs) {
   constexpr int kPort = BITS / 32;
   hbm_word<BITS> word = {};
@@ -115,8 +115,8 @@ Value_Pipeline:
   for (int i = 0; i < run_values * runs; ++i) {
 #pragma HLS pipeline II=1
     if (i % kPort == 0) word = memory[first_word + i / kPort];
-    lanes<float, 1> value;
-    value[0] = float_of(word, i % kPort);
+    lanes<real, 1> value;
+    value[0] = real_of(word, i % kPort);
   Lane_Unroll:
     for (int m = 0; m < LANES; ++m) {
 #pragma HLS unroll
@@ -130,7 +130,7 @@ Value_Pipeline:
 
 // The token that follows, from the logits of step `head`; other steps leave it as it is.
 template <int B, int LISTS, int MAX_K, class Step>
-void sample_token(stream<lanes<float, B>>& logits, int* token, Step step) {
+void sample_token(stream<lanes<real, B>>& logits, int* token, Step step) {
   if (step.head_vectors == 0) return;
   fifo<int, 2> chosen("decode.chosen");
   sampling_options options = {};

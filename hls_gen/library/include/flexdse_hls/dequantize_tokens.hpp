@@ -16,7 +16,7 @@ namespace flexdse_hls {
 
 template <symmetry S, int TP, int SUBS, int COLUMNS, int ACC, int DEPTH>
 void dequantize_tokens(fifo<lanes<int_t<ACC>, TP>, DEPTH> (&sums)[SUBS], stream<token_scale>& token_scales,
-                       stream<lanes<channel_scale, 1>>& channel_scales, stream<lanes<float, TP>>& results,
+                       stream<lanes<channel_scale, 1>>& channel_scales, stream<lanes<real, TP>>& results,
                        int d_out, int blocks) {
   static_assert(TP >= 1 && SUBS >= 1 && COLUMNS >= 1, "dequantize_tokens needs a token, a sub-array and a column");
   static_assert(DEPTH >= COLUMNS, "the FIFO behind a sub-array holds the results of one pass, or the array stalls");
@@ -45,7 +45,7 @@ Block:
         }
         if (first_channel + c < d_out) {
           const channel_scale channel = channel_scales.read()[0];
-          lanes<float, TP> y;
+          lanes<real, TP> y;
         Token_Unroll:
           for (int t = 0; t < TP; ++t) {
 #pragma HLS unroll

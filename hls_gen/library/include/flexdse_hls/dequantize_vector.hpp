@@ -22,7 +22,7 @@ namespace flexdse_hls {
 template <symmetry S, int TB, int W, int SUBS, int UNITS, int LANES, int PAIRS, int ACC, int DEPTH>
 void dequantize_vector(fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, DEPTH> (&sums)[SUBS][UNITS],
                        stream<token_scale>& token_scales, stream<lanes<channel_scale, PAIRS>>& channel_scales,
-                       stream<lanes<float, TB>>& results, int d_out, int tokens) {
+                       stream<lanes<real, TB>>& results, int d_out, int tokens) {
   static_assert(UNITS * LANES == TB * W, "the lane units together have the lanes of the engine");
   static_assert(PAIRS >= 1 && TB % PAIRS == 0, "the channel scales of a cycle must divide the groups");
   static_assert(DEPTH >= W, "the FIFO behind a lane unit holds the results of one pass, or the unit stalls");
@@ -33,7 +33,7 @@ void dequantize_vector(fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, DEPTH
   // Both are reached by a variable index in the pipelined loop: as registers, not as memories with two ports.
   lanes<int_t<ACC>, TB> sum = {};
 #pragma HLS array_partition variable=sum.lane complete
-  lanes<float, TB> y = {};
+  lanes<real, TB> y = {};
 #pragma HLS array_partition variable=y.lane complete
 
 Token:

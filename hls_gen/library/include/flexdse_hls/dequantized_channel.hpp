@@ -5,7 +5,7 @@
 // Template parameters: S symmetry of the activations; ACC bits of a sum.
 #pragma once
 
-#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/ints.hpp"
 #include "flexdse_hls/quantized_token.hpp"
 
@@ -13,15 +13,15 @@ namespace flexdse_hls {
 
 // Of one output channel: the weight scale, and scale * (sum of its integer weights). 8 bytes in memory, in this order.
 struct channel_scale {
-  float scale;
-  float row_sum;
+  real scale;
+  real row_sum;
 };
 
 template <symmetry S, int ACC>
-float dequantize(int_t<ACC> sum, const token_scale& token, const channel_scale& channel) {
+real dequantize(int_t<ACC> sum, const token_scale& token, const channel_scale& channel) {
 #pragma HLS inline
   static_assert(ACC <= 32, "the sums of a linear layer have at most 32 bits");
-  const float scaled = fp_mul(fp_mul(static_cast<float>(static_cast<std::int32_t>(sum)), token.scale), channel.scale);
+  const real scaled = fp_mul(fp_mul(from_integer<real>(static_cast<std::int32_t>(sum)), token.scale), channel.scale);
   return S == symmetry::symmetric ? scaled : fp_add(scaled, fp_mul(token.min, channel.row_sum));
 }
 

@@ -6,7 +6,7 @@
 // Capacity: 2^16 values; squares beyond 2^46 count as the largest fp32 below 2^46.
 #pragma once
 
-#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/bf16.hpp"
 
 namespace flexdse_hls {
 
@@ -26,8 +26,21 @@ struct square_sum {
   void include(float value) {
 #pragma HLS inline
     const std::uint32_t bits = bits_of(fp_mul(value, value));
-    const int exponent = static_cast<int>(bits >> 23) - 127;
-    const std::uint64_t significand = (bits & 0x7fffffu) | 0x800000u;
+    add(static_cast<int>(bits >> 23) - 127, (bits & 0x7fffffu) | 0x800000u);
+  }
+
+  // The square of 8 bits of significand fits fp32: no rounding.
+  void include(bf16 value) {
+#pragma HLS inline
+    const std::uint32_t square = significand_of(value) * significand_of(value);  // 2^14 .. 2^16 - 1, or 0
+    const bool long_square = square >> 15 != 0;
+    const int exponent = 2 * (exponent_of(value) - 127) + (long_square ? 1 : 0);
+    if (square != 0) add(exponent, long_square ? square << 8 : square << 9);
+  }
+
+  // significand * 2^(exponent - 23), cut.
+  void add(int exponent, std::uint64_t significand) {
+#pragma HLS inline
     constexpr std::uint64_t kOnes = 0xffffffu;
     if (exponent >= kWholeBits) {
       whole += kOnes << (kWholeBits - 24);

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "flexdse_hls/exp_table.hpp"
-#include "flexdse_hls/fp32.hpp"
+#include "flexdse_hls/bf16.hpp"
 
 namespace flexdse_hls {
 
@@ -43,6 +43,32 @@ inline float fp_exp(float x) {
   const std::int32_t rounded = (product + 2) >> 2;  // 2^23 .. 2^24; 2^24 carries into the exponent
   if (whole < -126) return 0.0f;
   return float_of((static_cast<std::uint32_t>(whole + 127) << 23) + static_cast<std::uint32_t>(rounded - (1 << 23)));
+}
+
+// In bf16: the power of two to 8 fraction bits, rounded, is all that the result can show. One DSP: 19 x 16 bits. Relative error
+// below 0.6 % (numerics.md).
+inline bf16 fp_exp(bf16 x) {
+#pragma HLS inline
+#pragma HLS bind_storage variable=kExp2Fractions type=rom_np impl=lutram
+  constexpr std::int32_t kLog2E = 23637;  // log2(e), 14 fraction bits
+  constexpr std::int32_t kLimit = 88 << 12;
+  const int exponent = exponent_of(x) - 127;
+  const std::uint32_t significand = significand_of(x);
+  // |x| with 12 fraction bits, cut off: significand * 2^(exponent + 5).
+  std::int32_t magnitude = 0;
+  if (exponent >= 7) {
+    magnitude = kLimit;
+  } else if (exponent >= -5) {
+    magnitude = static_cast<std::int32_t>(significand << (exponent + 5));
+  } else if (exponent >= -12) {
+    magnitude = static_cast<std::int32_t>(significand >> -(exponent + 5));
+  }
+  if (magnitude > kLimit) magnitude = kLimit;
+  const std::int64_t product = static_cast<std::int64_t>((x.bits & 0x8000u) != 0 ? -magnitude : magnitude) * kLog2E;
+  const int power = static_cast<int>((product + (1 << 17)) >> 18);  // 8 fraction bits
+  const int whole = power >> 8;
+  if (whole < -126) return {0};
+  return {static_cast<std::uint16_t>(((whole + 127) << 7) + kExp2Fractions[power & 0xff])};
 }
 
 }  // namespace flexdse_hls

@@ -12,11 +12,11 @@
 namespace flexdse_hls {
 
 template <int N, int BITS>
-void read_fp32(const hbm_word<BITS>* memory, int first_word, stream<lanes<float, N>>& vectors, int values) {
+void read_fp32(const hbm_word<BITS>* memory, int first_word, stream<lanes<real, N>>& vectors, int values) {
   constexpr int kPort = BITS / 32;
   constexpr int kChunk = common_divisor(N, kPort);
   hbm_word<BITS> word = {};
-  lanes<float, N> vector = {};
+  lanes<real, N> vector = {};
 
 Chunk_Pipeline:
   for (int i = 0; i < ceil_div(ceil_div(values, kChunk), N / kChunk) * (N / kChunk); ++i) {
@@ -27,18 +27,18 @@ Chunk_Pipeline:
   Lane_Unroll:
     for (int j = 0; j < kChunk; ++j) {
 #pragma HLS unroll
-      vector[out * kChunk + j] = i * kChunk + j < values ? float_of(word, in * kChunk + j) : 0.0f;
+      vector[out * kChunk + j] = i * kChunk + j < values ? real_of(word, in * kChunk + j) : real{};
     }
     if (out == N / kChunk - 1) vectors.write(vector);
   }
 }
 
 template <int N, int BITS>
-void write_fp32(hbm_word<BITS>* memory, int first_word, stream<lanes<float, N>>& vectors, int values) {
+void write_fp32(hbm_word<BITS>* memory, int first_word, stream<lanes<real, N>>& vectors, int values) {
   constexpr int kPort = BITS / 32;
   constexpr int kChunk = common_divisor(N, kPort);
   hbm_word<BITS> word = {};
-  lanes<float, N> vector = {};
+  lanes<real, N> vector = {};
 
 Chunk_Pipeline:
   for (int i = 0; i < ceil_div(ceil_div(values, kChunk), N / kChunk) * (N / kChunk); ++i) {

@@ -15,9 +15,9 @@
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/hadamard_signs.hpp"
 #include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/stream.hpp"
 
 namespace flexdse_hls {
@@ -40,12 +40,12 @@ struct hadamard_shape {
   static constexpr int kRowWords = kPower / CP;  // words of one row of the base
   static constexpr int kWords = N / CP;
   static constexpr int kLanes = TP * CP;
-  using word = lanes<float, TP * CP>;
+  using word = lanes<real, TP * CP>;
 };
 
 // The butterflies whose channels lie in one word: strides 1 to CP / 2.
 template <int TP, int CP>
-lanes<float, TP * CP> butterflies_in_word(lanes<float, TP * CP> x) {
+lanes<real, TP * CP> butterflies_in_word(lanes<real, TP * CP> x) {
 #pragma HLS inline
 Stride_Unroll:
   for (int stride = 1; stride < CP; stride *= 2) {
@@ -54,8 +54,8 @@ Stride_Unroll:
     for (int i = 0; i < TP * CP; ++i) {
 #pragma HLS unroll
       if (i % CP / stride % 2 == 0) {
-        const float u = x[i];
-        const float v = x[i + stride];
+        const real u = x[i];
+        const real v = x[i + stride];
         x[i] = fp_add(u, v);
         x[i + stride] = fp_sub(u, v);
       }
@@ -65,9 +65,9 @@ Stride_Unroll:
 }
 
 template <int LANES>
-lanes<float, LANES> scaled_word(const lanes<float, LANES>& x, float factor) {
+lanes<real, LANES> scaled_word(const lanes<real, LANES>& x, real factor) {
 #pragma HLS inline
-  lanes<float, LANES> y;
+  lanes<real, LANES> y;
 Lane_Unroll:
   for (int i = 0; i < LANES; ++i) {
 #pragma HLS unroll
@@ -77,19 +77,19 @@ Lane_Unroll:
 }
 
 // sum + x or sum - x; `first` starts a sum with x or -x.
-inline float signed_sum(float sum, float x, bool negative, bool first) {
+inline real signed_sum(real sum, real x, bool negative, bool first) {
 #pragma HLS inline
-  const float term = negative ? -x : x;
+  const real term = negative ? -x : x;
   return first ? term : fp_add(sum, term);
 }
 
 template <int N, int TP, int CP, int ADDERS = 1>
-void hadamard_serial(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+void hadamard_serial(stream<lanes<real, TP * CP>>& x, stream<lanes<real, TP * CP>>& y, int vectors) {
   using shape = hadamard_shape<N, TP, CP>;
   static_assert(ADDERS >= 1 && shape::kBase % ADDERS == 0, "the adders of a Hadamard transform must divide the base");
   constexpr int kWords = shape::kWords;
   constexpr int kRowWords = shape::kRowWords;
-  constexpr float kFactor = inverse_root(N);
+  const real factor = rounded_to<real>(inverse_root(N));
   constexpr hadamard_signs<shape::kBase> kSigns;
 
   typename shape::word buffer[kWords];
@@ -130,7 +130,7 @@ Vector:
     Scale_Pipeline:
       for (int w = 0; w < kWords; ++w) {
 #pragma HLS pipeline II=1
-        y.write(scaled_word(buffer[w], kFactor));
+        y.write(scaled_word(buffer[w], factor));
       }
     } else {
       typename shape::word sums[ADDERS][kRowWords];
@@ -165,7 +165,7 @@ Vector:
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
             const typename shape::word sum = sums[a][j];
-            y.write(scaled_word(sum, kFactor));
+            y.write(scaled_word(sum, factor));
           }
         }
       }
@@ -177,17 +177,17 @@ Vector:
 // half. Only inputs are stored, so no addition lies on a path from one cycle to the next.
 template <int LANES, int STRIDE>
 struct delayed_butterfly {
-  lanes<float, LANES> firsts[STRIDE];
-  lanes<float, LANES> seconds[STRIDE];
+  lanes<real, LANES> firsts[STRIDE];
+  lanes<real, LANES> seconds[STRIDE];
 
   // `time` counts this stage's words; its results are STRIDE words late, those before mean nothing.
-  lanes<float, LANES> step(const lanes<float, LANES>& x, unsigned time) {
+  lanes<real, LANES> step(const lanes<real, LANES>& x, unsigned time) {
 #pragma HLS inline
     const unsigned i = time % STRIDE;
     const bool second_half = time / STRIDE % 2 != 0;
-    const lanes<float, LANES> first = firsts[i];
-    const lanes<float, LANES> stored = seconds[i];
-    lanes<float, LANES> result;
+    const lanes<real, LANES> first = firsts[i];
+    const lanes<real, LANES> stored = seconds[i];
+    lanes<real, LANES> result;
   Lane_Unroll:
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS unroll
@@ -207,7 +207,7 @@ struct delayed_butterfly {
 constexpr int stage_stride(int number, int end) { return 1 << number < end ? 1 << number : 1; }
 
 template <int N, int TP, int CP>
-void hadamard_butterflies(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+void hadamard_butterflies(stream<lanes<real, TP * CP>>& x, stream<lanes<real, TP * CP>>& y, int vectors) {
   using shape = hadamard_shape<N, TP, CP>;
   constexpr int kLanes = shape::kLanes;
   constexpr int kEnd = shape::kRowWords;  // strides of 1 to kEnd / 2 words
@@ -256,21 +256,21 @@ Word_Pipeline:
 
 // The rows of the base, of which the results of a vector leave during the next one, and the factor.
 template <int N, int TP, int CP>
-void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+void hadamard_rows(stream<lanes<real, TP * CP>>& x, stream<lanes<real, TP * CP>>& y, int vectors) {
   using shape = hadamard_shape<N, TP, CP>;
-  constexpr float kFactor = inverse_root(N);
+  const real factor = rounded_to<real>(inverse_root(N));
   if constexpr (shape::kBase == 1) {
   Scale_Pipeline:
     for (int w = 0; w < vectors * shape::kWords; ++w) {
 #pragma HLS pipeline II=1
-      y.write(scaled_word(x.read(), kFactor));
+      y.write(scaled_word(x.read(), factor));
     }
   } else {
     constexpr hadamard_signs<shape::kBase> kSigns;
-    float sums[shape::kBase][shape::kRowWords][shape::kLanes];
+    real sums[shape::kBase][shape::kRowWords][shape::kLanes];
 #pragma HLS array_partition variable=sums complete dim=1
 #pragma HLS array_partition variable=sums complete dim=3
-    float finished[shape::kBase][shape::kRowWords][shape::kLanes];
+    real finished[shape::kBase][shape::kRowWords][shape::kLanes];
 #pragma HLS array_partition variable=finished complete dim=1
 #pragma HLS array_partition variable=finished complete dim=3
 
@@ -290,11 +290,11 @@ void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP
             Finished_Lane_Unroll:
               for (int i = 0; i < shape::kLanes; ++i) {
 #pragma HLS unroll
-                const float of_row = finished[row][j][i];
+                const real of_row = finished[row][j][i];
                 if (row == column) result[i] = of_row;
               }
             }
-            y.write(scaled_word(result, kFactor));
+            y.write(scaled_word(result, factor));
           }
           if (vector < vectors) {
             const typename shape::word term = x.read();
@@ -304,7 +304,7 @@ void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP
             Sum_Unroll:
               for (int i = 0; i < shape::kLanes; ++i) {
 #pragma HLS unroll
-                const float sum = signed_sum(sums[row][j][i], term[i], kSigns.minus(row, column), column == 0);
+                const real sum = signed_sum(sums[row][j][i], term[i], kSigns.minus(row, column), column == 0);
                 sums[row][j][i] = sum;
                 if (column == shape::kBase - 1) finished[row][j][i] = sum;
               }
@@ -318,9 +318,9 @@ void hadamard_rows(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP
 
 // Both, as processes of a region of their own.
 template <int N, int TP, int CP>
-void hadamard_streaming(stream<lanes<float, TP * CP>>& x, stream<lanes<float, TP * CP>>& y, int vectors) {
+void hadamard_streaming(stream<lanes<real, TP * CP>>& x, stream<lanes<real, TP * CP>>& y, int vectors) {
 #pragma HLS dataflow
-  fifo<lanes<float, TP * CP>, 2> rows("hadamard.rows");
+  fifo<lanes<real, TP * CP>, 2> rows("hadamard.rows");
   FLEXDSE_DATAFLOW_BEGIN;
   FLEXDSE_PROCESS(hadamard_butterflies<N, TP, CP>(x, rows, vectors));
   FLEXDSE_PROCESS(hadamard_rows<N, TP, CP>(rows, y, vectors));

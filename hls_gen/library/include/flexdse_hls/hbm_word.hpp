@@ -7,9 +7,9 @@
 
 #include <cstdint>
 
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/ints.hpp"
 #include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/real.hpp"
 
 namespace flexdse_hls {
 
@@ -45,9 +45,9 @@ Value_Unroll:
 }
 
 template <int BITS>
-float float_of(const hbm_word<BITS>& word, int i) {
+real real_of(const hbm_word<BITS>& word, int i) {
 #pragma HLS inline
-  return float_of(word.part[i]);
+  return from_memory<real>(word.part[i]);
 }
 
 }  // namespace flexdse_hls

@@ -33,7 +33,7 @@ Repeat:
       for (int pair = 0; pair < PAIRS; ++pair) {
 #pragma HLS unroll
         const int index = 2 * (beat_of_word * PAIRS + pair);
-        beat[pair] = {float_of(word, index), float_of(word, index + 1)};
+        beat[pair] = {real_of(word, index), real_of(word, index + 1)};
       }
       scales.write(beat);
     }

@@ -76,7 +76,7 @@ prefill_step make_prefill_step(int number, int tokens) {
 template <int TP, int DH, int BITS>
 void read_rope_blocks(const hbm_word<BITS>* memory, stream<rope_word<TP>>& rows, int row_words, int blocks) {
   constexpr int kPort = BITS / 32;
-  lanes<float, DH> table[TP];
+  lanes<real, DH> table[TP];
 #pragma HLS array_partition variable=table complete dim=1
 Block:
   for (int block = 0; block < blocks; ++block) {
@@ -87,7 +87,7 @@ Block:
       for (int i = 0; i < DH; ++i) {
 #pragma HLS pipeline II=1
         if (i % kPort == 0) word = memory[(block * TP + t) * row_words + i / kPort];
-        table[t][i] = float_of(word, i % kPort);
+        table[t][i] = real_of(word, i % kPort);
       }
     }
   Row_Pipeline:

@@ -18,13 +18,13 @@
 namespace flexdse_hls {
 
 template <symmetry S, int BITS, int TP, int CP, int MAX_WORDS, int COPIES, int DEPTH, quotient Q = quotient::divide>
-void quantize_dynamic(stream<lanes<float, TP * CP>>& x, stream<token_scale>& scales,
+void quantize_dynamic(stream<lanes<real, TP * CP>>& x, stream<token_scale>& scales,
                       fifo<lanes<activation<S, BITS>, TP * CP>, DEPTH> (&quantized)[COPIES], int words, int blocks) {
   static_assert(TP >= 1 && CP >= 1, "quantize_dynamic needs at least one token and one channel a word");
   static_assert(MAX_WORDS >= 1, "quantize_dynamic needs room for at least one word");
   FLEXDSE_REQUIRE(blocks == 0 || (words >= 1 && words <= MAX_WORDS), "words must be 1 to MAX_WORDS");
 
-  lanes<float, TP * CP> buffer[MAX_WORDS];
+  lanes<real, TP * CP> buffer[MAX_WORDS];
 #pragma HLS aggregate variable=buffer
 #pragma HLS bind_storage variable=buffer type=ram_2p impl=uram
   value_range ranges[TP * CP];
@@ -43,7 +43,7 @@ Block:
     for (int word = 0; word < words; ++word) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_WORDS
-      lanes<float, TP * CP> values = x.read();
+      lanes<real, TP * CP> values = x.read();
     Load_Unroll:
       for (int i = 0; i < TP * CP; ++i) {
 #pragma HLS unroll
@@ -67,7 +67,7 @@ Block:
     for (int word = 0; word < words; ++word) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_WORDS
-      const lanes<float, TP * CP> values = buffer[word];
+      const lanes<real, TP * CP> values = buffer[word];
       lanes<activation<S, BITS>, TP * CP> q;
     Quantize_Unroll:
       for (int i = 0; i < TP * CP; ++i) {

@@ -9,20 +9,20 @@
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/stream.hpp"
 
 namespace flexdse_hls {
 
 template <int BITS, int TP, int CP>
-void quantize_static(stream<lanes<float, TP * CP>>& x, stream<lanes<float, CP>>& inverse_scales,
+void quantize_static(stream<lanes<real, TP * CP>>& x, stream<lanes<real, CP>>& inverse_scales,
                      stream<lanes<int_t<BITS>, TP * CP>>& quantized, int words_per_scale, int groups) {
   static_assert(BITS >= 2 && BITS <= 16, "quantize_static makes integers of 2 to 16 bits");
   static_assert(TP >= 1 && CP >= 1, "quantize_static needs at least one token and one channel a word");
   FLEXDSE_REQUIRE(groups == 0 || words_per_scale >= 1, "a scale serves at least one word");
 
-  lanes<float, CP> inverse;
+  lanes<real, CP> inverse;
 Group:
   for (int group = 0; group < groups; ++group) {
   Word_Pipeline:
@@ -30,7 +30,7 @@ Group:
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
       if (word == 0) inverse = inverse_scales.read();
-      const lanes<float, TP * CP> values = x.read();
+      const lanes<real, TP * CP> values = x.read();
       lanes<int_t<BITS>, TP * CP> q;
     Lane_Unroll:
       for (int i = 0; i < TP * CP; ++i) {

@@ -8,8 +8,8 @@
 // Template parameters: S symmetry; BITS of a quantized value; Q quotient.
 #pragma once
 
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/ints.hpp"
+#include "flexdse_hls/real.hpp"
 
 namespace flexdse_hls {
 
@@ -17,8 +17,8 @@ enum class quotient { divide, reciprocal };
 
 // x is about q * scale + min; min is 0 where the quantizer is symmetric.
 struct token_scale {
-  float scale;
-  float min;
+  real scale;
+  real min;
 };
 
 template <symmetry S, int BITS>
@@ -31,12 +31,12 @@ constexpr int quantizer_levels() {
 template <symmetry S, int BITS, quotient Q>
 struct token_quantizer {
   token_scale token;
-  float factor;  // the reciprocal of the scale, for quotient::reciprocal
+  real factor;  // the reciprocal of the scale, for quotient::reciprocal
 
-  activation<S, BITS> quantize(float canonical_value) const {
+  activation<S, BITS> quantize(real canonical_value) const {
 #pragma HLS inline
-    const float offset = S == symmetry::symmetric ? canonical_value : fp_sub(canonical_value, token.min);
-    const float position = token.scale == 0.0f      ? 0.0f
+    const real offset = S == symmetry::symmetric ? canonical_value : fp_sub(canonical_value, token.min);
+    const real position = is_zero(token.scale)      ? real{}
                            : Q == quotient::divide ? fp_div(offset, token.scale)
                                                    : fp_mul(offset, factor);
     if constexpr (S == symmetry::symmetric) {
@@ -51,18 +51,18 @@ struct token_quantizer {
 
 // Running minimum and maximum, kept as integers that order as the floats do (fp32.hpp).
 struct value_range {
-  std::uint32_t min_key;
-  std::uint32_t max_key;
+  real_key min_key;
+  real_key max_key;
 
   void reset() {
 #pragma HLS inline
-    min_key = 0xffffffffu;
+    min_key = static_cast<real_key>(~0u);
     max_key = 0;
   }
 
-  void include(float canonical_value) {
+  void include(real canonical_value) {
 #pragma HLS inline
-    const std::uint32_t key = ordered_key(canonical_value);
+    const real_key key = ordered_key(canonical_value);
     if (key < min_key) min_key = key;
     if (key > max_key) max_key = key;
   }
@@ -77,15 +77,15 @@ struct value_range {
   token_quantizer<S, BITS, Q> quantizer() const {
 #pragma HLS inline
     constexpr float kLevels = static_cast<float>(quantizer_levels<S, BITS>());
-    const float min = from_ordered_key(min_key);
-    const float max = from_ordered_key(max_key);
+    const float min = to_fp32(from_ordered_key(min_key));
+    const float max = to_fp32(from_ordered_key(max_key));
     const float below = min < 0.0f ? -min : min;
     const float above = max < 0.0f ? -max : max;
     const float magnitude = below > above ? below : above;
     const float range = S == symmetry::symmetric ? magnitude : fp_sub(max, min);
     token_quantizer<S, BITS, Q> found;
-    found.token = {fp_div(range, kLevels), S == symmetry::symmetric ? 0.0f : min};
-    found.factor = Q == quotient::reciprocal && found.token.scale != 0.0f ? fp_div(kLevels, range) : 0.0f;
+    found.token = {rounded_to<real>(fp_div(range, kLevels)), S == symmetry::symmetric ? real{} : from_ordered_key(min_key)};
+    found.factor = Q == quotient::reciprocal && !is_zero(found.token.scale) ? rounded_to<real>(fp_div(kLevels, range)) : real{};
     return found;
   }
 };

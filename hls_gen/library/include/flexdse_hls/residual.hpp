@@ -6,15 +6,15 @@
 // II 1. Latency: words * blocks + pipeline depth. One adder a lane.
 #pragma once
 
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/stream.hpp"
 
 namespace flexdse_hls {
 
 template <int LANES>
-void add_residual(stream<lanes<float, LANES>>& x, stream<lanes<float, LANES>>& branch,
-                  stream<lanes<float, LANES>>& y, int words, int blocks) {
+void add_residual(stream<lanes<real, LANES>>& x, stream<lanes<real, LANES>>& branch,
+                  stream<lanes<real, LANES>>& y, int words, int blocks) {
   static_assert(LANES >= 1, "add_residual needs at least one lane");
 
 Word_Pipeline:
@@ -22,9 +22,9 @@ Word_Pipeline:
 #pragma HLS pipeline II=1
     // Hardware takes both words in one cycle. Simulation waits for the late one first, so that it does not hold a word of
     // x that hardware would leave in its FIFO.
-    const lanes<float, LANES> b = branch.read();
-    const lanes<float, LANES> a = x.read();
-    lanes<float, LANES> sum;
+    const lanes<real, LANES> b = branch.read();
+    const lanes<real, LANES> a = x.read();
+    lanes<real, LANES> sum;
   Lane_Unroll:
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS unroll

@@ -18,18 +18,18 @@
 namespace flexdse_hls {
 
 template <int TP, int CP, int MAX_WORDS>
-void rms_norm(stream<lanes<float, TP * CP>>& x, stream<lanes<float, CP>>& gamma, stream<lanes<float, TP * CP>>& y,
+void rms_norm(stream<lanes<real, TP * CP>>& x, stream<lanes<real, CP>>& gamma, stream<lanes<real, TP * CP>>& y,
               float epsilon, int words, int blocks) {
   static_assert(TP >= 1 && CP >= 1, "rms_norm needs at least one token and one channel a word");
   static_assert(MAX_WORDS >= 1 && MAX_WORDS <= 65536 / CP, "rms_norm normalises 1 to 65536 channels");
   FLEXDSE_REQUIRE(blocks == 0 || (words >= 1 && words <= MAX_WORDS), "words must be 1 to MAX_WORDS");
 
-  lanes<float, TP * CP> buffer[MAX_WORDS];
+  lanes<real, TP * CP> buffer[MAX_WORDS];
 #pragma HLS aggregate variable=buffer
 #pragma HLS bind_storage variable=buffer type=ram_2p impl=uram
   square_sum sums[TP * CP];
 #pragma HLS array_partition variable=sums complete
-  float factors[TP];
+  real factors[TP];
 #pragma HLS array_partition variable=factors complete
   const float channels = static_cast<float>(words * CP);
 
@@ -44,7 +44,7 @@ Block:
     for (int word = 0; word < words; ++word) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_WORDS
-      const lanes<float, TP * CP> values = x.read();
+      const lanes<real, TP * CP> values = x.read();
     Load_Unroll:
       for (int i = 0; i < TP * CP; ++i) {
 #pragma HLS unroll
@@ -58,15 +58,15 @@ Block:
 #pragma HLS pipeline II=1
       if (i % CP == 0) whole.reset();
       whole.include(sums[i]);
-      if (i % CP == CP - 1) factors[i / CP] = fp_rsqrt(fp_add(fp_div(whole.total(), channels), epsilon));
+      if (i % CP == CP - 1) factors[i / CP] = rounded_to<real>(fp_rsqrt(fp_add(fp_div(whole.total(), channels), epsilon)));
     }
   Scale_Pipeline:
     for (int word = 0; word < words; ++word) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_WORDS
-      const lanes<float, TP * CP> values = buffer[word];
-      const lanes<float, CP> weights = gamma.read();
-      lanes<float, TP * CP> results;
+      const lanes<real, TP * CP> values = buffer[word];
+      const lanes<real, CP> weights = gamma.read();
+      lanes<real, TP * CP> results;
     Scale_Unroll:
       for (int i = 0; i < TP * CP; ++i) {
 #pragma HLS unroll

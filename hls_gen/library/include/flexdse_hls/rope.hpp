@@ -9,28 +9,28 @@
 // lower half of the next one arrives. Buffers: 4 x HALF_WORDS x LANES fp32. DSPs: 4 multipliers and 2 adders a lane.
 #pragma once
 
-#include "flexdse_hls/fp32.hpp"
 #include "flexdse_hls/lanes.hpp"
+#include "flexdse_hls/real.hpp"
 #include "flexdse_hls/stream.hpp"
 
 namespace flexdse_hls {
 
 template <int LANES>
 struct rope_word {
-  lanes<float, LANES> cos;
-  lanes<float, LANES> sin;
+  lanes<real, LANES> cos;
+  lanes<real, LANES> sin;
 };
 
 template <int LANES, int HALF_WORDS>
-void rope(stream<lanes<float, LANES>>& x, stream<rope_word<LANES>>& table, stream<lanes<float, LANES>>& y, int heads,
+void rope(stream<lanes<real, LANES>>& x, stream<rope_word<LANES>>& table, stream<lanes<real, LANES>>& y, int heads,
           int blocks) {
   static_assert(LANES >= 1 && HALF_WORDS >= 1, "rope needs at least one lane and one word of half a head");
 
   rope_word<LANES> rows[HALF_WORDS];
 #pragma HLS aggregate variable=rows
-  lanes<float, LANES> low[HALF_WORDS];
+  lanes<real, LANES> low[HALF_WORDS];
 #pragma HLS aggregate variable=low
-  lanes<float, LANES> turned[HALF_WORDS];
+  lanes<real, LANES> turned[HALF_WORDS];
 #pragma HLS aggregate variable=turned
 
 Block:
@@ -52,10 +52,10 @@ Block:
       for (int i = 0; i < HALF_WORDS && head < heads; ++i) {
 #pragma HLS pipeline II=1
         const rope_word<LANES> row = rows[i];
-        const lanes<float, LANES> below = low[i];
-        const lanes<float, LANES> above = x.read();
-        lanes<float, LANES> first;
-        lanes<float, LANES> second;
+        const lanes<real, LANES> below = low[i];
+        const lanes<real, LANES> above = x.read();
+        lanes<real, LANES> first;
+        lanes<real, LANES> second;
       Lane_Unroll:
         for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS unroll

@@ -34,7 +34,7 @@ inline std::uint32_t xorshift32(std::uint32_t state) {
 // The largest logits so far, largest first.
 template <int MAX_K>
 struct candidate_list {
-  std::uint32_t keys[MAX_K];
+  real_key keys[MAX_K];
   int tokens[MAX_K];
 
   candidate_list() {
@@ -50,7 +50,7 @@ struct candidate_list {
 
   // Of equal keys the one that is there stays before; a merge also asks which token comes first.
   template <bool MERGES = false>
-  void insert(std::uint32_t key, int token) {
+  void insert(real_key key, int token) {
 #pragma HLS inline
     const auto beats = [&](int i) { return key > keys[i] || (MERGES && key == keys[i] && token < tokens[i]); };
   Place_Unroll:
@@ -70,7 +70,7 @@ struct candidate_list {
 };
 
 template <int CP, int LISTS, int MAX_K>
-void sample(stream<lanes<float, CP>>& logits, stream<int>& token, const sampling_options& options,
+void sample(stream<lanes<real, CP>>& logits, stream<int>& token, const sampling_options& options,
             std::uint32_t random_word, int vocabulary, int words) {
   static_assert(CP >= 1, "sample needs at least one logit a word");
   static_assert(LISTS >= 1 && CP % LISTS == 0, "the lists of candidates share out the logits of a word evenly");
@@ -82,7 +82,7 @@ void sample(stream<lanes<float, CP>>& logits, stream<int>& token, const sampling
   if (words == 0) return;
   candidate_list<MAX_K> lists[LISTS];
 #pragma HLS array_partition variable=lists complete
-  lanes<float, CP> word;
+  lanes<real, CP> word;
 #pragma HLS array_partition variable=word.lane complete
 Logit_Pipeline:
   for (int i = 0; i < words * CP; i += LISTS) {
@@ -106,12 +106,12 @@ List:
 
   std::uint32_t weights[MAX_K];
   std::uint64_t total = 0;
-  const float largest = from_ordered_key(candidates.keys[0]);
+  const float largest = to_fp32(from_ordered_key(candidates.keys[0]));
 Weight_Pipeline:
   for (int i = 0; i < options.top_k; ++i) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_tripcount min=1 max=MAX_K
-    const float distance = fp_sub(from_ordered_key(candidates.keys[i]), largest);
+    const float distance = fp_sub(to_fp32(from_ordered_key(candidates.keys[i])), largest);
     const float weight = fp_exp(fp_mul(distance, options.inverse_temperature));
     weights[i] = static_cast<std::uint32_t>(fp_mul(weight, 1073741824.0f));  // 2^30, cut off
     total += weights[i];

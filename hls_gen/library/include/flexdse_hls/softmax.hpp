@@ -24,10 +24,10 @@ namespace flexdse_hls {
 
 // The weight of a score under the maximum of its row.
 template <int P_BITS>
-std::uint32_t softmax_weight(float score, float top, bool valid) {
+std::uint32_t softmax_weight(real score, real top, bool valid) {
 #pragma HLS inline
-  const float exponential = fp_exp(fp_sub(valid ? score : top, top));
-  return valid ? round_magnitude<P_BITS>(fp_mul(exponential, static_cast<float>((1 << P_BITS) - 1))) : 0u;
+  const real exponential = fp_exp(fp_sub(valid ? score : top, top));
+  return valid ? round_magnitude<P_BITS>(fp_mul(exponential, rounded_to<real>(static_cast<float>((1 << P_BITS) - 1)))) : 0u;
 }
 
 // Whether a row attends to a key: each token is one position further than the one before, heads are all at the first.
@@ -38,14 +38,14 @@ bool is_visible(int key, int first_position, int row) {
 }
 
 // The larger of a row's maximum so far and a score that it sees, as an ordered key.
-inline std::uint32_t larger_key(std::uint32_t before, float score, bool visible) {
+inline real_key larger_key(real_key before, real score, bool visible) {
 #pragma HLS inline
-  const std::uint32_t now = ordered_key(score);
+  const real_key now = ordered_key(score);
   return visible && now > before ? now : before;
 }
 
 template <attention_rows KIND, int ROWS, int GROUPS, int P_BITS, int MAX_KEYS>
-void softmax(stream<lanes<float, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, ROWS>>& weights,
+void softmax(stream<lanes<real, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, ROWS>>& weights,
              stream<lanes<float, ROWS>>& sums, int keys, int first_position, int units) {
   static_assert(ROWS >= 1 && GROUPS >= 1, "softmax needs at least one row and one query head");
   static_assert(P_BITS >= 2 && P_BITS <= 16, "softmax weights have 2 to 16 bits");
@@ -53,10 +53,10 @@ void softmax(stream<lanes<float, ROWS>>& scores, stream<lanes<uint_t<P_BITS>, RO
   FLEXDSE_REQUIRE(units == 0 || (keys >= 1 && keys <= MAX_KEYS), "keys must be 1 to MAX_KEYS");
   FLEXDSE_REQUIRE(units == 0 || first_position >= 0, "each row needs a key: first_position must not be negative");
 
-  lanes<float, ROWS> buffer[MAX_KEYS][GROUPS];
+  lanes<real, ROWS> buffer[MAX_KEYS][GROUPS];
 #pragma HLS aggregate variable=buffer
 #pragma HLS bind_storage variable=buffer type=ram_2p impl=uram
-  std::uint32_t largest[GROUPS][ROWS];
+  real_key largest[GROUPS][ROWS];
 #pragma HLS array_partition variable=largest complete dim=0
   std::uint32_t totals[GROUPS][ROWS];
 #pragma HLS array_partition variable=totals complete dim=0
@@ -70,11 +70,11 @@ Unit:
       for (int g = 0; g < GROUPS; ++g) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
-        const lanes<float, ROWS> score = scores.read();
+        const lanes<real, ROWS> score = scores.read();
       Largest_Unroll:
         for (int t = 0; t < ROWS; ++t) {
 #pragma HLS unroll
-          largest[g][t] = larger_key(key == 0 ? 0u : largest[g][t], score[t], is_visible<KIND>(key, first_position, t));
+          largest[g][t] = larger_key(key == 0 ? real_key{0} : largest[g][t], score[t], is_visible<KIND>(key, first_position, t));
         }
         buffer[key][g] = score;
       }
@@ -86,7 +86,7 @@ Unit:
       for (int g = 0; g < GROUPS; ++g) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
-        const lanes<float, ROWS> score = buffer[key][g];
+        const lanes<real, ROWS> score = buffer[key][g];
         lanes<uint_t<P_BITS>, ROWS> weight;
       Weight_Unroll:
         for (int t = 0; t < ROWS; ++t) {
@@ -115,11 +115,11 @@ Unit:
 
 // Passes the scores on and, behind those of a unit, says the GROUPS words of maxima.
 template <attention_rows KIND, int ROWS, int GROUPS, int HELD, int MAXIMA_DEPTH>
-void softmax_maxima(stream<lanes<float, ROWS>>& scores, fifo<lanes<float, ROWS>, HELD>& held,
-                    fifo<lanes<float, ROWS>, MAXIMA_DEPTH>& maxima, int keys, int first_position, int units) {
+void softmax_maxima(stream<lanes<real, ROWS>>& scores, fifo<lanes<real, ROWS>, HELD>& held,
+                    fifo<lanes<real, ROWS>, MAXIMA_DEPTH>& maxima, int keys, int first_position, int units) {
   static_assert(MAXIMA_DEPTH >= GROUPS, "the FIFO of maxima holds those of a unit");
   FLEXDSE_REQUIRE(units == 0 || keys * GROUPS <= HELD, "the FIFO behind softmax_maxima must hold the scores of a unit");
-  std::uint32_t largest[GROUPS][ROWS];
+  real_key largest[GROUPS][ROWS];
 #pragma HLS array_partition variable=largest complete dim=0
 
 Unit:
@@ -131,11 +131,11 @@ Unit:
       for (int g = 0; g < GROUPS; ++g) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
-        const lanes<float, ROWS> score = scores.read();
+        const lanes<real, ROWS> score = scores.read();
       Largest_Unroll:
         for (int t = 0; t < ROWS; ++t) {
 #pragma HLS unroll
-          largest[g][t] = larger_key(key == 0 ? 0u : largest[g][t], score[t], is_visible<KIND>(key, first_position, t));
+          largest[g][t] = larger_key(key == 0 ? real_key{0} : largest[g][t], score[t], is_visible<KIND>(key, first_position, t));
         }
         held.write(score);
       }
@@ -143,7 +143,7 @@ Unit:
   Maximum_Pipeline:
     for (int g = 0; g < GROUPS; ++g) {
 #pragma HLS pipeline II=1
-      lanes<float, ROWS> maximum;
+      lanes<real, ROWS> maximum;
     Maximum_Unroll:
       for (int t = 0; t < ROWS; ++t) {
 #pragma HLS unroll
@@ -155,12 +155,12 @@ Unit:
 }
 
 template <attention_rows KIND, int ROWS, int GROUPS, int P_BITS, int HELD, int MAXIMA_DEPTH>
-void softmax_weights(fifo<lanes<float, ROWS>, HELD>& held, fifo<lanes<float, ROWS>, MAXIMA_DEPTH>& maxima,
+void softmax_weights(fifo<lanes<real, ROWS>, HELD>& held, fifo<lanes<real, ROWS>, MAXIMA_DEPTH>& maxima,
                      stream<lanes<uint_t<P_BITS>, ROWS>>& weights, stream<lanes<float, ROWS>>& sums, int keys,
                      int first_position, int units) {
   static_assert(HELD >= 1 && static_cast<std::int64_t>(HELD) <= std::int64_t{1} << (32 - P_BITS),
                 "the sum of the weights of a row must fit 32 bits");
-  lanes<float, ROWS> maximum[GROUPS];
+  lanes<real, ROWS> maximum[GROUPS];
 #pragma HLS array_partition variable=maximum complete
   std::uint32_t totals[GROUPS][ROWS];
 #pragma HLS array_partition variable=totals complete dim=0
@@ -179,7 +179,7 @@ Unit:
       for (int g = 0; g < GROUPS; ++g) {
 #pragma HLS pipeline II=1
 #pragma HLS loop_flatten
-        const lanes<float, ROWS> score = held.read();
+        const lanes<real, ROWS> score = held.read();
         lanes<uint_t<P_BITS>, ROWS> weight;
       Weight_Unroll:
         for (int t = 0; t < ROWS; ++t) {

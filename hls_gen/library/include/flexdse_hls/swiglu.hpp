@@ -11,22 +11,22 @@
 
 namespace flexdse_hls {
 
-inline float fp_silu(float x) {
+inline real fp_silu(real x) {
 #pragma HLS inline
-  return fp_div(x, fp_add(1.0f, fp_exp(-x)));
+  return fp_div(x, fp_add(rounded_to<real>(1.0f), fp_exp(-x)));
 }
 
 template <int LANES>
-void swiglu(stream<lanes<float, LANES>>& gate, stream<lanes<float, LANES>>& up, stream<lanes<float, LANES>>& y,
+void swiglu(stream<lanes<real, LANES>>& gate, stream<lanes<real, LANES>>& up, stream<lanes<real, LANES>>& y,
             int words, int blocks) {
   static_assert(LANES >= 1, "swiglu needs at least one lane");
 
 Word_Pipeline:
   for (int word = 0; word < words * blocks; ++word) {
 #pragma HLS pipeline II=1
-    const lanes<float, LANES> gates = gate.read();
-    const lanes<float, LANES> ups = up.read();
-    lanes<float, LANES> results;
+    const lanes<real, LANES> gates = gate.read();
+    const lanes<real, LANES> ups = up.read();
+    lanes<real, LANES> results;
   Lane_Unroll:
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS unroll

@@ -18,10 +18,10 @@ constexpr int words_per_vector() {
 }
 
 template <int LANES, int BITS>
-void read_vectors(const hbm_word<BITS>* memory, stream<lanes<float, LANES>>& vectors, int count) {
+void read_vectors(const hbm_word<BITS>* memory, stream<lanes<real, LANES>>& vectors, int count) {
   constexpr int kWords = words_per_vector<LANES, BITS>();
   constexpr int kFloats = BITS / 32;
-  lanes<float, LANES> vector;
+  lanes<real, LANES> vector;
 
 Vector:
   for (int i = 0; i < count; ++i) {
@@ -33,7 +33,7 @@ Vector:
     Lane_Unroll:
       for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS unroll
-        if (lane / kFloats == w) vector[lane] = float_of(word, lane % kFloats);
+        if (lane / kFloats == w) vector[lane] = real_of(word, lane % kFloats);
       }
       if (w == kWords - 1) vectors.write(vector);
     }
@@ -41,10 +41,10 @@ Vector:
 }
 
 template <int LANES, int BITS>
-void write_vectors(hbm_word<BITS>* memory, stream<lanes<float, LANES>>& vectors, int count) {
+void write_vectors(hbm_word<BITS>* memory, stream<lanes<real, LANES>>& vectors, int count) {
   constexpr int kWords = words_per_vector<LANES, BITS>();
   constexpr int kFloats = BITS / 32;
-  lanes<float, LANES> vector;
+  lanes<real, LANES> vector;
 
 Vector:
   for (int i = 0; i < count; ++i) {

@@ -1,7 +1,7 @@
 // Purpose: lets a testbench record what is written to the streams of a kernel, by name.
 //
 // A testbench calls `tap_stream(name)` before it calls the kernel; from then on every value written to a stream of that
-// name is appended, lane by lane, as 32 bits: the pattern of an fp32, or a sign-extended integer. Names of an array's
+// name is appended, lane by lane, as 32 bits: the pattern of an fp32 (of a bf16, the fp32 of its value), or a sign-extended integer. Names of an array's
 // streams end in "[i]".
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "flexdse_hls/bf16.hpp"
 #include "flexdse_hls/lanes.hpp"
 
 namespace flexdse_hls::host {
@@ -37,6 +38,8 @@ inline void record(tap& to, float value) {
   std::memcpy(&bits, &value, sizeof bits);
   to.push_back(bits);
 }
+
+inline void record(tap& to, bf16 value) { to.push_back(bits_of(value)); }
 
 template <class T, int N>
 void record(tap& to, const lanes<T, N>& word);

@@ -1,0 +1,59 @@
+"""What an exploration would search, before it is submitted; and whatever its job would fail with at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.explorations.estimate import LAST_SEARCHES, estimated_seconds
+from api.explorations.schemas import ExplorationInput, Preview
+from db.session import Database
+from spec.errors import InputError
+
+if TYPE_CHECKING:
+    from dse.preview import SearchPreview
+
+_OF_SPACE = ("fix.", "extend.", "restrict.", "forbid[", "modules.")
+
+
+def previewed(database: Database, request: ExplorationInput) -> Preview:
+    """The size of the search and its likely time.
+
+    Raises:
+        InputError: it would fail at once: a goal without a value here, or overrides that leave no design.
+        InfeasibleError: the model breaks a rule that no design can mend.
+    """
+    found = checked(request)
+    with database.read() as work:
+        finished = work.explorations.finished_last(LAST_SEARCHES)
+    designs = found.prefill_designs + found.decode_designs
+    seconds, rests_on = estimated_seconds(request.method, designs, request.budget, finished)
+    return Preview(
+        space_size=found.space_size,
+        prefill_designs=found.prefill_designs,
+        decode_designs=found.decode_designs,
+        evaluations=found.evaluations,
+        estimated_seconds=seconds,
+        estimated_from=rests_on,
+    )
+
+
+def checked(request: ExplorationInput) -> SearchPreview:
+    """The size of the search: milliseconds for a space that was asked about before, else some tenths of a second.
+
+    Raises:
+        InputError: as `previewed`.
+        InfeasibleError: as `previewed`.
+    """
+    try:
+        from dse.preview import preview  # loads NumPy and the models
+
+        return preview(request.as_request())
+    except InputError as error:
+        if (error.field or "").startswith(_OF_SPACE):
+            error.field = f"space.{error.field}"  # as it stands in the body
+        raise
+
+
+def load_models() -> None:
+    """Loads what a preview needs, a second's work, before somebody waits for it."""
+    import dse.preview  # noqa: F401

@@ -1,0 +1,386 @@
+"""How each number of an evaluation came about: its formula, the numbers in it, the file of its law, down to the modules.
+
+A formula is an expression over names of the evaluation: metrics (`tpot_s`), numbers of a stage (`decode.cycles`,
+`prefill.power_w`), modules (`decode.q_proj.cycles`), and of the request (`output_tokens`). `trace` follows a name through all of
+them; what has no expression is a law, named by file and function, with its own formula in symbols and their values.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cost_models import array_decode, array_prefill
+from spec.design_point import DesignPoint
+from spec.device import Device
+from spec.errors import UnknownNameError
+from spec.metrics import METRICS
+from spec.model_config import ModelConfig
+from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
+from spec.workload import STAGES, Stage, Workload
+
+_NAME = re.compile(r"[a-z_][a-z0-9_.]*")
+_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Of one number. `expression`: over other names, None where `text` says what the law in `law` computes."""
+
+    expression: str | None
+    law: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of a trace. `numbers`: the expression with the values in. `symbols`: what stands for what in `text`."""
+
+    depth: int
+    name: str
+    value: float | None
+    formula: Formula
+    numbers: str
+    symbols: Mapping[str, float]
+    source: str
+
+
+_COMBINE = "cost_models/evaluate.py combine"
+_FORMULAS: dict[str, Formula] = {
+    "ttft_s": Formula("prefill.latency_s + between_s + decode.first_step_s", _COMBINE),
+    "tpot_s": Formula("decode.cycles / (decode.clock_mhz * 1000000)", "cost_models/stage_cost.py StageCost.latency_s"),
+    "e2e_latency_s": Formula("ttft_s + (output_tokens - 1) * tpot_s", _COMBINE),
+    "prefill_latency_s": Formula("prefill.latency_s", _COMBINE),
+    "prefill_tokens_per_s": Formula("(prompt_tokens - 1) / prefill.latency_s", _COMBINE),
+    "decode_tokens_per_s": Formula("1 / tpot_s", _COMBINE),
+    "energy_j": Formula(
+        "(prefill.power_w + waiting_w) * prefill.latency_s + (idle_w + waiting_w) * between_s"
+        " + (decode.power_w + waiting_w) * (decode.first_step_s + (output_tokens - 1) * tpot_s)",
+        _COMBINE,
+    ),
+    "energy_j_per_token": Formula("energy_j / output_tokens", _COMBINE),
+    "prefill_energy_j_per_token": Formula("prefill.power_w * prefill.latency_s / (prompt_tokens - 1)", _COMBINE),
+    "decode_energy_j_per_token": Formula(
+        "decode.power_w * (decode.first_step_s + (output_tokens - 1) * tpot_s) / output_tokens", _COMBINE
+    ),
+    "dynamic_energy_j_per_token": Formula(
+        None, "cost_models/power.py stage_power_w", "(dynamic power x time) of both stages / output_tokens"
+    ),
+    "power_w": Formula("energy_j / e2e_latency_s", _COMBINE),
+    "max_utilization": Formula(
+        None,
+        "cost_models/resources.py used_fractions, cost_models/evaluate.py pair_utilization",
+        "largest of (kernel + shell) / card over resource kinds; both kernels together where they are co-resident",
+    ),
+    "prefill_dsp": Formula("prefill.resources.dsp", _COMBINE),
+    "decode_dsp": Formula("decode.resources.dsp", _COMBINE),
+    "hbm_bytes_per_s": Formula(
+        None, "cost_models/decode.py decode_traffic_bytes", "bytes of all roles in HBM in a decode step / its time"
+    ),
+    "hbm_fraction": Formula("hbm_bytes_per_s / hbm_sustained_bytes_per_s", _COMBINE),
+    "quality": Formula(None, "cost_models/quality.py scheme_quality", "measured or interpolated for the scheme"),
+    "prefill.latency_s": Formula(
+        "prefill.cycles / (prefill.clock_mhz * 1000000)", "cost_models/stage_cost.py StageCost.latency_s"
+    ),
+    "decode.first_step_s": Formula(
+        None,
+        "cost_models/decode.py evaluate_decode",
+        "cycles of the step behind the prompt, at prompt_tokens keys, / clock: decode.cycles is the mean of the later ones",
+    ),
+    "between_s": Formula(
+        None,
+        "cost_models/evaluate.py Context.between_s",
+        "bitstream swap + re-upload of what a reload loses + KV re-layout",
+    ),
+    "prompt_tokens": Formula(None, "the request", "given"),
+    "output_tokens": Formula(None, "the request", "given"),
+    "idle_w": Formula(None, "spec/catalog/devices: power.configured_w", "given, with its source in the device file"),
+    "waiting_w": Formula(None, _COMBINE, "idle_w where a second card waits, else 0"),
+    "hbm_sustained_bytes_per_s": Formula(
+        None,
+        "spec/catalog/devices: hbm",
+        "channels x channel_sustained_bytes_per_s, with its source in the device file",
+    ),
+}
+_STAGE_FORMULAS: dict[str, tuple[str, str]] = {
+    "clock_mhz": (
+        "cost_models/frequency.py",
+        "the lower of the clock that is asked for and the one expected of the tools",
+    ),
+    "power_w": ("cost_models/power.py stage_power_w", "configured idle + activity of resources + HBM bytes"),
+    "resources.dsp": ("cost_models/resources.py {stage}_parts", "sum of the inventory of all units of the kernel"),
+}
+# Of a module by the law that priced it: function, formula. FlexLLM's processes, and those of our library.
+_ELEMENT: dict[Stage, dict[str, tuple[str, str]]] = {
+    "prefill": {
+        **dict.fromkeys(
+            ("kv_proj", "q_proj", "o_proj", "gate_up_proj", "down_proj"),
+            ("cost_models/linear.py systolic_cycles", "d_in + ceil(d_out / WP) (d_in slowdown + restart) a block; first block, and (N - 1) times where it is the slowest"),
+        ),
+        "attention_qk": ("cost_models/attention.py prefill_qk_cycles", "heads (dh + ceil(keys / KP) (max(dh, KP) + restart)) a block"),
+        "attention_softmax": ("cost_models/attention.py prefill_softmax_cycles", "heads x 3 keys / width a block"),
+        "attention_av": ("cost_models/attention.py prefill_av_cycles", "heads (keys + dh / VP (keys + restart)) a block"),
+        "hadamard": ("cost_models/transforms.py serial_hadamard_cycles", "d (2 + 1.5 log2 d) + loops x restart a block"),
+        "norm_and_quant": ("cost_models/prefill.py _Line", "3 d a layer that nothing hides"),
+    },
+    "decode": {
+        **dict.fromkeys(
+            ("kv_proj", "q_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head"),
+            ("cost_models/linear.py gemv_cycles", "ceil(d_out / (TB W)) (max(d_in slowdown, outputs of a pass) + restart) a layer"),
+        ),
+        "attention": ("cost_models/attention.py decode_attention_cycles", "a + 2 S / w + v + (ceil(H / HP) - 1) max(a, 3 S / w, S / w + v) a layer"),
+        "hadamard": ("cost_models/transforms.py serial_hadamard_cycles", "ffn / TB (2 + 1.5 log2 ffn) + loops x restart a layer"),
+        "vector_passes": ("cost_models/decode.py _vector_cycles", "norms, quantizers, write-back, drains, pipeline depths a layer"),
+        "sampler": ("cost_models/decode.py _Chain.of", "merging of the top-k lists, tail, last norm and quantizer"),
+    },
+}  # fmt: skip
+_ARRAY: dict[Stage, dict[str, tuple[str, str]]] = {
+    "prefill": {
+        "kv_proj": ("cost_models/array_prefill.py PrefillLaw.kv", "layers (T_first + (N - 1) I) of region kv"),
+        **dict.fromkeys(
+            ("q_proj", "o_proj", "gate_up_proj", "down_proj"),
+            ("cost_models/array_prefill.py _Array, PrefillLaw.main", "layers (d_in + ceil(d_out / WP) (d_in + 5)) in the first block; (N - 1) times more where it is the slowest"),
+        ),
+        **dict.fromkeys(
+            ("attention_qk", "attention_softmax", "attention_av"),
+            ("cost_models/array_prefill.py PrefillLaw.attention", "its share of layers x units x max(a, S, v), or a + v with a serial softmax, in the first block; (N - 1) times more where attention is the slowest"),
+        ),
+        "hadamard": ("cost_models/array_prefill.py PrefillLaw.transform_turn", "layers x its turn in the first block; it holds gate and up back in the others"),
+        "norm_and_quant": ("cost_models/array_prefill.py PrefillLaw.norm_turn, quantize_turn", "layers x (2 d + TP + depths) of the norms and quantizers of the first block"),
+    },
+    "decode": {
+        **dict.fromkeys(
+            ("kv_proj", "q_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head"),
+            ("cost_models/array_decode.py DecodeLaw._engine", "(P - 1) I + d_in, P = ceil(d_out / (TB W)), I = max(d_in + 5, W TB / pairs + 38, d_in slowdown) a layer; K|V and Q share theirs"),
+        ),
+        "attention": ("cost_models/array_decode.py DecodeLaw._attention", "layers x (queries + (units - 1) x period + first unit + gathering); period max(a, S, v), or a + v with a serial softmax"),
+        "hadamard": ("cost_models/array_decode.py DecodeLaw.gate_up", "layers x what follows the last output of gate and up"),
+        "vector_passes": ("cost_models/array_decode.py DecodeStep.front, tail", "layers x four steps: memory, norm 2 d / V + V, quantizer 2 d_in / TB + TB; last pass' results, last response"),
+        "sampler": ("cost_models/array_decode.py DecodeLaw.head", "vocabulary / lists beside lm_head; merge, choice; norm and quantizer before lm_head"),
+    },
+}  # fmt: skip
+
+
+def evaluated(expression: str, values: Mapping[str, float | None]) -> float | None:
+    """Value of an expression of `+ - * /` over names and numbers; None where a name has none."""
+
+    def of(node: ast.expr) -> float | None:
+        if isinstance(node, ast.Constant):
+            return float(node.value)  # type: ignore[arg-type]
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            return values[ast.unparse(node)]
+        assert isinstance(node, ast.BinOp)
+        left, right = of(node.left), of(node.right)
+        if left is None or right is None:
+            return None
+        sign = _SIGNS[type(node.op)]
+        if sign == "/":
+            return left / right if right else None
+        return left + right if sign == "+" else left - right if sign == "-" else left * right
+
+    return of(ast.parse(expression, mode="eval").body)
+
+
+def _names(expression: str) -> list[str]:
+    found: list[str] = []
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            found.append(ast.unparse(node))
+            return
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(expression, mode="eval"))
+    return list(dict.fromkeys(found))
+
+
+def shown(value: float | None) -> str:
+    """A number as it stands in a formula."""
+    if value is None:
+        return "null"
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation document with what it was made of: every name that a formula may use."""
+
+    document: Mapping[str, Any]
+    design: DesignPoint
+    model: ModelConfig
+    device: Device
+    workload: Workload
+    between_s: float
+    timing: TimingTable = DEFAULT_TIMING_TABLE
+
+    def values(self) -> dict[str, float | None]:
+        """Every number by its name."""
+        document, device = self.document, self.device
+        idle = device.power.configured_w
+        found: dict[str, float | None] = dict(document["metrics"])
+        for stage in STAGES:
+            for name, value in document[stage].items():
+                if isinstance(value, (int, float)):
+                    found[f"{stage}.{name}"] = value
+            found |= {f"{stage}.resources.{kind}": n for kind, n in document[stage]["resources"].items()}
+        found |= {f"{m['stage']}.{m['module']}.cycles": m["cycles"] for m in document["breakdown"]}
+        return found | {
+            "prompt_tokens": self.workload.prompt_tokens,
+            "output_tokens": self.workload.output_tokens,
+            "between_s": self.between_s,
+            "idle_w": idle,
+            "waiting_w": idle if self.design.deployment == "two_cards" else 0.0,
+            "hbm_sustained_bytes_per_s": (
+                device.hbm.channels * device.hbm.channel_sustained_bytes_per_s if device.hbm else None
+            ),
+        }
+
+    def formula(self, name: str) -> Formula:
+        """Of a metric, a number of a stage, or the cycles of a module.
+
+        Raises:
+            UnknownNameError: there is no such number.
+        """
+        known = self.names()
+        if name not in known:
+            raise UnknownNameError("number", name, known)
+        if name in _FORMULAS:
+            return _FORMULAS[name]
+        stage, _, number = name.partition(".")
+        if number == "cycles":
+            parts = [m["module"] for m in self.document["breakdown"] if m["stage"] == stage]
+            law = f"cost_models/{self._prefix(stage)}{stage}.py"
+            return Formula(" + ".join(f"{stage}.{module}.cycles" for module in parts), law)
+        if number in _STAGE_FORMULAS:
+            law, text = _STAGE_FORMULAS[number]
+            return Formula(None, law.format(stage=stage), text)
+        law, text = self._modules(stage)[number.removesuffix(".cycles")]
+        return Formula(None, law, text)
+
+    def names(self) -> list[str]:
+        """Every name that has a formula."""
+        stages = [f"{stage}.{number}" for stage in STAGES for number in ("cycles", *_STAGE_FORMULAS)]
+        modules = [f"{m['stage']}.{m['module']}.cycles" for m in self.document["breakdown"]]
+        return [name for name in METRICS if name in _FORMULAS] + stages + modules + [
+            name for name in _FORMULAS if name not in METRICS
+        ]  # fmt: skip
+
+    def _built(self, stage: str) -> bool:
+        if stage == "prefill":
+            return array_prefill.is_built(self.design.prefill.modules, self.design.quant_scheme)
+        return array_decode.is_built(self.design.decode.modules, self.design.quant_scheme)
+
+    def _prefix(self, stage: str) -> str:
+        return "array_" if self._built(stage) else ""
+
+    def _modules(self, stage: str) -> dict[str, tuple[str, str]]:
+        laws = _ARRAY if self._built(stage) else _ELEMENT
+        return laws["prefill" if stage == "prefill" else "decode"]
+
+    def symbols(self, name: str) -> dict[str, float]:
+        """What the symbols of a module's law stand for in this design."""
+        stage, _, rest = name.partition(".")
+        module = rest.removesuffix(".cycles")
+        if stage not in STAGES or module not in self._modules(stage):
+            return {}
+        model, timing = self.model, self.timing
+        d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
+        shapes: dict[str, tuple[int, int]] = {
+            "kv_proj": (d, 2 * kv if stage == "decode" else kv),
+            "q_proj": (d, q), "o_proj": (q, d), "down_proj": (ff, d), "lm_head": (d, model.vocab_size),
+            "gate_up_proj": (d, 2 * ff if stage == "decode" else ff),
+        }  # fmt: skip
+        found: dict[str, float] = {"layers": model.n_layers}
+        if module in shapes:
+            found |= dict(zip(("d_in", "d_out"), shapes[module], strict=True))
+        elif "attention" in module:
+            found |= {"heads": model.n_q_heads, "KV heads": model.n_kv_heads, "dh": model.head_dim}
+        else:
+            found |= {"d": d, "ffn": ff}
+        if stage == "prefill":
+            p = self.design.prefill
+            tokens = self.workload.prompt_tokens - 1
+            found |= {
+                "TP": p.token_parallelism,
+                "N": -(-tokens // p.token_parallelism),
+                "KP": p.key_parallelism,
+                "VP": p.value_parallelism,
+            }
+            found["WP"] = (
+                p.ffn_weight_parallelism if module in ("gate_up_proj", "down_proj") else p.qkvo_weight_parallelism
+            )
+        else:
+            c = self.design.decode
+            found |= {"TB": c.block_parallelism, "W": c.weight_parallelism, "V": c.vector_parallelism}
+            if module == "attention":
+                mean = self.workload.prompt_tokens + self.workload.output_tokens / 2
+                found |= {
+                    "HP": c.head_parallelism,
+                    "KP": c.key_parallelism,
+                    "VP": c.value_parallelism,
+                    "S (mean)": mean,
+                }
+        if not self._built(stage):
+            found["restart"] = timing.loop_restart_cycles
+        found["memory access"] = timing.memory_access_cycles
+        return found
+
+    def trace(self, name: str) -> tuple[Step, ...]:
+        """The formula of `name`, of the numbers in it, of those in them, each once.
+
+        Raises:
+            UnknownNameError: there is no such number.
+        """
+        values = self.values()
+        sources = {f"{m['stage']}.{m['module']}.cycles": m["source"] for m in self.document["breakdown"]}
+        seen: set[str] = set()
+        steps: list[Step] = []
+
+        def follow(one: str, depth: int) -> None:
+            if one in seen:
+                return
+            seen.add(one)
+            formula = self.formula(one)
+            inner = _names(formula.expression) if formula.expression else []
+            numbers = _NAME.sub(lambda found: shown(values[found[0]]), formula.expression or "")
+            steps.append(Step(depth, one, values[one], formula, numbers, self.symbols(one), sources.get(one, "")))
+            for term in inner:
+                follow(term, depth + 1)
+
+        follow(name, 0)
+        return tuple(steps)
+
+
+def lines(steps: Sequence[Step], timing: TimingTable = DEFAULT_TIMING_TABLE) -> list[str]:
+    """A trace as text, and where the constants in it come from."""
+    found = []
+    for step in steps:
+        indent = "  " * step.depth
+        formula = step.formula
+        if formula.expression:
+            found += [
+                f"{indent}{step.name} = {shown(step.value)}",
+                f"{indent}    = {formula.expression}",
+                f"{indent}    = {step.numbers}",
+            ]
+        else:
+            found += [f"{indent}{step.name} = {shown(step.value)}    {formula.text}"]
+        if step.symbols:
+            found.append(f"{indent}    with " + ", ".join(f"{k} = {shown(v)}" for k, v in step.symbols.items()))
+        found.append(f"{indent}    law: {formula.law}" + (f"; counted from: {step.source}" if step.source else ""))
+    operators = ", ".join(f"{name} {shown(cost.latency_cycles)}" for name, cost in timing.operators.items())
+    constants = (
+        f"constants: timing table {timing.version} (spec/timing.py, each with its source): a memory access"
+        f" {shown(timing.memory_access_cycles)} cycles, a loop restart of FlexLLM's {shown(timing.loop_restart_cycles)};"
+        f" operators {operators}"
+    )
+    depths = (
+        "depths of our pipelines: cost_models/array_timing.py LoopDepths, as `flexdse intervals` derives them; formulas at"
+        " length: docs/cost_models.md"
+    )
+    found += ["", constants, depths]
+    return found

@@ -1,0 +1,1 @@
+"""Inventories of the kernels: what each stage is built of, process by process, and its resources."""

@@ -1,0 +1,236 @@
+"""The prefill kernel of our library, unit by unit as the generator writes it (hls_gen/templates/prefill.cpp.j2).
+
+What the generator has no template for (other groups of projections, wider softmax, tiles of weights that stay, other
+schemes) is priced by the same units. Columns of a batch that a group of units does not depend on are not its parameters.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from cost_models.arrays import IntArray
+from cost_models.kernels.adapters import DATAFLOW_CONTROL
+from cost_models.kernels.library_adapters import adapter_rows
+from cost_models.kernels.library_logic import Sheet
+from cost_models.kernels.library_scheme import AttentionFormats, LinearFormat, dequantizer_extra, quantizer
+from cost_models.kernels.parts import Part, RowParts, Rows
+from cost_models.kernels.pieces import pieces_of
+from cost_models.kernels.projections import FFN_PROJECTIONS, array_owner, hadamard_blocks, longest_input
+from cost_models.stage_setup import StageSetup
+from spec import library_units as units
+from spec.design_batch import PrefillBatch
+from spec.fifo_depths import fifo_depths
+from spec.library_memories import Count, ceil_div, uram_blocks
+from spec.memory_map import PortRole
+from spec.module_choices import PrefillModules, Projection
+
+_PARAMETER_BITS = 32  # of a word of the parameter image
+
+
+def library_prefill_parts(batch: PrefillBatch, modules: PrefillModules, setup: StageSetup) -> RowParts:
+    """Resources of the prefill kernel by module, shell not included."""
+    tp, width = batch.token_parallelism, batch.ffn_weight_parallelism
+    narrow = tuple(group for group in modules.linear_groups if not FFN_PROJECTIONS & set(group))
+    wide = tuple(group for group in modules.linear_groups if FFN_PROJECTIONS & set(group))
+    groups = [
+        adapter_rows(batch, setup),
+        Rows.of(partial(_token_units, modules, setup), tp),
+        Rows.of(partial(_query_keys, modules, setup), tp, batch.key_parallelism),
+        Rows.of(partial(_values, modules, setup), tp, batch.value_parallelism),
+        Rows.of(partial(_ffn_arrays, modules, setup, wide), tp, width, batch.ffn_weight_blocks),
+    ]
+    ports = _narrow_ports(batch, narrow)
+    groups.append(Rows.of(partial(_narrow_arrays, modules, setup, narrow), tp, batch.qkvo_weight_parallelism, ports))
+    modules_of = {name for group in groups for name in group.parts}
+    return RowParts(tuple(groups), pieces_of("prefill", modules_of, batch))
+
+
+_PORTS: dict[Projection, PortRole] = {"k": "weights_kq", "q": "weights_kq", "v": "weights_vo", "o": "weights_vo"}
+
+
+def _narrow_ports(batch: PrefillBatch, groups: tuple[tuple[Projection, ...], ...]) -> IntArray:
+    """Sub-arrays of a narrow array: one a port of its weights; (n_points,), that of the first array for all."""
+    if not groups:
+        return np.ones(len(batch), dtype=np.int64)
+    table = batch.placements
+    return np.maximum(table.ports[:, table.role(_PORTS[groups[0][0]])], 1)[batch.placement]
+
+
+def _token_units(modules: PrefillModules, setup: StageSetup, tp: Count) -> dict[str, Part]:
+    """What depends on the tokens side by side alone: norms, quantizers, softmax, the transform before down_proj."""
+    model, scheme, value = setup.model, setup.scheme, setup.value_bits
+    sheet, depths = Sheet(setup), fifo_depths(modules, model)
+    heads_of_read = model.gqa_group if modules.kv_read == "per_kv_head" else 1
+    vectors = 15 + 2 * model.qkv_bias + model.qk_norm
+
+    norms = "norm_and_quant"
+    for _ in range(2):
+        sheet.unit(norms, units.rms_norm(tp, model.hidden_dim, value))
+        sheet.unit(norms, units.repeat_words(model.hidden_dim, _PARAMETER_BITS))
+    if model.qk_norm:
+        sheet.unit(norms, units.rms_norm(tp, model.head_dim, value))
+        sheet.unit(norms, units.repeat_words(model.head_dim, _PARAMETER_BITS))
+    for group in modules.linear_groups:
+        d_in, form = longest_input(group, model), LinearFormat.of(scheme, group)
+        sheet.unit(norms, quantizer(scheme, modules.quantizer, tp, 1, d_in, value))
+        acc = form.mac.accumulator_bits(d_in)
+        sheet.unit(
+            norms, units.dequantize_tokens(tp, 1, acc, form.asymmetric, value).add(dequantizer_extra(scheme, tp))
+        )
+    softmax, rows = "attention_softmax", modules.softmax_width * tp
+    tokens = np.maximum(ceil_div(setup.workload.context_tokens, tp), 3) * tp  # that the cache holds
+    if modules.softmax == "pipelined":
+        sheet.unit(softmax, units.softmax_maxima(rows, heads_of_read, value))
+        sheet.unit(softmax, units.softmax_weights(rows, heads_of_read, scheme.attention_bits, value))
+        sheet.fifos(1, tokens * heads_of_read, value * rows, softmax, ultra=True)
+        sheet.fifos(1, 2 * heads_of_read, value * rows)
+    else:
+        sheet.unit(softmax, units.softmax(rows, heads_of_read, tokens, scheme.attention_bits, value))
+    sheet.part("hadamard")
+    if scheme.transforms_down_input:
+        size, _ = hadamard_blocks(model, scheme)
+        width = modules.hadamard_width
+        vectors += 1
+        if modules.hadamard == "streaming":
+            vectors += 1
+            sheet.unit("hadamard", units.hadamard_butterflies(size, tp, width, value))
+            sheet.unit("hadamard", units.hadamard_rows(size, tp, width, value))
+        else:
+            sheet.unit("hadamard", units.hadamard_serial(size, tp, 1, value_bits=value))
+    if scheme.transforms_heads:
+        vectors += 1 + (units.base_of_order(model.head_dim) == 1)
+
+    sheet.fifos(vectors + 2 * len(modules.linear_groups), depths.vector, value * tp)  # of vectors; in and out of arrays
+    sheet.fifos(len(modules.linear_groups), 2 * tp, 2 * _PARAMETER_BITS)  # scales of tokens
+    sheet.fifos(len(modules.linear_groups), depths.weight, 2 * _PARAMETER_BITS)  # and of channels
+    sheet.fifos(2 * _parameters(setup), depths.vector, _PARAMETER_BITS)
+    sheet.fifos(1, depths.vector, 2 * value * tp)  # cosines and sines
+    sheet.fifos(2, depths.vector, scheme.kv_bits * tp)
+    sheet.fifos(2, depths.vector, scheme.attention_bits * tp)  # queries, weights of attention
+    sheet.fifos(1, heads_of_read + 1, value * tp)
+    sheet.processes(_processes(modules, setup))
+    sheet.logic(
+        DATAFLOW_CONTROL, 3 * value * tp, 8 * value * tp + 64 * tp
+    )  # shared, routed and selected words; io, RoPE
+    return sheet.parts
+
+
+def _parameters(setup: StageSetup) -> int:
+    """Vectors of parameters that are read once and repeated for each block."""
+    return 7 + 2 * setup.model.qkv_bias + setup.model.qk_norm
+
+
+def _processes(modules: PrefillModules, setup: StageSetup) -> int:
+    """Processes beside the sub-arrays and their loaders."""
+    model, scheme = setup.model, setup.scheme
+    transform = 2 if modules.hadamard == "streaming" else 1
+    of_heads = 2 if units.base_of_order(model.head_dim) == 1 else 1
+    return (
+        1 + _parameters(setup)
+        + 5  # input, two norms and their shares of the vectors
+        + 4 * len(modules.linear_groups)  # quantizer, feeder, scales, dequantizer
+        + 2 * model.qkv_bias + model.qk_norm + 1 + of_heads * scheme.transforms_heads
+        + 2 + 3 + 2 + 2  # routes, static quantizers, cache written and read
+        + 3 + (modules.softmax == "pipelined")
+        + 6 + transform * scheme.transforms_down_input
+    )  # fmt: skip
+
+
+def _query_keys(modules: PrefillModules, setup: StageSetup, tp: Count, keys: Count) -> dict[str, Part]:
+    """Scores, the static quantizers of K, V and Q, and the keys' way through the cache."""
+    model, scheme, value = setup.model, setup.scheme, setup.value_bits
+    sheet, qk, formats = Sheet(setup), "attention_qk", AttentionFormats.of(scheme)
+    groups = model.gqa_group if modules.kv_read == "per_kv_head" else 1
+    sheet.unit(
+        qk, units.attention_scores(tp, keys, groups, model.head_dim, modules.attention_pe, formats.scores, value)
+    )
+    for bits in (scheme.kv_bits, scheme.kv_bits, scheme.attention_bits):
+        sheet.unit(qk, units.quantize_static(tp, 1, bits, value).add(formats.ranges(tp)))
+    for number in (model.n_kv_heads, model.n_kv_heads, model.n_q_heads, model.n_q_heads, model.n_q_heads):
+        sheet.unit(qk, units.repeat_words(number, _PARAMETER_BITS))
+    _cache_way(sheet, qk, tp, keys, modules, setup)
+    return sheet.parts
+
+
+def _values(modules: PrefillModules, setup: StageSetup, tp: Count, values: Count) -> dict[str, Part]:
+    """Weighted sums of values, and their way through the cache."""
+    model, scheme, value = setup.model, setup.scheme, setup.value_bits
+    sheet, av, formats = Sheet(setup), "attention_av", AttentionFormats.of(scheme)
+    groups = model.gqa_group if modules.kv_read == "per_kv_head" else 1
+    most = max(setup.workload.context_tokens, 1)
+    sheet.unit(av, units.attention_values(tp, values, groups, 1, model.head_dim, most, modules.attention_pe,
+                                          formats.values, value))  # fmt: skip
+    _cache_way(sheet, av, tp, values, modules, setup)
+    return sheet.parts
+
+
+def _cache_way(sheet: Sheet, module: str, tp: Count, chunk: Count, modules: PrefillModules, setup: StageSetup) -> None:
+    """From the quantizer to the cache and back: words of `chunk` values on a port that is as wide."""
+    bits = setup.scheme.kv_bits
+    sheet.unit(module, units.write_cache(tp, setup.model.head_dim, chunk, bits, np.maximum(bits * chunk, 32)))
+    sheet.fifos(1, fifo_depths(modules, setup.model).cache, bits * chunk)
+
+
+def _array(
+    sheet: Sheet, modules: PrefillModules, setup: StageSetup, group: tuple[Projection, ...], tp: Count, columns: Count,
+    sub_arrays: Count,
+) -> None:  # fmt: skip
+    """An array of `sub_arrays` of `columns` each with its feeder, loaders and FIFOs."""
+    model, scheme, depths = setup.model, setup.scheme, fifo_depths(modules, setup.model)
+    owner, d_in, form = array_owner(group, "prefill"), longest_input(group, model), LinearFormat.of(scheme, group)
+    reuse, acc = modules.token_blocks_per_weight_pass, form.mac.accumulator_bits(d_in)
+    sheet.unit(owner, units.feed_tokens(form.mac.x_bits, tp, reuse * d_in))
+    sheet.unit(owner, units.mac_tile(tp, columns, modules.linear_pe, form.mac, acc), sub_arrays)
+    wide = columns * sub_arrays
+    if reuse > 1:  # the tile of weights in use and the next
+        sheet.part(owner).add(Part(uram=np.asarray(2 * uram_blocks(d_in, form.mac.w_bits * wide), dtype=np.float64)))
+    sheet.unit(owner, form.group_scales(scheme, tp * wide))
+    operands = form.mac.x_bits * tp
+    sheet.fifos(1 + sub_arrays, depths.operand, operands)
+    sheet.fifos(sub_arrays, depths.weight, form.mac.w_bits * columns)
+    sheet.fifos(sub_arrays, columns, acc * tp)
+    sheet.processes(2 * sub_arrays)
+    sheet.logic(DATAFLOW_CONTROL, tp * acc * (sub_arrays - 1), 0)  # the dequantizer takes the sub-arrays in turn
+
+
+def _narrow_arrays(
+    modules: PrefillModules, setup: StageSetup, groups: tuple[tuple[Projection, ...], ...], tp: Count, width: Count,
+    ports: Count,
+) -> dict[str, Part]:  # fmt: skip
+    """Arrays of Q, K, V and O; RoPE and the transform of heads; the residual of O and its FIFOs."""
+    model, scheme, value = setup.model, setup.scheme, setup.value_bits
+    sheet = Sheet(setup)
+    for name in ("kv_proj", "q_proj", "o_proj"):
+        sheet.part(name)
+    for group in groups:
+        _array(sheet, modules, setup, group, tp, ceil_div(width, ports), ports)
+    sheet.unit("q_proj", units.rope(tp, model.head_dim // 2, value))
+    if scheme.transforms_heads:
+        if units.base_of_order(model.head_dim) == 1:
+            sheet.unit("q_proj", units.hadamard_butterflies(model.head_dim, tp, 1, value))
+            sheet.unit("q_proj", units.hadamard_rows(model.head_dim, tp, 1, value))
+        else:
+            sheet.unit("q_proj", units.hadamard_serial(model.head_dim, tp, 1, value_bits=value))
+    if model.qkv_bias:
+        sheet.unit("q_proj", units.adder_lanes(tp), 2)
+        for words in (model.q_dim, model.kv_dim):
+            sheet.unit("q_proj", units.repeat_words(words, _PARAMETER_BITS))
+    sheet.unit("o_proj", units.adder_lanes(tp), 2)
+    sheet.fifos(2, fifo_depths(modules, model).residual, value * tp, "o_proj")
+    return sheet.parts
+
+
+def _ffn_arrays(
+    modules: PrefillModules, setup: StageSetup, groups: tuple[tuple[Projection, ...], ...], tp: Count, width: Count,
+    blocks: Count,
+) -> dict[str, Part]:  # fmt: skip
+    """Arrays of gate, up and down, and SwiGLU between them."""
+    sheet = Sheet(setup)
+    for name in ("gate_up_proj", "down_proj"):
+        sheet.part(name)
+    for group in groups:
+        _array(sheet, modules, setup, group, tp, ceil_div(width, blocks), blocks)
+    sheet.unit("gate_up_proj", units.swiglu(tp))
+    return sheet.parts

@@ -1,0 +1,35 @@
+/** How large the space is and how long the search would take, before it is started. */
+import type { JSX } from "preact";
+import { formatCount, formatDuration, formatLargeCount } from "../../domain/units";
+import { Panel } from "../../ui/basics";
+import type { Validation } from "./validation";
+import css from "./explorations.module.css";
+
+export function SpacePanel({ checked, exact }: { readonly checked: Validation; readonly exact: boolean }): JSX.Element {
+  const { estimate, checking } = checked;
+  return (
+    <Panel title="The space" note={checking ? "counting…" : undefined}>
+      <div role="status" aria-label="Size of the space" aria-busy={checking}>
+        {estimate === null ? (
+          <p class={css.hint}>{checking ? "The server counts the designs." : "Counted as soon as the form is complete."}</p>
+        ) : (
+          <dl class={css.facts}>
+            <dt>Legal designs</dt>
+            <dd>{formatLargeCount(estimate.space_size)}</dd>
+            <dt>Prefill × decode</dt>
+            <dd>
+              {formatLargeCount(estimate.prefill_designs)} × {formatLargeCount(estimate.decode_designs)}
+            </dd>
+            <dt>To be priced</dt>
+            <dd>{formatLargeCount(estimate.evaluations)}</dd>
+            <dt>Takes about</dt>
+            <dd title={estimate.estimated_from === 0 ? "by the rate of a common machine" : `by the rate of ${formatCount(estimate.estimated_from)} searches of this server`}>
+              {formatDuration(estimate.estimated_seconds)}
+            </dd>
+          </dl>
+        )}
+        {estimate !== null && exact && <p class={css.hint}>Exact prices each stage once and proves the front of all pairs.</p>}
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,37 @@
+// The same, fed at a third of the rate, with just as many places as it takes not to stop.
+#include "flexdse_hls/residual.hpp"
+
+void split(stream<lanes<float, 1>>& in, stream<lanes<float, 1>>& skip, stream<lanes<float, 1>>& branch, int words) {
+Word_Pipeline:
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    const lanes<float, 1> word = in.read();
+    skip.write(word);
+    branch.write(word);
+  }
+}
+
+void twice_shifted(stream<lanes<float, 1>>& in, stream<lanes<float, 1>>& out, int words) {
+Word_Pipeline:
+  for (int i = 0; i < words; ++i) {
+#pragma HLS pipeline II=1
+    lanes<float, 1> word = in.read();
+    word[0] = fp_add(fp_add(word[0], 1.0f), 1.0f);
+    out.write(word);
+  }
+}
+
+void top() {
+  fifo<lanes<float, 1>, 2> in("in");
+  fifo<lanes<float, 1>, 17> skip("skip");
+  fifo<lanes<float, 1>, 2> branch("branch");
+  fifo<lanes<float, 1>, 2> late("late");
+  fifo<lanes<float, 1>, 2> out("out");
+  FLEXDSE_DATAFLOW_BEGIN;
+  FLEXDSE_PROCESS(source_of(in, 120, 3, 1));
+  FLEXDSE_PROCESS(split(in, skip, branch, 120));
+  FLEXDSE_PROCESS(twice_shifted(branch, late, 120));
+  FLEXDSE_PROCESS((add_residual<1>(skip, late, out, 120, 1)));
+  FLEXDSE_PROCESS(sink_of(out, 120, 1, 0));
+  FLEXDSE_DATAFLOW_END;
+}

@@ -1,0 +1,106 @@
+"""What an exploration would search: against the space itself, and against what a submit says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api.explorations.estimate import estimated_seconds
+from db.repositories.explorations import FinishedSearch
+from dse.space import design_space
+from spec import catalog
+from spec.scheme_names import scheme_named
+from spec.space_overrides import SpaceOverrides
+
+Check = Callable[..., Any]
+COLLECTION = "/api/v1/explorations"
+REQUEST: dict[str, Any] = {
+    "model": "llama-3.2-1b",
+    "device": "u280",
+    "workload": {"prompt_tokens": 128, "output_tokens": 128},
+    "space": {
+        "fix": {"prefill.token_parallelism": 8, "prefill.key_parallelism": 8, "decode.weight_parallelism": 64},
+        "restrict": {"decode.block_parallelism": [8, 16], "prefill.ffn_weight_parallelism": [96, 192]},
+        "quant_schemes": ["w4a4kv8", "w4a8kv8"],
+        "deployments": ["two_bitstreams", "two_cards"],
+    },
+}
+
+
+@pytest.mark.parametrize("method", ["exact", "random"])
+def test_sizes_are_those_of_the_space(in_process: Callable[..., Any], method: str) -> None:
+    client = in_process(authentication=False)
+    shown = client.post(f"{COLLECTION}:validate", json={**REQUEST, "method": method, "budget": 321}).json()
+    wanted = SpaceOverrides.model_validate(REQUEST["space"])
+    model, device = catalog.load_model("llama-3.2-1b"), catalog.load_device("u280")
+    spaces = [design_space(model, device, scheme_named(name), wanted) for name in wanted.quant_schemes]
+    assert shown["prefill_designs"] == 2 * sum(space.prefill.size for space in spaces)
+    assert shown["decode_designs"] == 2 * sum(space.decode.size for space in spaces)
+    assert shown["space_size"] == 2 * sum(space.size for space in spaces)
+    exact = shown["prefill_designs"] + shown["decode_designs"]
+    assert shown["evaluations"] == (exact if method == "exact" else 321)
+    assert shown["estimated_seconds"] > 0
+    assert shown["estimated_from"] == 0
+    assert client.get(COLLECTION).json()["items"] == []  # nothing is stored
+
+
+WRONG = [
+    ({"budget": 0}, "bad_input", "budget"),
+    ({"model": "lama-3.2-1b"}, "unknown_name", "model"),
+    ({"space": {"fix": {"prefill.token_parallelism": 7}}}, "bad_input", "space.fix.prefill.token_parallelism"),
+    ({"space": {"fix": {"prefill.token_parallelizm": 8}}}, "unknown_name", "space.fix.prefill.token_parallelizm"),
+    (
+        {"space": {"fix": {"prefill.token_parallelism": 8}, "restrict": {"prefill.token_parallelism": [16]}}},
+        "bad_input",
+        "space",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "field"), WRONG)
+def test_what_it_refuses_a_submit_refuses_alike(
+    in_process: Callable[..., Any], assert_problem: Check, changes: dict[str, Any], code: str, field: str
+) -> None:
+    client = in_process(authentication=False)
+    answers = [client.post(path, json=REQUEST | changes) for path in (f"{COLLECTION}:validate", COLLECTION)]
+    assert_problem(answers[0], 422, code, field)
+    assert answers[0].json() == answers[1].json()
+    assert client.get("/api/v1/jobs").json()["items"] == []
+
+
+def test_a_goal_without_a_value_is_told_before_a_job_fails_with_it(
+    in_process: Callable[..., Any], assert_problem: Check
+) -> None:
+    client = in_process(authentication=False)
+    body = {**REQUEST, "objectives": ["prefill_latency_s"], "workload": {"prompt_tokens": 1, "output_tokens": 8}}
+    error = assert_problem(client.post(f"{COLLECTION}:validate", json=body), 422, "bad_input", "objectives")
+    assert error["hint"] == "leave prefill_latency_s out"
+
+
+def finished(method: str, seconds: float, designs: int, evaluations: int) -> FinishedSearch:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    record = {"evaluations": evaluations, "stages": [{"legal_designs": designs // 2}] * 2}
+    return FinishedSearch(method, record, began, began + timedelta(seconds=seconds))
+
+
+def test_the_estimate_is_what_the_same_search_took_before() -> None:
+    before = [finished("nsga2", 30.0, 100_000, 5_000)] * 3 + [finished("exact", 500.0, 1000, 1000)]
+    seconds, rests_on = estimated_seconds("nsga2", 100_000, 5_000, before)
+    assert seconds == pytest.approx(30.0)
+    assert rests_on == 3
+    # Of another method there is something to learn too: how slow this machine is.
+    assert estimated_seconds("random", 100_000, 5_000, before)[1] == 4
+    alone, none = estimated_seconds("exact", 8_000_000, 1, ())
+    assert none == 0
+    assert 5 < alone < 120
+
+
+def test_the_estimate_grows_with_the_work() -> None:
+    for method in ("exact", "nsga2", "tpe", "plugin:mine"):
+        some, more = (estimated_seconds(method, designs, 100, ())[0] for designs in (1000, 1_000_000))
+        assert more > some
+        if method != "exact":
+            assert estimated_seconds(method, 1000, 10_000, ())[0] > some

@@ -1,0 +1,73 @@
+"""Laws of our library against cycles that timed simulation counted on the generated C++ (`python -m benchmarks.timed_sim_runs`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cost_models.array_decode import DecodeLaw
+from cost_models.array_prefill import PrefillLaw
+from cost_models.report import evaluate_point
+from cost_models.stage_setup import StageSetup
+from spec.catalog import load_device
+from spec.design_batch import DesignBatch
+from spec.design_point import DesignPoint
+from spec.fifo_depths import least_depths
+from spec.model_config import ModelConfig
+from spec.strict import validate
+from spec.workload import Workload
+
+STORED = json.loads((Path(__file__).parent / "simulated_designs.json").read_text())
+MODEL = validate(ModelConfig, STORED["model"])
+DEVICE = load_device(STORED["device"])
+# What the simulator itself leaves open on so small a model: a cycle or two of each loop, a thousand loops.
+TOLERANCE = 0.08
+
+
+def law(one: dict[str, Any], prompt_tokens: int) -> tuple[DesignPoint, Workload]:
+    return validate(DesignPoint, one["design"]), Workload(prompt_tokens=prompt_tokens, output_tokens=2)
+
+
+@pytest.mark.parametrize("one", STORED["designs"], ids=lambda one: one["source_key"][:8])
+def test_prefill_and_decode_take_the_simulated_cycles(one: dict[str, Any]) -> None:
+    point, workload = law(one, one["prompt_tokens"])
+    prefill = evaluate_point(point, MODEL, DEVICE, workload).prefill.cycles
+    assert prefill == pytest.approx(one["cycles"]["prefill"], rel=TOLERANCE)
+    point, workload = law(one, one["context"])
+    decode = evaluate_point(point, MODEL, DEVICE, workload).decode.cycles
+    assert decode == pytest.approx(one["cycles"]["decode"], rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("one", STORED["designs"], ids=lambda one: one["source_key"][:8])
+def test_the_mean_over_contexts_is_that_of_its_tokens(one: dict[str, Any]) -> None:
+    point, workload = law(one, 200)
+    batch = DesignBatch.from_points([point], DEVICE).decode
+    steps = DecodeLaw(batch, StageSetup(MODEL, workload, point.quant_scheme))
+    singles = [sum(steps.tokens(keys, keys).values())[0] for keys in range(201, 301)]
+    assert sum(steps.tokens(201, 300).values())[0] == pytest.approx(np.mean(singles), rel=2e-3)
+    assert all(a <= b for a, b in pairwise(singles))
+
+
+@pytest.mark.parametrize("one", STORED["designs"], ids=lambda one: one["source_key"][:8])
+def test_more_tokens_and_shallower_residual_fifos_take_longer(one: dict[str, Any]) -> None:
+    point, workload = law(one, 65)
+    batch = DesignBatch.from_points([point], DEVICE).prefill
+
+    def cycles(tokens: int, residual: int | None = None) -> float:
+        modules = batch.modules[0].model_copy(update={"residual_fifo_depth": residual})
+        law = PrefillLaw(replace(batch, modules=(modules,)), StageSetup(MODEL, workload, point.quant_scheme))
+        kv, main = law.layer(tokens)
+        return float(kv[0] + main.cycles[0])
+
+    lengths = [cycles(tokens) for tokens in (8, 16, 64, 128, 512)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[-1]
+    least = least_depths(batch.modules[0], MODEL).residual
+    assert least == 2 * MODEL.hidden_dim  # the simulation stops for ever 8 words below, and runs at it
+    assert cycles(64, least) >= cycles(64, 2 * least) >= cycles(64, 4 * least)
