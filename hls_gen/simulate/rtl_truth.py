@@ -1,7 +1,7 @@
 """Composed units as RTL of our own beside the timed simulation of the same units' C++.
 
-A case is a pair of files of `hls_gen/rtl/bench/cases`: C++ that composes functions of the library, and SystemVerilog that does the
-same with the modules of `hls_gen/rtl`. The RTL is written by hand: its pipelines are as deep as their operators'
+A unit is a pair of files of `hls_gen/rtl/bench/cases`: C++ that composes functions of the library, and SystemVerilog that does the
+same with the modules of `hls_gen/rtl`; a case is a unit, and the values of its parameters where it has some. The RTL is written by hand: its pipelines are as deep as their operators'
 registers, and nothing in it comes from the derived schedule that the timed simulation runs on.
 """
 
@@ -29,20 +29,36 @@ _PORTS = {"memory": PortTiming(cycles_per_word=2.0, latency_cycles=64, response_
 
 @dataclass(frozen=True, slots=True)
 class ComposedCase:
-    """One unit. `deadlocks`: it is meant to stand still for ever, in both."""
+    """One unit, or with `parameters` the unit of that name in `parametrized`. `deadlocks`: it is meant to stand still for
+    ever, in both.
+    """
 
     name: str
     deadlocks: bool = False
+    parametrized: str = ""
+    parameters: tuple[tuple[str, int], ...] = ()
+    told: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The name of its pair of files."""
+        return self.parametrized or self.name
 
     @property
     def title(self) -> str:
         """What it is."""
-        return self._text("cpp").splitlines()[0].removeprefix("// ")
+        return self.told or self._text("cpp").splitlines()[0].removeprefix("// ")
 
     @property
     def rtl(self) -> str:
-        """Module case_<name>."""
+        """Module case_<unit>."""
         return self._text("sv")
+
+    @property
+    def instance(self) -> str:
+        """The module and its parameters, as an instance of it begins."""
+        values = ", ".join(f".{name}({value})" for name, value in self.parameters)
+        return f"case_{self.unit} #({values})" if values else f"case_{self.unit}"
 
     @property
     def includes(self) -> str:
@@ -51,11 +67,20 @@ class ComposedCase:
 
     @property
     def body(self) -> str:
-        """Its C++ without them: functions and `top`."""
-        return "".join(f"{line}\n" for line in self._text("cpp").splitlines() if not line.startswith("#include"))
+        """Its C++ without them: parameters, functions and `top`."""
+        lines = [line for line in self._text("cpp").splitlines() if not line.startswith("#include")]
+        given = [f"constexpr int {name} = {value};" for name, value in self.parameters]
+        return "".join(f"{line}\n" for line in (*given, *lines))
 
     def _text(self, suffix: str) -> str:
-        return (CASES_FOLDER / f"{self.name}.{suffix}").read_text()
+        return (CASES_FOLDER / f"{self.unit}.{suffix}").read_text()
+
+
+def _fork_join(
+    name: str, told: str, *, words: int, interval: int, skip_depth: int, deadlocks: bool = False
+) -> ComposedCase:
+    parameters = (("WORDS", words), ("INTERVAL", interval), ("SKIP_DEPTH", skip_depth))
+    return ComposedCase(name, deadlocks, "fork_join", parameters, told)
 
 
 CASES = (
@@ -70,9 +95,28 @@ CASES = (
     ComposedCase("rms_norm"),
     ComposedCase("chain_slow_sink"),
     ComposedCase("chain_bursts"),
-    ComposedCase("fork_join_deep"),
-    ComposedCase("fork_join_exact"),
-    ComposedCase("fork_join_deadlock", deadlocks=True),
+    _fork_join(
+        "fork_join_deep",
+        "A fork, two adders on one way and a FIFO on the other, a join: the FIFO holds what the adders keep.",
+        words=200,
+        interval=1,
+        skip_depth=24,
+    ),
+    _fork_join(
+        "fork_join_exact",
+        "The same, fed at a third of the rate, with just as many places as it takes not to stop.",
+        words=120,
+        interval=3,
+        skip_depth=17,
+    ),
+    _fork_join(
+        "fork_join_deadlock",
+        "The same with too few places: the pipeline of the adders stands still while the fork waits for room, for ever.",
+        words=120,
+        interval=3,
+        skip_depth=9,
+        deadlocks=True,
+    ),
     ComposedCase("memory_burst"),
 )
 
@@ -121,7 +165,7 @@ def rtl_cycles(cases: Sequence[ComposedCase], cache: Path, *, timeout_s: float =
         ToolNotFoundError: Verilator or g++ is missing.
         CompileError, SimulationError, SimulationTimeoutError: a tool failed.
     """
-    sources = {f"case_{case.name}.sv": case.rtl for case in cases} | {f"{_TOP}.sv": _wrapper(cases)}
+    sources = {f"case_{case.unit}.sv": case.rtl for case in cases} | {f"{_TOP}.sv": _wrapper(cases)}
     program = build_bench(
         _TOP,
         sources,
@@ -156,7 +200,7 @@ def _wrapper(cases: Sequence[ComposedCase]) -> str:
             f"output logic [{sinks * bits - 1}:0] {case.name}_data",
         ]
         body.append(
-            f"  case_{case.name} {case.name} (.clk, .reset, .start, .finished({case.name}_finished), .fire({case.name}_fire), "
+            f"  {case.instance} {case.name} (.clk, .reset, .start, .finished({case.name}_finished), .fire({case.name}_fire), "
             f".data({case.name}_data));"
         )
     return f"module {_TOP} (\n  " + ",\n  ".join(header) + "\n);\n" + "\n".join(body) + "\nendmodule\n"

@@ -31,9 +31,9 @@ def test_back_pressure_and_a_deadlock_are_those_of_the_rtl(programs: Path) -> No
 
 
 def test_each_case_is_a_pair_of_files() -> None:
-    assert {path.stem for path in CASES_FOLDER.iterdir()} == {case.name for case in CASES}
+    assert {path.stem for path in CASES_FOLDER.iterdir()} == {case.unit for case in CASES}
     for case in CASES:
-        assert f"module case_{case.name} " in case.rtl, case
+        assert f"module case_{case.unit} " in case.rtl, case
         assert "void top(" in case.body, case
         assert case.title.endswith("."), case
 

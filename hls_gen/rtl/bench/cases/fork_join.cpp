@@ -1,4 +1,4 @@
-// The same with too few places: the pipeline of the adders stands still while the fork waits for room, for ever.
+// A fork, two adders on one way and a FIFO on the other, a join. WORDS, INTERVAL of the source, places of the FIFO: of the case.
 #include "flexdse_hls/residual.hpp"
 
 void split(stream<lanes<float, 1>>& in, stream<lanes<float, 1>>& skip, stream<lanes<float, 1>>& branch, int words) {
@@ -23,15 +23,15 @@ Word_Pipeline:
 
 void top() {
   fifo<lanes<float, 1>, 2> in("in");
-  fifo<lanes<float, 1>, 9> skip("skip");
+  fifo<lanes<float, 1>, SKIP_DEPTH> skip("skip");
   fifo<lanes<float, 1>, 2> branch("branch");
   fifo<lanes<float, 1>, 2> late("late");
   fifo<lanes<float, 1>, 2> out("out");
   FLEXDSE_DATAFLOW_BEGIN;
-  FLEXDSE_PROCESS(source_of(in, 120, 3, 1));
-  FLEXDSE_PROCESS(split(in, skip, branch, 120));
-  FLEXDSE_PROCESS(twice_shifted(branch, late, 120));
-  FLEXDSE_PROCESS((add_residual<1>(skip, late, out, 120, 1)));
-  FLEXDSE_PROCESS(sink_of(out, 120, 1, 0));
+  FLEXDSE_PROCESS(source_of(in, WORDS, INTERVAL, 1));
+  FLEXDSE_PROCESS(split(in, skip, branch, WORDS));
+  FLEXDSE_PROCESS(twice_shifted(branch, late, WORDS));
+  FLEXDSE_PROCESS((add_residual<1>(skip, late, out, WORDS, 1)));
+  FLEXDSE_PROCESS(sink_of(out, WORDS, 1, 0));
   FLEXDSE_DATAFLOW_END;
 }
