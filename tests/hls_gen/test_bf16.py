@@ -26,9 +26,8 @@ from hls_gen.golden.rope import RopeTable, rope
 from hls_gen.golden.sampling import Sampling, Xorshift32, choose
 from hls_gen.golden.softmax import softmax
 from hls_gen.render import real_header
-from spec.hadamard_matrix import paley_matrix
-from tests.hls_gen import exact, exact_bf16
-from tests.hls_gen.exact import Exact, as_lines, as_text, exacts, fp32_of, hex_of, hexes
+from tests.hls_gen import exact, exact_bf16, nonlinear_solutions
+from tests.hls_gen.exact import Exact, as_lines, as_text, exacts, fp32_of, hex_of
 from tests.hls_gen.exact_bf16 import Bf16
 from tests.hls_gen.nonlinear_inputs import SECTIONS as FP32_SECTIONS
 from tests.hls_gen.nonlinear_inputs import Case, make_inputs
@@ -104,48 +103,12 @@ def solve(section: str, case: Case) -> Case:
         }
     if section == "of_integer":
         return {"y": [exact_bf16.dequantize(n, exact.ONE, exact.ONE).hex for n in case["x"]]}
-    if section == "exp":
-        return {"y": hexes([exact_bf16.exp(x) for x in numbers(case["x"])])}
     if section == "sum_of_squares":
         return {"y": exact.sum_of_squares([exact_bf16.wide(x) for x in numbers(case["x"])]).hex}
-    if section == "rms_norm":
-        gamma, epsilon = numbers(case["gamma"]), Exact.of_hex(case["epsilon"])
-        return {"y": [hexes(exact_bf16.rms_norm(numbers(row), gamma, epsilon)) for row in case["x"]]}
-    if section == "rope":
-        rows = zip(case["x"], case["cos"], case["sin"], strict=True)
-        return {"y": [[hexes(exact.rope(numbers(h), numbers(c), numbers(s))) for h in x] for x, c, s in rows]}
-    if section == "softmax":
-        first = case["first_position"]
-        found = [
-            [exact_bf16.softmax(numbers(row), min(first + t + 1, len(row)), case["bits"]) for t, row in enumerate(head)]
-            for head in case["scores"]
-        ]
-        return {
-            "weights": [[w for w, _ in head] for head in found],
-            "sums": [[s.hex for _, s in head] for head in found],
-        }
-    if section == "swiglu":
-        pairs = zip(numbers(case["gate"]), numbers(case["up"]), strict=True)
-        return {"y": hexes([exact_bf16.swiglu(gate, up) for gate, up in pairs])}
-    if section == "quantize":
-        scale, low, q = exact_bf16.quantize(
-            numbers(case["x"]), case["bits"], symmetric=case["symmetric"], reciprocal=case["reciprocal"]
-        )
-        return {"scale": scale.hex, "min": low.hex, "q": q}
-    if section == "quantize_static":
-        inverse = Bf16.of_hex(case["inverse"])
-        return {"q": [exact.quantize_static(x, inverse, case["bits"]) for x in numbers(case["x"])]}
     if section == "dequantize_symmetric":
         scales = numbers([case["token_scale"], case["channel_scale"]])
         return {"y": exact_bf16.dequantize(case["sum"], *scales).hex}
-    if section == "hadamard":
-        return {"y": hexes(exact_bf16.hadamard(numbers(case["x"]), paley_matrix(case["base"])))}
-    assert section == "sample"
-    temperature, word, tokens = Exact.of_hex(case["inverse_temperature"]), case["seed"], []
-    for row in case["logits"]:
-        word = exact.xorshift32(word)
-        tokens.append(exact.sample(exacts(row), case["top_k"], temperature, word))
-    return {"tokens": tokens}
+    return nonlinear_solutions.solve(section, case, exact_bf16, Bf16)
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ from hls_gen.golden.sampling import Sampling, Xorshift32, choose
 from hls_gen.golden.softmax import softmax
 from hls_gen.golden.stimulus import activations
 from spec.hadamard import BASES
-from spec.hadamard_matrix import hadamard_matrix, paley_matrix
-from tests.hls_gen import exact
-from tests.hls_gen.exact import Exact, as_lines, as_text, exacts, fp32_of, fp32_rows, hex_of, hexes, random_bits
+from spec.hadamard_matrix import hadamard_matrix
+from tests.hls_gen import exact, nonlinear_solutions
+from tests.hls_gen.exact import Exact, as_lines, as_text, exacts, fp32_of, fp32_rows, hex_of, random_bits
 from tests.hls_gen.nonlinear_inputs import SECTIONS, Case, hexa, make_inputs
 
 VECTORS = Path(spec.__file__).parent / "vectors" / "nonlinear.json"
@@ -37,50 +37,12 @@ VECTORS = Path(spec.__file__).parent / "vectors" / "nonlinear.json"
 
 def solve(section: str, case: Case) -> Case:
     """The expected values of a case, by exact arithmetic."""
-    if section in ("exp", "rsqrt"):
-        return {"y": hexes([getattr(exact, section)(x) for x in exacts(case["x"])])}
     if section == "sum_of_squares":
         return {"y": exact.sum_of_squares(exacts(case["x"])).hex}
-    if section == "rms_norm":
-        gamma, epsilon = exacts(case["gamma"]), Exact.of_hex(case["epsilon"])
-        return {"y": [hexes(exact.rms_norm(exacts(row), gamma, epsilon)) for row in case["x"]]}
-    if section == "rope":
-        rows = zip(case["x"], case["cos"], case["sin"], strict=True)
-        return {"y": [[hexes(exact.rope(exacts(h), exacts(c), exacts(s))) for h in x] for x, c, s in rows]}
-    if section == "softmax":
-        found = [
-            [exact.softmax(exacts(row), case["first_position"] + t + 1, case["bits"]) for t, row in enumerate(head)]
-            for head in case["scores"]
-        ]
-        return {
-            "weights": [[w for w, _ in head] for head in found],
-            "sums": [[s.hex for _, s in head] for head in found],
-        }
-    if section == "swiglu":
-        pairs = zip(exacts(case["gate"]), exacts(case["up"]), strict=True)
-        return {"y": hexes([exact.swiglu(gate, up) for gate, up in pairs])}
-    if section == "quantize":
-        scale, low, q = exact.quantize(
-            exacts(case["x"]), case["bits"], symmetric=case["symmetric"], reciprocal=case["reciprocal"]
-        )
-        return {"scale": scale.hex, "min": low.hex, "q": q}
-    if section == "quantize_static":
-        inverse = Exact.of_hex(case["inverse"])
-        return {"q": [exact.quantize_static(x, inverse, case["bits"]) for x in exacts(case["x"])]}
     if section == "dequantize_symmetric":
         scales = [Exact.of_hex(case[name]) for name in ("token_scale", "channel_scale")]
         return {"y": exact.dequantize(case["sum"], scales[0], exact.whole(0), scales[1], None).hex}
-    if section == "hadamard":
-        return {"y": hexes(exact.hadamard(exacts(case["x"]), paley_matrix(case["base"])))}
-    assert section == "sample"
-    temperature = Exact.of_hex(case["inverse_temperature"])
-    words = []
-    word = case["seed"]
-    for _ in case["logits"]:
-        word = exact.xorshift32(word)
-        words.append(word)
-    rows = zip(case["logits"], words, strict=True)
-    return {"tokens": [exact.sample(exacts(row), case["top_k"], temperature, word) for row, word in rows]}
+    return nonlinear_solutions.solve(section, case, exact, Exact)
 
 
 @pytest.fixture(scope="module")
