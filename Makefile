@@ -3,7 +3,7 @@
 .ONESHELL:
 .NOTPARALLEL:
 .SHELLFLAGS := -euc
-.PHONY: help setup demo audit chaos screenshots quality-figure test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text headline lint style types imports dashboard clean lock FORCE
+.PHONY: help setup demo audit chaos screenshots quality-figure quality-table quality-standard test test-slow test-quality quantized-smollm2 quantized-smollm2-rtn csim-sweep smollm2-text headline lint style types imports dashboard clean lock FORCE
 
 PYTHON := .venv/bin/python
 WORKERS ?= 2# processes of the test run
@@ -127,6 +127,22 @@ bench-%: setup FORCE
 quality-figure: setup ## the plot of docs/quality.md, from the recorded measurements
 	@exec $(PYTHON) -m benchmarks.quality --figure docs/images/quality.svg
 
+# The schemes that searches compare, measured as a whole beside the random mixtures of the shipped table.
+QUALITY_SCHEMES = w8a8kv8 w6a8kv8 w4a8kv8 w4a8kv4 w4a6kv8 w8a4kv8 w4a4kv8 w4a4kv8h8 w4a4kv4
+
+quality-table: bench-quality_table ## the sensitivity table that is shipped, measured anew: 20 minutes on two idle cores
+	cp build/bench/quality-table/smollm2-135m.json spec/catalog/quality/smollm2-135m.json
+	FLEXDSE_QUALITY_TABLES=spec/catalog/quality $(PYTHON) -m flexdse.cli quality-verify --model smollm2-135m \
+	    --cache build/bench/quality-table $(addprefix --scheme ,$(QUALITY_SCHEMES))
+
+# The standard protocol needs WikiText-2's wiki.test.raw, which no package carries.
+quality-standard: setup ## the standard-protocol figures of docs/quality.md; WIKITEXT=path/to/wiki.test.raw
+	@[ -f "$(WIKITEXT)" ] || { echo "WIKITEXT=path/to/wiki.test.raw: the raw test text of WikiText-2"; exit 2; }
+	@set -e; measure() { $(PYTHON) -m flexdse.cli quality --model smollm2-135m --text "$(WIKITEXT)" --wikitext-rows \
+	    --max-windows 4 --cache build/quality --out spec/catalog/quality/smollm2-135m-standard.json "$$@"; }; \
+	measure --scheme w8a8kv8 --scheme w4a8kv8 --scheme w4a4kv8; \
+	measure --scheme w4a4kv8 --rounding rtn; measure --scheme w4a4kv8 --rounding rtn --no-rotation
+
 fuzz-api: bench-fuzz_api ## schemathesis over a running service, 2,000 cases, written to build/bench/fuzz_api.json
 
 chaos: setup ## jobs, workers, broker and databases killed at random, written to build/bench/chaos.json
@@ -159,10 +175,7 @@ lock: setup ## resolve pyproject.toml into the lock files again (UPGRADE=--upgra
 
 screenshots: setup dashboard ## every view of the dashboard in both themes, in build/screenshots, and the pictures of README and docs
 	@$(PYTHON) -m pytest -q tests/dashboard/test_browser.py tests/dashboard/test_views.py
-	mkdir -p docs/images
-	cp build/screenshots/lasso-light.png docs/images/dashboard.png
-	cp build/screenshots/design-light.png docs/images/design.png
-	cp build/screenshots/measurements-light.png docs/images/measurements.png
+	$(PYTHON) dashboard/pictures.py
 
 clean: ## everything that a build, a test or a benchmark left, but not .venv
 	@rm -rf build dist dashboard/dist dashboard/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,6 +27,7 @@ from api.events import EventHub
 from api.explorations import cloud_endpoints as evaluations
 from api.explorations import endpoints as explorations
 from api.explorations.tables import FrontTables
+from api.field_selection import FieldSelection
 from api.gate import Gate
 from api.jobs import endpoints as jobs
 from api.metrics import RequestMetrics
@@ -70,6 +71,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     bell.close()
 
 
+_DESCRIPTION = """\
+A GET whose answer is a JSON document takes `fields=a,b`: the answer then has these fields only, of a list each of its items.
+It stands at no operation, for such an answer lacks what the operation promises.
+"""
+
+
 def _operation_id(route: APIRoute) -> str:
     return route.name
 
@@ -82,6 +89,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         title="FlexDSE",
         version=FLEXDSE_VERSION,
         summary="Design-space exploration of LLM accelerators on FPGAs",
+        description=_DESCRIPTION,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -93,6 +101,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             Middleware(Observe, metrics=metrics),
             Middleware(Gate, settings=settings),
             Middleware(Conditional),
+            Middleware(FieldSelection),
             Middleware(Dashboard, directory=settings.dashboard_dir),
         ],
     )

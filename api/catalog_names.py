@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from api.uploads import uploaded, uploaded_names
 from spec import catalog
 from spec.design_point import DesignPoint
 from spec.device import Device
-from spec.errors import UnknownNameError
+from spec.errors import InputError, UnknownNameError
 from spec.model_config import ModelConfig, from_hugging_face
 from spec.strict import Document
 
@@ -46,11 +46,25 @@ def find_model(name: str) -> ModelConfig:
     return catalog.load_model(known("models", "model", name, uploaded_names("model")))
 
 
+def _name_or_document(kind: catalog.Kind, what: str, value: Any) -> Any:
+    if isinstance(value, str | dict | BaseModel):
+        return value
+    raise InputError(
+        f"neither the name of a {what} nor its document",
+        field=what,
+        value=value,
+        rule=f"a name, as text, or the whole document of a {what}",
+        hint=f"GET /api/v1/{kind} lists the names",
+    )
+
+
 def _device(value: Any) -> Any:
+    value = _name_or_document("devices", "device", value)
     return find_device(value) if isinstance(value, str) else value
 
 
 def _model(value: Any) -> Any:
+    value = _name_or_document("models", "model", value)
     if isinstance(value, str):
         return find_model(value)
     if isinstance(value, dict) and "hidden_size" in value:  # the key that only a config.json has
@@ -59,6 +73,7 @@ def _model(value: Any) -> Any:
 
 
 def _design(value: Any) -> Any:
+    value = _name_or_document("designs", "design", value)
     return catalog.load_design(known("designs", "design", value)) if isinstance(value, str) else value
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.authenticator import Authenticator
 from api.errors import problem_headers, problem_response
-from api.problems import MethodNotAllowedError, NotFoundError
+from api.problems import MethodNotAllowedError, NotFoundError, UnauthorizedError
 from db.bundled import bundled
 from spec.errors import FlexDSEError
 
@@ -72,12 +72,18 @@ class Dashboard:
             return None
         authenticator: Authenticator = scope["flexdse.authenticator"]
         remote = request.client.host if request.client is not None else "unknown"
-        try:
-            principal = await authenticator.by_credential(scope["app"].state.database, credential, remote)
-        except FlexDSEError as error:
-            return problem_response(error.to_problem(), problem_headers(error))
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != _TOKEN_PARAMETER]
         path = "/" + quote(scope["path"].lstrip("/"))  # one slash: two would name another host
+        try:
+            principal = await authenticator.by_credential(scope["app"].state.database, credential, remote)
+        except UnauthorizedError as error:
+            if "text/html" not in request.headers.get("accept", ""):
+                return problem_response(error.to_problem(), problem_headers(error))
+            # A bookmark of yesterday: the page asks for today's token.
+            refused = f"{path}?{urlencode([*rest, ('signin', 'refused')])}"
+            return Response(status_code=303, headers={"Location": refused, "Cache-Control": "no-store"})
+        except FlexDSEError as error:
+            return problem_response(error.to_problem(), problem_headers(error))
         target = f"{path}?{urlencode(rest)}" if rest else path
         cookie = authenticator.cookie(request, principal, credential)
         return Response(

@@ -8,12 +8,15 @@ import re
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from api.access.audit import DETAIL as AUDIT_DETAIL
 from api.problems import (
     PROBLEM_MEDIA_TYPE,
     MethodNotAllowedError,
@@ -21,8 +24,8 @@ from api.problems import (
     TooManyRequestsError,
     UnauthorizedError,
 )
-from api.strict_route import ProblemException
-from spec.errors import FlexDSEError, InputError, InputErrors, echo
+from api.strict_route import JSON_BODY, WHOLE_BODY, ProblemException
+from spec.errors import NO_VALUE, FlexDSEError, InputError, InputErrors, echo
 from spec.strict import dotted
 
 logger = logging.getLogger("flexdse.api")
@@ -38,20 +41,51 @@ def problem_response(problem: dict[str, Any], headers: dict[str, str] | None = N
     return JSONResponse(problem, status_code=problem["status"], headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
-def with_pointers(problem: dict[str, Any]) -> dict[str, Any]:
-    """`problem` with a JSON pointer beside each dotted path of a field."""
+def with_pointers(problem: dict[str, Any], body: Any, *, may_lack: bool) -> dict[str, Any]:
+    """`problem` with a JSON pointer beside each dotted path of a field that `body` has; with `may_lack`, of every field."""
     for error in problem.get("errors", ()):
-        if "field" in error and (pointer := json_pointer(error["field"])) is not None:
+        if "field" in error and (pointer := json_pointer(error["field"], body, may_lack=may_lack)) is not None:
             error["pointer"] = pointer
     return problem
 
 
-def json_pointer(field: str) -> str | None:
-    """`memory_map.ports[3].width_bits` as `/memory_map/ports/3/width_bits`; None for what is no such path."""
-    if not _FIELD_PATH.fullmatch(field):
+def json_pointer(field: str, body: Any, *, may_lack: bool) -> str | None:
+    """`memory_map.ports[3].width_bits` as `/memory_map/ports/3/width_bits`; None for what is no such path in `body`.
+
+    `may_lack`: the last parts of it may be missing there. Keys with dots are told from paths by what `body` has.
+    """
+    if field == WHOLE_BODY:
+        return ""
+    parts, rest, there = _walked(body, field)
+    if rest and parts and not isinstance(there, dict | list):
+        rest = ""  # what stands for something larger, such as the name of a device: the pointer ends there
+    if rest and not (may_lack and _FIELD_PATH.fullmatch(rest)):
         return None
-    parts = re.findall(r"[^.\[\]]+", field)
+    parts += re.findall(r"[^.\[\]]+", rest)
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _walked(body: Any, field: str) -> tuple[list[str], str, Any]:
+    """The keys and indices of `field` that `body` has, what of the field comes after them, and what is there."""
+    parts: list[str] = []
+    while field:
+        if isinstance(body, dict):
+            key = next((key for key in sorted(body, key=len, reverse=True) if _begins(field, key)), None)
+            if key is None:
+                break
+            body, field = body[key], field[len(key) :].removeprefix(".")
+            parts.append(key)
+            continue
+        index = re.match(r"\[(\d+)\]\.?", field)
+        if not isinstance(body, list) or index is None or int(index[1]) >= len(body):
+            break
+        body, field = body[int(index[1])], field[index.end() :]
+        parts.append(index[1])
+    return parts, field, body
+
+
+def _begins(field: str, key: str) -> bool:
+    return bool(key) and field.startswith(key) and field[len(key) :][:1] in ("", ".", "[")
 
 
 def problem_body(error: FlexDSEError) -> bytes:
@@ -68,11 +102,15 @@ def problem_headers(error: FlexDSEError) -> dict[str, str]:
     return {}
 
 
-async def _on_flexdse_error(_request: Request, error: Exception) -> Response:
+async def _on_flexdse_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FlexDSEError)
     if error.http_status >= 500:
         logger.error("%s", error)
-    return problem_response(error.to_problem(), problem_headers(error))
+    request.scope[AUDIT_DETAIL] = {"problem": error.code}
+    problem = error.to_problem()
+    if JSON_BODY in request.scope:  # a field may be in the body or elsewhere, such as in the path
+        with_pointers(problem, request.scope[JSON_BODY], may_lack=False)
+    return problem_response(problem, problem_headers(error))
 
 
 def _allowed_methods(app: FastAPI, path: str) -> list[str]:
@@ -87,7 +125,8 @@ def _allowed_methods(app: FastAPI, path: str) -> list[str]:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, ProblemException):  # raised while a body was read: fields are places in that body
-        return problem_response(with_pointers(error.error.to_problem()))
+        body = request.scope.get(JSON_BODY)
+        return problem_response(with_pointers(error.error.to_problem(), body, may_lack=True))
     if error.status_code == 404:
         missing = NotFoundError(
             "there is nothing at this path",
@@ -116,17 +155,36 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return problem_response(problem, dict(error.headers) if error.headers else None)
 
 
-def _to_input_error(entry: dict[str, Any]) -> InputError:
+def _to_input_error(entry: dict[str, Any], about: dict[str, str]) -> InputError:
+    """`about`: what the route says of each of its parameters."""
     location = tuple(entry["loc"])
     if location and location[0] in _PLACES:
         location = location[1:] or location
     message = str(entry["msg"]).removeprefix("Value error, ")
-    return InputError(f"{dotted(location)}: {message}", field=dotted(location), value=entry.get("input"), rule=message)
+    meaning = about.get(str(location[0])) if location else None
+    if entry["type"] == "string_pattern_mismatch" and meaning is not None:
+        message = "not of the form that this parameter has"  # an expression for programs says little to a user
+    return InputError(
+        f"{dotted(location)}: {message}",
+        field=dotted(location),
+        value=NO_VALUE if entry["type"] == "missing" else entry.get("input"),
+        rule=message,
+        hint=f"{location[0]}: {meaning}" if meaning is not None else "correct it; /docs describes every parameter",
+    )
 
 
-async def _on_validation_error(_request: Request, error: Exception) -> Response:
+def _meanings(route: Any) -> dict[str, str]:
+    """Of the parameters of a route that say what they mean."""
+    if not isinstance(route, APIRoute):
+        return {}
+    fields = get_flat_params(route.dependant)
+    return {field.alias: field.field_info.description for field in fields if field.field_info.description}
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [_to_input_error(entry) for entry in error.errors()]
+    about = _meanings(request.scope.get("route"))
+    found = [_to_input_error(entry, about) for entry in error.errors()]
     return problem_response((found[0] if len(found) == 1 else InputErrors(found)).to_problem())
 
 

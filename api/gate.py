@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access.audit import DETAIL as AUDIT_DETAIL
 from api.access.authenticator import Authenticator
-from api.access.principal import PRINCIPAL, Principal
+from api.access.principal import PRINCIPAL
 from api.access.rates import Rates
 from api.access.scopes import API_PREFIX, EVALUATE_PATH, needed_scope
 from api.errors import problem_body, problem_headers
@@ -87,10 +88,11 @@ class Gate:
             self._check_sender(scope, headers)
             _check_address(scope)
             scope["flexdse.authenticator"] = self._authenticator
-            scope[PRINCIPAL] = await self._admitted(scope, headers)
+            await self._admit(scope, headers)
             if _has_body(headers):
                 receive = await self._checked_body(scope, headers, receive)
         except FlexDSEError as error:
+            scope[AUDIT_DETAIL] = {"problem": error.code}
             await _refuse(error, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
@@ -117,13 +119,15 @@ class Gate:
                 hint="send the request from this server's own page, or outside of a browser",
             )
 
-    async def _admitted(self, scope: Scope, headers: Headers) -> Principal | None:
-        """Who may send this request; None where anybody may."""
+    async def _admit(self, scope: Scope, headers: Headers) -> None:
+        """Finds out who sends this request, and whether that one may; leaves it in the scope, None where anybody may."""
         needed = needed_scope(scope["method"], scope["path"])
+        scope[PRINCIPAL] = None
         if needed is None:
-            return None
+            return
         remote = scope["client"][0] if scope.get("client") else "unknown"
         principal = await self._authenticator.principal(scope["app"].state.database, headers, remote)
+        scope[PRINCIPAL] = principal
         if principal.limits is not None:
             per_s, burst = principal.limits.requests_per_s, principal.limits.burst_requests
             wait_s = self._rates.take(f"key|{principal.key_id}", per_s, burst)
@@ -134,11 +138,10 @@ class Gate:
             raise InsufficientScopeError(
                 f"this key may not do this: it needs the scope {needed.value}",
                 field="scopes",
-                value=sorted(principal.scopes),
+                value=", ".join(sorted(one.value for one in principal.scopes)),
                 rule=f"must hold {needed.value}",
-                hint="use a key with that scope: flexdse keys issue",
+                hint=f"use a key with that scope: flexdse keys issue NAME --scope {needed.value}",
             )
-        return principal
 
     async def _checked_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         path = scope["path"]

@@ -12,9 +12,10 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access.audit import AuditTrail
+from api.access.audit import DETAIL, AuditTrail
 from api.access.principal import PRINCIPAL, Principal
-from api.access.scopes import API_PREFIX, is_change
+from api.access.rates import Rates
+from api.access.scopes import API_PREFIX, SESSION_PATH, is_change
 from api.metrics import RequestMetrics
 from spec.errors import printable
 
@@ -24,6 +25,8 @@ REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _NOBODY = "-"
 _PATH_CHARS = 200
+_REFUSED = (401, 403, 429)
+_REFUSALS_PER_S, _REFUSALS_BURST = 1.0, 60  # of one address: a flood of them must not fill the database
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class Observe:
     def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._refusals = Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,9 +70,21 @@ class Observe:
             if seen.is_stream:
                 self._metrics.streams.dec()
             self._note(scope, seen)
-            if _for_audit(scope, seen):
+            if self._for_audit(scope, seen):
                 trail: AuditTrail = scope["app"].state.audit
                 trail.note(_audit_entry(scope, seen))
+
+    def _for_audit(self, scope: Scope, seen: _Seen) -> bool:
+        """What changed something, or tried to; and whatever was refused to somebody who showed a credential."""
+        changes = is_change(scope["method"], scope["path"])
+        if seen.status in _REFUSED:
+            headers = Headers(scope=scope)
+            if not changes and "authorization" not in headers and "cookie" not in headers:
+                return False  # a stranger who looks around
+            return not self._refusals.take(_remote(scope), _REFUSALS_PER_S, _REFUSALS_BURST)
+        if scope.get(PRINCIPAL) is None:
+            return scope["path"] == SESSION_PATH and scope["method"] == "POST" and seen.status == 200
+        return changes
 
     def _note(self, scope: Scope, seen: _Seen) -> None:
         seconds = time.perf_counter() - seen.began_s
@@ -106,13 +122,17 @@ def _audit_entry(scope: Scope, seen: _Seen) -> dict[str, Any]:
     return {
         "owner": _owner(scope),
         "key_id": principal.key_id if principal is not None else None,
-        "action": f"{scope['method']} {_route(scope)}"[:64],
+        "action": f"{scope['method']} {_route(scope) if 'route' in scope else printable(scope['path'])}"[:64],
         "resource": printable(scope["path"], _PATH_CHARS)[:255],
         "status": seen.status,
-        "remote": (scope["client"][0] if scope.get("client") else "unknown")[:64],
+        "remote": _remote(scope),
         "request_id": seen.request_id,
-        "detail": None,
+        "detail": scope.get(DETAIL),
     }
+
+
+def _remote(scope: Scope) -> str:
+    return str(scope["client"][0] if scope.get("client") else "unknown")[:64]
 
 
 def _owner(scope: Scope) -> str:
@@ -128,10 +148,3 @@ def _route(scope: Scope) -> str:
     # A router that is part of another knows the rest of its paths only.
     prefix = API_PREFIX.rstrip("/")
     return f"{prefix}{path}" if scope["path"].startswith(API_PREFIX) and not path.startswith(prefix) else str(path)
-
-
-def _for_audit(scope: Scope, seen: _Seen) -> bool:
-    """What changed something, or tried to and was known; a stranger's attempts are counted and logged, not stored."""
-    if scope.get(PRINCIPAL) is None:
-        return scope["path"] == "/api/v1/session" and scope["method"] == "POST" and seen.status == 200
-    return is_change(scope["method"], scope["path"])

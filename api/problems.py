@@ -22,7 +22,9 @@ class ProblemDetail(BaseModel):
     pointer: Annotated[
         str | None, Field(description="the same as a JSON pointer (RFC 6901) into the body, where it is in the body")
     ] = None
-    value: Annotated[str | None, Field(description="the value that was given, shortened")] = None
+    value: Annotated[
+        str | None, Field(description="the value that was given, text as it is and anything else as JSON, shortened")
+    ] = None
     rule: str | None = None
     hint: Annotated[str | None, Field(description="a way out")] = None
     source: str | None = None

@@ -10,6 +10,7 @@ from fastapi.params import Query
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from api.field_selection import PARAMETER, choose, selectable
 from spec.errors import InputError, nearest_names
 
 
@@ -22,6 +23,11 @@ async def refuse_unknown_names(request: Request) -> None:
     if not request.url.query:
         return
     known = _names(request.scope["route"])
+    fields = selectable(request.scope["route"])
+    if fields:
+        known |= {PARAMETER}
+        if PARAMETER in request.query_params:
+            choose(request.scope, request.query_params[PARAMETER], fields)
     for name in request.query_params:
         if name not in known:
             near = nearest_names(name, known)

@@ -13,9 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from api.media import ARROW_STREAM
 from api.problems import MalformedError
 from api.uploads import uploads_of
+from spec.documents import VERSION_KEYS
 from spec.errors import FlexDSEError, InputError
 from spec.strict import Document, dotted, parse_json, validate
 
+UPLOADS = ("/api/v1/devices", "/api/v1/models")
+WHOLE_BODY = "body"  # how errors call all of it; no route has a field of that name
 # Above this a body is parsed in a thread, so that others are served meanwhile.
 _LARGE_BODY_BYTES = 256 * 1024
 
@@ -28,9 +31,9 @@ class ProblemException(HTTPException):
         self.error = error
 
 
-def _parse(body: bytes, model: type[BaseModel] | None) -> Any:
+def _parse(body: bytes) -> Document:
     try:
-        document = parse_json(body.decode("utf-8"))
+        document = parse_json(body.decode("utf-8"), name=WHOLE_BODY)
     except UnicodeDecodeError as error:
         raise MalformedError("the body is not UTF-8 text", rule="JSON is sent as UTF-8") from error
     except InputError as error:
@@ -40,7 +43,7 @@ def _parse(body: bytes, model: type[BaseModel] | None) -> Any:
         ) from error
     if b"\\u0000" in body:
         _refuse_nul(document.data)
-    return validate(model, Document(document.data)) if model is not None else document.data
+    return document
 
 
 def _refuse_nul(data: Any) -> None:
@@ -55,12 +58,13 @@ def _refuse_nul(data: Any) -> None:
             waiting += [((*path, index), value) for index, value in enumerate(node)] if isinstance(node, list) else []
             texts = [node] if isinstance(node, str) else []
         if any("\0" in text for text in texts):
-            place = dotted(path) or "document"
+            place = dotted(path) or WHOLE_BODY
             rule = "text without the character NUL"
             raise MalformedError(f"{place}: the character NUL", field=place, rule=rule, hint="leave it out")
 
 
 ARROW_BODY = "flexdse.arrow"  # where the body lies in the scope of a request that brings an Arrow stream
+JSON_BODY = "flexdse.json"  # and the data of one that brings JSON
 
 
 class StrictRequest(Request):
@@ -80,10 +84,20 @@ class StrictRequest(Request):
         body = await self.body()
         try:
             if len(body) > _LARGE_BODY_BYTES:
-                return await run_in_threadpool(_parse, body, self.body_model)
-            return _parse(body, self.body_model)
+                return await run_in_threadpool(self._read, body)
+            return self._read(body)
         except FlexDSEError as error:
             raise ProblemException(error) from error
+
+    def _read(self, body: bytes) -> Any:
+        document = _parse(body)
+        self.scope[JSON_BODY] = document.data
+        if self.body_model is None:
+            return document.data
+        if self.url.path.startswith(UPLOADS) and isinstance(document.data, dict):
+            # What `flexdse devices show --json` prints says besides which versions printed it.
+            document.data = {key: value for key, value in document.data.items() if key not in VERSION_KEYS}
+        return validate(self.body_model, document)
 
 
 def _body_model(annotation: Any) -> type[BaseModel] | None:

@@ -89,13 +89,28 @@ shell in it, which dilutes errors. Beyond their band here: {beyond}.
 ## The loop
 
     flexdse simulate DIR                          cycles of both stages, fidelity timed_sim
-    flexdse report import csynth.xml --project DIR    attaches a report made elsewhere; another part or clock is refused
+    flexdse synthesize DIR --backend open         counts by rule and ranges, fidelity open_synthesis
+    flexdse synthesize DIR --backend vitis        csynth, or post_route after impl
+    flexdse report import csynth.xml --project DIR    attaches a report made elsewhere
     flexdse calibrate DIR1 DIR2 ... --save measured.json --out table.json
     flexdse evaluate ... --calibration table.json
 
-Each measurement carries its lineage: model version, design, hash of the project's manifest, run (tool and version), hash of
-the report. A project that has changed since disowns what was attached to it. Predictions are made anew with the models of
-now, so that a table never rests on those of another version. Open synthesis maps leaves and places nothing: no factor is fitted on it.
+Measurements of a card (`board`) and of `cosim` come in a file (`flexdse schema measurements`). Each measurement of a project carries its
+lineage: model version, design, hash of the project's manifest, run (tool and version), hash of the report. A project that has
+changed since disowns what was attached to it. Predictions are made anew with the models of now, so that a table never rests on
+those of another version, and of the design *as it was built*: the generator builds rows of elements (`process_granularity:
+array`), also of a design that is priced as FlexLLM's (`element`). Such factors are of our library's kernels, and a report that
+applies them to a design priced as `element` says so.
+
+An open synthesis counts DSP slices and memories by the laws of the models, and LUT and FF as ranges. It may refute a prediction: a
+count that differs, or a range that does not hold the prediction (then its nearer end counts). Its agreement is no evidence of
+what a chip takes, so a band that rests on it is never narrower than uncalibrated.
+
+`report import` refuses a report of another part, clock or kernel: those of the HLS tool must name `prefill` or `decode` as their top
+and, from C synthesis, their clock; `--stage` names the kernel only where a report of Vivado does not, and the attached document
+lists what was compared and what was not. A count more than 100 times off the models is refused. That the sources were the
+project's cannot be seen in a report. `calibrate` names every factor beyond 1.5 and below 1 / 1.5, and every column that has
+two fidelities: `evaluate` takes one a column.
 
 ## Left out
 

@@ -16,8 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.page_section import put_section
 from benchmarks.record import bench_record
 from cost_models.report import evaluate_point
+from dse.region_shares import region_shares
+from flexdse.commands.synthesize import OPEN_HEADER, models_line, open_rows
+from flexdse.console import table
+from flexdse.measured_project import project_inputs, project_of
 from hls_gen.project import generate_project
 from hls_gen.random_designs import random_project, sweep_models
 from hls_gen.toolchain.open.cache import ResultCache
@@ -25,24 +30,16 @@ from hls_gen.toolchain.open.leaf_check import CHECKED_LEAVES, check_leaves
 from hls_gen.toolchain.open.mapping import leaf_row, map_leaves, yosys_version
 from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 from hls_gen.toolchain.open.verilator import find_verilator
+from spec.built_design import as_built
 from spec.catalog import load_design, load_device, load_model
-from spec.design_point import DesignPoint
-from spec.synthesis_report import SynthesisReport
+from spec.synthesis_report import SynthesisReport, SynthesisStepReport
 from spec.workload import Workload
 
 BAR_FRACTION = 0.03  # DSP slices and memories of the cost models
 WARM_BAR_S, COLD_BAR_S = 5.0, 300.0
 EXACT = ("dsp", "bram_18k", "uram")
-
-
-def _as_built(design: DesignPoint) -> DesignPoint:
-    """The design as our generator builds it: whole arrays, not a process an element."""
-    stages = {}
-    for stage in ("prefill", "decode"):
-        chosen = getattr(design, stage)
-        modules = chosen.modules.model_copy(update={"process_granularity": "array"})
-        stages[stage] = chosen.model_copy(update={"modules": modules})
-    return design.model_copy(update=stages)
+PAGE, SAMPLE_SECTION = Path("docs/open_synthesis.md"), "open-synthesis-sample"
+SAMPLE_UNITS = ("lane_unit", "rope", "swiglu", "fifos", "axi_adapters")
 
 
 def _rows(report: SynthesisReport, analytical: Any) -> Iterator[dict[str, Any]]:
@@ -56,7 +53,8 @@ def _rows(report: SynthesisReport, analytical: Any) -> Iterator[dict[str, Any]]:
             error = 0.0 if model == high else abs(model - high) / high if high else float("inf")
             yield row | {"error_fraction": None if error == float("inf") else error, "met": error <= BAR_FRACTION}
         else:
-            yield row | {"error_fraction": None, "met": low <= model <= high}
+            place = (model - low) / (high - low) if high > low else None
+            yield row | {"error_fraction": None, "place_in_range": place, "met": low <= model <= high}
 
 
 def _random_projects(count: int, seed: int, cache: Path) -> list[dict[str, Any]]:
@@ -69,7 +67,7 @@ def _random_projects(count: int, seed: int, cache: Path) -> list[dict[str, Any]]
         project = folder / str(number)
         generate_project(drawn.design, model, device, workload, project, force=True, seed=number)
         report = synthesize_open(project, OpenSynthesisOptions(cache))
-        analytical = evaluate_point(_as_built(drawn.design), model, device, workload)
+        analytical = evaluate_point(as_built(drawn.design), model, device, workload)
         for kernel in report.kernels:
             rows = list(_rows(kernel.reports[0], getattr(analytical, kernel.stage).resources))
             found.append({"number": number, "model": model.name, "stage": kernel.stage, "resources": rows})
@@ -78,6 +76,31 @@ def _random_projects(count: int, seed: int, cache: Path) -> list[dict[str, Any]]
                   flush=True)  # fmt: skip
         shutil.rmtree(project)
     return found
+
+
+def _quartiles(places: list[float | None]) -> list[float] | None:
+    known = [place for place in places if place is not None]
+    return [float(value) for value in np.quantile(known, (0.25, 0.5, 0.75))] if known else None
+
+
+def sample(report: SynthesisStepReport, project: Path) -> str:
+    """What the two commands print of decode, shortened: the sample of docs/open_synthesis.md."""
+    kernel = next(kernel for kernel in report.kernels if kernel.stage == "decode")
+    priced = project_of(project).resources("decode")
+    rows = open_rows(kernel.reports[0])
+    units = len(kernel.reports[0].modules)
+    shown = [row for row in rows[:units] if row[0] in SAMPLE_UNITS] + [["..."] + [""] * 6] + rows[units:]
+    lines = [
+        "```",
+        "$ flexdse generate --design flexllm-u280 --model llama-3.2-1b --device u280 --out project",
+        "$ flexdse synthesize project --backend open            # --json; --cache DIR; default FLEXDSE_HOME/synthesis",
+        f"decode on {report.part}, open_synthesis (Yosys {report.tool_version})",
+        table(shown, OPEN_HEADER),
+        models_line(priced),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -104,8 +127,10 @@ def main() -> None:
     seconds = []
     for _ in range(2):
         started = time.monotonic()
-        synthesize_open(project, OpenSynthesisOptions(cache))
+        options = OpenSynthesisOptions(cache, region_shares=region_shares(*project_inputs(project)))
+        report = synthesize_open(project, options)
         seconds.append(time.monotonic() - started)
+    put_section(PAGE, SAMPLE_SECTION, sample(report, project))
     print(f"flexllm-u280: cold {seconds[0]:.1f} s, warm {seconds[1]:.1f} s", flush=True)
 
     compared = _random_projects(arguments.projects, arguments.seed, cache)
@@ -117,6 +142,14 @@ def main() -> None:
         name: {
             "stages": len(compared),
             "met": sum(row["met"] for stage in compared for row in stage["resources"] if row["resource"] == name),
+            "place_in_range_quartiles": _quartiles(
+                [
+                    row.get("place_in_range")
+                    for stage in compared
+                    for row in stage["resources"]
+                    if row["resource"] == name
+                ]
+            ),
         }
         for name in ("lut", "ff", *EXACT)
     }

@@ -107,6 +107,7 @@ def main() -> int:
         document[key] = {
             "method": method,
             "evaluations": budget,
+            "told": "objectives and the quantities of both halves" if method == BEST else "objectives",
             "hypervolume_ratio": ratio,
             "hypervolume_ratio_of_seeds": [value for value, _ in runs],
             "random_hypervolume_ratio": random[budget],

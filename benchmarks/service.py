@@ -63,6 +63,7 @@ BARS = {
     "list_p99_s": 0.020,
     "batch_designs_per_s": 300_000.0,
     "sse_api_p99_s": 0.100,
+    "validate_p99_s": 0.300,
 }
 
 
@@ -181,6 +182,28 @@ def bench_lists(client: httpx.Client) -> dict[str, Any]:
     paths = ["/healthz", "/api/v1/explorations?limit=50", "/api/v1/jobs?limit=50", "/api/v1/devices"]
     taken = seconds_of([lambda path=path: client.get(path).raise_for_status() for path in paths], ASKED)  # type: ignore[misc]
     return {path: summary(seconds) for path, seconds in zip(paths, taken, strict=True)}
+
+
+def bench_validate(client: httpx.Client) -> dict[str, Any]:
+    """What the form of the dashboard asks after each change: the size of a space that nobody asked about before."""
+    body = {"model": MODEL, "device": DEVICE, "workload": {"prompt_tokens": TOKENS, "output_tokens": TOKENS}}
+    began = time.perf_counter()
+    both = {"quant_schemes": ["w4a4kv8", "w4a8kv8"]}  # the first on a card and of a scheme has most to find out
+    client.post("/api/v1/explorations:validate", json={**body, "space": both}).raise_for_status()
+    first_s = time.perf_counter() - began
+    lanes = [{"decode.weight_parallelism": [8, last]} for last in (16, 24, 32, 48, 64, 96, 128, 192, 256)]
+    tokens = [{"prefill.token_parallelism": [2, last]} for last in (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)]
+    spaces = [{"restrict": restrict, **both} for restrict in (*lanes, *tokens)]
+    taken = seconds_of(
+        [
+            lambda space=space: client.post(  # type: ignore[misc]
+                "/api/v1/explorations:validate", json={**body, "space": space}
+            ).raise_for_status()
+            for space in spaces
+        ],
+        1,
+    )
+    return {"first_s": first_s, "spaces": len(spaces), **summary([seconds for (seconds,) in taken])}
 
 
 def columns_of_designs(count: int) -> pa.Table:
@@ -312,6 +335,7 @@ def main() -> int:
                 lists = bench_lists(client)  # not first: workers and broker start when the server answers
                 events = bench_events(service.address, client, database)
                 batch = bench_batch(service.address)
+                validate = bench_validate(client)
         finally:
             database.close()
     reference = lists["/healthz"]
@@ -324,12 +348,14 @@ def main() -> int:
         "lists": lists,
         "batch": batch,
         "events": events,
+        "validate": validate,
         "bars": {
             "front_p99_s": [front["arrow"]["p99_s"], BARS["front_p99_s"]],
             "list_p99_s": [slowest["p99_s"], BARS["list_p99_s"]],
             "batch_designs_per_s": [batch["median_designs_per_s"], BARS["batch_designs_per_s"]],
             "sse_delivered": [events["delivered"], events["events"]],
             "sse_api_p99_s": [events["api"]["p99_s"], BARS["sse_api_p99_s"]],
+            "validate_p99_s": [validate["p99_s"], BARS["validate_p99_s"]],
         },
     }
     TARGET.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,22 @@ def tiny_model() -> ModelConfig:
     )
 
 
+def bound_by_gate(number: int, quantizer_fifo_depth: int | None) -> SimulatedDesign:
+    """A tiny design with a streaming transform whose slowest modules of prefill are gate and up."""
+    one = drawn(7, 0)
+    document = one.design.model_dump(mode="json")
+    prefill = document["prefill"]
+    prefill |= dict.fromkeys(("qkvo_weight_parallelism", "ffn_weight_parallelism"), 48)
+    prefill |= {"token_parallelism": 8, "key_parallelism": 16}
+    prefill["modules"] |= {"quantizer_fifo_depth": quantizer_fifo_depth, "vector_fifo_depth": 8}
+    for port in document["memory_map"]["ports"]:
+        if port["stage"] == "prefill" and port["name"].startswith("w_"):
+            port["width_bits"] = 256
+        if port["stage"] == "prefill" and port["name"] == "k_cache":
+            port["width_bits"] = 128
+    return replace(one, number=number, design=DesignPoint.model_validate(document))
+
+
 def simulated(one: SimulatedDesign, folder: Path = RUNS) -> dict[str, Any]:
     """The stages of its simulation report by name, from `folder` if they are there; `cpu_s` of the run that made them."""
     workload = Workload(prompt_tokens=max(one.prompt_tokens, one.context), output_tokens=2)
@@ -141,8 +157,8 @@ STORED_NUMBERS = (0, 7, 14, 21)  # of the tiny model: seconds each
 def main() -> None:
     """Simulate the designs that the tests compare the laws with, and store their cycles: `python -m benchmarks.timed_sim_runs`."""
     stored = []
-    for number in STORED_NUMBERS:
-        one = drawn(number, 0)
+    chosen = [drawn(number, 0) for number in STORED_NUMBERS] + [bound_by_gate(7, None), bound_by_gate(7, 8)]
+    for one in chosen:
         run = simulated(one)
         stored.append(
             {
@@ -153,7 +169,7 @@ def main() -> None:
                 "cycles": {stage: report["cycles"] for stage, report in run["stages"].items()},
             }
         )
-        print(number, stored[-1]["cycles"], flush=True)
+        print(one.number, stored[-1]["cycles"], flush=True)
     document = {"model": tiny_model().model_dump(mode="json"), "device": "u280", "designs": stored}
     STORED.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -15,6 +15,9 @@ model's uncalibrated band. After n designs with mean m and squared deviations SS
 (Gelman et al., Bayesian Data Analysis, 3rd ed., section 3.3.) A ratio has no sign and errors of cost laws are
 multiplicative, hence logs; the conjugate form has this closed solution, needs no sampling, and is defined at n = 1.
 
+A range of a tool (LUT and FF of an open synthesis) counts as its value nearest to the prediction. It may refute a prediction
+but never narrow the band below the uncalibrated one; nor may an open synthesis as a whole, which shares the models' laws.
+
 Two floors on the interval, because the prior is a belief: with one design it is never narrower than uncalibrated, nor
 than that design's own error; with more, never narrower than the 90 % quantile of the fit's own leave-one-out errors (their
 largest below nine designs).
@@ -75,6 +78,9 @@ TO_POST_ROUTE: dict[CalibratedMetric, RouteFactor] = {
     "bram_18k": RouteFactor(1.0, _MEMORY_HALF_WIDTH),
     "uram": RouteFactor(1.0, _MEMORY_HALF_WIDTH),
 }
+# Open synthesis counts DSP slices and memories by the laws that the cost models count them by: it may refute an inventory,
+# but its agreement is no evidence of what a chip takes.
+SHARES_OUR_LAWS: tuple[MeasuredProvenance, ...] = ("open_synthesis",)
 BEFORE_ROUTING: tuple[MeasuredProvenance, ...] = ("csynth", "cosim")
 
 _BAND_OF_TIME = {"prefill": "prefill_latency_s", "decode": "tpot_s"}  # keys of ERROR_BANDS
@@ -177,11 +183,13 @@ def _fit_entry(
     route = TO_POST_ROUTE.get(metric) if provenance in BEFORE_ROUTING else None
     by_design: dict[str, list[float]] = {}
     for pair in pairs:
-        ratio = pair.measured / pair.predicted * (route.factor if route else 1.0)
+        ratio = pair.nearest / pair.predicted * (route.factor if route else 1.0)
         by_design.setdefault(pair.design_key, []).append(math.log(ratio))
     y = np.array([sum(values) / len(values) for _, values in sorted(by_design.items())])
     fitted = fit_log_factor(y, log_half_width(prior))
     half_width = math.hypot(fitted.half_width, route.log_half_width) if route else fitted.half_width
+    ranges = any(pair.measured_at_least is not None for pair in pairs)
+    floored = len(y) == 1 or ranges or provenance in SHARES_OUR_LAWS
     left_out, missing = None, {}
     if len(y) > 1:
         before, after = np.abs(np.expm1(-y)), np.abs(np.expm1(-fitted.left_out))
@@ -200,13 +208,14 @@ def _fit_entry(
         metric=metric,
         factor=math.exp(fitted.log_factor),
         # An interval of log(value / truth); outward, so that rounding never makes it narrower than the prior.
-        relative_low=min(math.expm1(-half_width), prior.relative_low if len(y) == 1 else 0.0),
-        relative_high=max(math.expm1(half_width), prior.relative_high if len(y) == 1 else 0.0),
+        relative_low=min(math.expm1(-half_width), prior.relative_low if floored else 0.0),
+        relative_high=max(math.expm1(half_width), prior.relative_high if floored else 0.0),
         uncalibrated_low=prior.relative_low,
         uncalibrated_high=prior.relative_high,
         route_factor=route.factor if route else None,
         designs=len(y),
         measurements=len(pairs),
+        floored=floored,
         design_keys=tuple(sorted(by_design)),
         sources=tuple(sorted({pair.source for pair in pairs})),
         leave_one_out=left_out,
@@ -253,5 +262,5 @@ def fit(pairs: Iterable[Measurement]) -> CalibrationTable:
 def _order(pair: Measurement) -> tuple[object, ...]:
     """An order that depends on nothing but the content, so that equal data give an equal table bit for bit."""
     rank = MEASURED_PROVENANCES.index(pair.provenance)
-    ratio = (pair.measured, pair.predicted, pair.source)
+    ratio = (pair.measured, pair.measured_at_least or 0.0, pair.predicted, pair.source)
     return (rank, pair.stage != "prefill", pair.module or "", pair.metric, pair.design_key, *ratio)

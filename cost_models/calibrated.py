@@ -7,6 +7,7 @@ sum of the calibrated modules. A stage without entries is returned as it is, bit
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from cost_models.stage_cost import StageCost
 from spec.calibration import TIME_METRICS, CalibrationEntry, CalibrationTable
 from spec.cost_report import ErrorBand
 from spec.errors import UnknownNameError
+from spec.module_choices import ProcessGranularity
 from spec.resources import RESOURCE_NAMES
 from spec.workload import STAGES, Stage
 
@@ -30,6 +32,9 @@ _TIME_OF_ENERGY = {
     "prefill_energy_j_per_token": "prefill_latency_s",
     "decode_energy_j_per_token": "tpot_s",
 }
+
+# What can be measured of a generated project alone, and so of our library.
+_OF_GENERATED_PROJECTS = ("timed_sim", "open_synthesis")
 
 _WIDER = "calibrated: the wider of the bands of its parts"
 
@@ -239,8 +244,8 @@ def _energy_band(base: ErrorBand, bands: _Bands, time_name: str) -> ErrorBand:
     return worst if inside else base
 
 
-def calibration_notes(table: CalibrationTable | None) -> list[str]:
-    """What a report says of the calibration in its assumptions; nothing for none."""
+def calibration_notes(table: CalibrationTable | None, as_priced: Mapping[Stage, ProcessGranularity]) -> list[str]:
+    """What a report says of the calibration in its assumptions; nothing for none. `as_priced`: granularity of each stage."""
     if table is None or not table.entries:
         return []
     notes = []
@@ -253,4 +258,13 @@ def calibration_notes(table: CalibrationTable | None) -> list[str]:
     if not all(any(entry.stage == stage for entry in table.entries) for stage in STAGES):
         other = next(stage for stage in STAGES if not any(entry.stage == stage for entry in table.entries))
         notes.append(f"{other} is not calibrated: a factor of one stage is never applied to the other")
+    of_ours = sorted({e.provenance for e in table.entries if e.provenance in _OF_GENERATED_PROJECTS})
+    elements = [stage for stage, granularity in as_priced.items() if granularity == "element"]
+    if of_ours and elements:
+        notes.append(
+            f"factors of {', '.join(of_ours)} are of kernels of our library (process_granularity: array); "
+            f"{' and '.join(elements)} is priced as element, of which nothing of that was measured"
+        )
+    if any(entry.metric in RESOURCE_NAMES for entry in table.entries):
+        notes.append("the floorplan by region is that of the models, not calibrated")
     return notes

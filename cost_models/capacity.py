@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
 from cost_models.arrays import FloatArray
 from cost_models.prefill import stored_weight_bytes
-from cost_models.stage_cost import StageCost
 from cost_models.stage_setup import HIDDEN_BYTES, SCALE_BYTES, StageSetup, layer_channels, prefilled_tokens
 from spec.design_batch import DecodeBatch, PrefillBatch
 from spec.design_point import DesignPoint
@@ -28,8 +28,17 @@ CARD_WEIGHT_BITS = (4, 8)  # the widths of the capacity verdict for a card
 _MEMORIES: tuple[MemoryKind, ...] = ("hbm", "ddr")
 
 
+class StageTraffic(Protocol):
+    """The bytes that each role of a stage moves; a `StageCost` has them."""
+
+    @property
+    def stage(self) -> Stage: ...
+    @property
+    def traffic_bytes(self) -> Mapping[PortRole, FloatArray]: ...
+
+
 def stored_bytes(
-    cost: StageCost,
+    cost: StageTraffic,
     batch: PrefillBatch | DecodeBatch,
     model: ModelConfig,
     workload: Workload,

@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from cost_models.array_decode import DecodeLaw, is_built
+from cost_models.array_decode import DecodeLaw, contexts, is_built, total
 from cost_models.array_timing import LIBRARY_FILES, LIBRARY_SOURCE
 from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays, ceil_div
 from cost_models.attention import decode_attention_cycles, mean_key_tiles
@@ -80,12 +80,8 @@ def evaluate_decode(
     workload = setup.workload
     if is_built(modules, setup.scheme):
         law = DecodeLaw(batch, setup)
-        first_spent = law.tokens(workload.prompt_tokens, workload.prompt_tokens)
-        first = sum(first_spent.values(), np.zeros(n))
-        spent, cycles = first_spent, first
-        if workload.output_tokens > 1:
-            spent = law.tokens(workload.prompt_tokens + 1, workload.context_tokens)
-            cycles = sum(spent.values(), np.zeros(n))
+        by_context = [law.tokens(low, high) for low, high in contexts(workload)]
+        spent, first, cycles = by_context[-1], total(by_context[0]), total(by_context[-1])
         return _stage_cost(batch, setup, cycles, first, resources, parts, spent)
     first_attention, attention = _attention(batch, setup)
     chain = _Chain.of(batch, setup)

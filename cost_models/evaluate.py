@@ -6,30 +6,37 @@ function of the two summaries (`combine`). The exact search rests on this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import chain
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 
 from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays
+from cost_models.blocks import Block, Frame, decode_block, prefill_block
 from cost_models.calibrated import calibrate_power, calibrate_stage
 from cost_models.capacity import stored_bytes
 from cost_models.decode import evaluate_decode
 from cost_models.deployment import co_resident_rules, shared_image_rules
-from cost_models.feasibility import clock_rule, memory_rules, power_rule, resource_rules, used_fractions
+from cost_models.excess import CapsAt, largest_excess
+from cost_models.feasibility import (
+    card_rules,
+    clock_rule,
+    memory_rules,
+    power_rule,
+    resource_rules,
+    used_fractions,
+)
 from cost_models.frequency import clock_law
 from cost_models.hmt import evaluate_hmt_prefill, plugin_stored_bytes
-from cost_models.kernels.library_decode import library_decode_parts
-from cost_models.kernels.library_prefill import library_prefill_parts
-from cost_models.kernels.parts import Parts, RowParts
 from cost_models.memory import fullest_channel_bytes, hbm_bytes
 from cost_models.nonlinear import Fabric
 from cost_models.power import engine_activity, stage_power_w
 from cost_models.prefill import evaluate_prefill
 from cost_models.quality import scheme_quality
-from cost_models.stage_cost import StageCost
+from cost_models.row_sets import BatchT, LayoutKinds
+from cost_models.stage_cost import StageCost, StageTotals
 from cost_models.stage_setup import SCALE_BYTES, StageSetup, channel_scales, layer_scales, prefilled_tokens
 from cost_models.stage_summary import StageSummary, weight_word
 from spec.calibration import CalibrationTable
@@ -46,11 +53,8 @@ from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.versions import MODEL_VERSION
 from spec.workload import Stage, Workload
 
-CapsAt = Literal["band", "prediction"]
-BatchT = TypeVar("BatchT", PrefillBatch, DecodeBatch)
-
 STAGE_ENERGIES = ("prefill_energy_j_per_token", "decode_energy_j_per_token")
-INVENTORY_POINTS = 262_144  # their distinct rows are a few thousand, laid out in the time of a chunk
+BLOCK_POINTS = 262_144  # distinct rows of what a law reads are a few thousand, evaluated in the time of a chunk
 CHUNK_POINTS = 16_384  # few calls for each array, and the arrays in use stay in the second-level cache
 
 
@@ -169,22 +173,22 @@ def _clock(batch: PrefillBatch | DecodeBatch, context: Context) -> Callable[[Res
     return clock_law(batch if known else replace(batch, clock_measured=None), context.device, context.system.deployment)
 
 
-def price_prefill(batch: PrefillBatch, context: Context, parts: Parts | None = None) -> StageCost:
-    """The laws of prefill at the achieved clock, for designs of one set of modules; `parts`: their resources, if known."""
+def price_prefill(batch: PrefillBatch, context: Context) -> StageCost:
+    """The laws of prefill at the achieved clock, for designs of one set of modules."""
     _check_one_set(batch)
     clock = _clock(batch, context)
     if context.hmt is not None:
         cost = evaluate_hmt_prefill(batch, context.setup(context.workload), context.hmt, clock)
     else:
-        cost = evaluate_prefill(batch, context.setup(context.workload), clock, parts)
+        cost = evaluate_prefill(batch, context.setup(context.workload), clock)
     return calibrate_stage(cost, context.calibration)
 
 
-def price_decode(batch: DecodeBatch, context: Context, parts: Parts | None = None) -> StageCost:
-    """The laws of decode at the achieved clock, for designs of one set of modules; `parts`: their resources, if known."""
+def price_decode(batch: DecodeBatch, context: Context) -> StageCost:
+    """The laws of decode at the achieved clock, for designs of one set of modules."""
     _check_one_set(batch)
     clock = _clock(batch, context)
-    cost = evaluate_decode(batch, context.setup(context.window), clock, parts)
+    cost = evaluate_decode(batch, context.setup(context.window), clock)
     return calibrate_stage(cost, context.calibration)
 
 
@@ -210,84 +214,67 @@ def decode_constraints(cost: StageCost, batch: DecodeBatch, context: Context) ->
     yield from memory_rules(cost, batch, context.model, context.device, context.window, context.scheme)
 
 
-def _excess(rules: Iterable[Rule], n: int, caps_at: CapsAt) -> FloatArray:
-    """Largest (demand - bound) / max(|bound|, 1) over the rules, (n,), demands read as `caps_at` says."""
-    worst, scratch, same_for_all = np.full(n, -np.inf), np.empty(n), -np.inf
-    for rule in rules:
-        demand, bound = _once(rule.demand), _once(rule.bound)
-        scale = 1.0 + rule.relative_low if caps_at == "band" else 1.0
-        if caps_at == "band" and rule.limit < np.inf:
-            np.maximum(worst, demand - rule.limit, out=worst)
-        if len(bound) == 1:
-            unit = max(abs(float(bound[0])), 1.0)
-            if len(demand) == 1:
-                same_for_all = max(same_for_all, (float(demand[0]) * scale - float(bound[0])) / unit)
-                continue
-            if bound[0] == 0.0 and scale == 1.0:
-                np.maximum(worst, demand, out=worst)
-                continue
-            # In place: half of the rules' time went into arrays that lived for one operation.
-            if scale != 1.0:
-                np.subtract(np.multiply(demand, scale, out=scratch), bound, out=scratch)
-            else:
-                np.subtract(demand, bound, out=scratch)
-            if unit != 1.0:
-                scratch *= 1.0 / unit
-        else:
-            np.divide(demand * scale - bound, np.maximum(np.abs(bound), 1.0), out=scratch)
-        np.maximum(worst, scratch, out=worst)
-    np.maximum(worst, same_for_all, out=worst)
-    return worst
-
-
-def _once(values: FloatArray) -> FloatArray:
-    """A value that was broadcast over the batch, as one element: most bounds are the same for every design."""
-    return values[:1] if values.strides == (0,) else values
-
-
 def stage_summary(
     cost: StageCost, batch: PrefillBatch | DecodeBatch, rules: Iterable[Rule], context: Context
 ) -> StageSummary:
     """What the metrics take of priced designs of one stage; `rules` decide feasibility."""
+    held = None
+    if context.system.deployment == "co_resident":
+        window = context.prefill_window if cost.stage == "prefill" else context.window
+        held = fullest_channel_bytes(batch, stored_bytes(cost, batch, context.model, window, context.scheme))
+    moved, used = hbm_bytes(batch, cost.traffic_bytes), used_fractions(cost.resources, context.device)
+    return _summary(cost, batch, moved, used, rules, _coupling(batch, held, context), context)
+
+
+def _summary(
+    cost: StageTotals,
+    batch: PrefillBatch | DecodeBatch,
+    moved_bytes: FloatArray,
+    used: Mapping[str, FloatArray],
+    rules: Iterable[Rule],
+    coupling: dict[str, FloatArray],
+    context: Context,
+) -> StageSummary:
     step_s, first_s = cost.latency_s, cost.first_latency_s
     # One output token has no further step: its traffic is that of the first.
     duration = np.where(step_s > 0, step_s, first_s)
-    moved = hbm_bytes(batch, cost.traffic_bytes)
-    rate = np.divide(moved, duration, out=np.zeros(len(batch)), where=duration > 0)
+    rate = np.divide(moved_bytes, duration, out=np.zeros(len(batch)), where=duration > 0)
     activity = engine_activity(
         batch, linear_macs(cost.stage, context), np.where(step_s > 0, cost.cycles, cost.first_cycles)
     )
     power, dynamic = stage_power_w(cost.resources, activity, cost.clock_mhz, rate, context.device)
     power, dynamic = calibrate_power(power, dynamic, cost.stage, context.calibration)
-    used = np.maximum.reduce(list(used_fractions(cost.resources, context.device).values()))
+    all_rules = chain(rules, power_rule(cost.stage, power, context.device))
     return StageSummary(
         first_s=first_s,
         step_s=step_s,
         power_w=power,
         dynamic_w=dynamic,
-        max_utilization=used,
+        max_utilization=np.maximum.reduce(list(used.values())),
         dsp=cost.resources.dsp,
         hbm_bytes_per_s=rate,
-        excess=_excess(chain(rules, power_rule(cost.stage, power, context.device)), len(batch), context.caps_at),
+        excess=largest_excess(all_rules, len(batch), context.caps_at),
         lut=cost.resources.lut,
         ff=cost.resources.ff,
         bram_18k=cost.resources.bram_18k,
         uram=cost.resources.uram,
-        **_coupling(cost, batch, context),
+        **coupling,
     )
 
 
-def _coupling(cost: StageCost, batch: PrefillBatch | DecodeBatch, context: Context) -> dict[str, FloatArray]:
-    """The columns that only pairs need, zero where the system does not couple its stages."""
+def _coupling(
+    batch: PrefillBatch | DecodeBatch, channel_bytes: FloatArray | None, context: Context
+) -> dict[str, FloatArray]:
+    """The columns that only pairs need, zero where the system does not couple its stages. `channel_bytes`: on the fullest
+    HBM channel, None where each stage has the card for itself.
+    """
     zero: FloatArray = np.broadcast_to(0.0, (len(batch),))
     system = context.system
     names = ("hbm_ports", "hbm_channel_bytes", "cache_word", "weight_word")
     columns: dict[str, FloatArray] = dict.fromkeys(names, zero)
-    if system.deployment == "co_resident":
-        window = context.prefill_window if cost.stage == "prefill" else context.window
-        stored = stored_bytes(cost, batch, context.model, window, context.scheme)
+    if channel_bytes is not None:
         columns["hbm_ports"] = batch.placements.hbm_ports.number.astype(np.float64)[batch.placement]
-        columns["hbm_channel_bytes"] = fullest_channel_bytes(batch, stored)
+        columns["hbm_channel_bytes"] = channel_bytes
     if system.kv_layout == "shared":
         columns["cache_word"] = batch.key_parallelism + batch.value_parallelism * 2.0**20
     if system.weight_copies == "shared":
@@ -295,25 +282,30 @@ def _coupling(cost: StageCost, batch: PrefillBatch | DecodeBatch, context: Conte
     return columns
 
 
-def _in_chunks(
+def _chunks(n: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, max(n, 1), size)]
+
+
+def _summarise(
     batch: BatchT,
-    inventory: Callable[[BatchT], RowParts | None],
-    price: Callable[[BatchT, RowParts | None], StageSummary],
+    context: Context,
+    block: Callable[[BatchT], Block[BatchT]] | None,
+    price: Callable[[BatchT], StageSummary],
 ) -> StageSummary:
     """Priced chunk by chunk, and each set of modules on its own: the laws branch on it once a chunk. Results are written
-    in place, so that memory does not grow with the number of chunks. `inventory`: resources that few distinct rows of
-    many chunks hold, laid out once for all of them.
+    in place, so that memory does not grow with the number of chunks. `block`: lays out what few columns decide, once for
+    many chunks; where there is none `price` takes each chunk as it comes.
     """
     result = StageSummary.empty(len(batch))
 
     def put(part: BatchT, place: Callable[[slice], IntArray | slice]) -> None:
-        for first in range(0, max(len(part), 1), INVENTORY_POINTS):
-            block = part.take(slice(first, first + INVENTORY_POINTS))
-            parts = inventory(block)
-            for start in range(0, max(len(block), 1), CHUNK_POINTS):
-                chunk = slice(start, start + CHUNK_POINTS)
-                priced = price(block.take(chunk), None if parts is None else parts.take(chunk))
-                result.put(place(slice(first + start, min(first + start + CHUNK_POINTS, len(part)))), priced)
+        tabled = len(part) > 0 and part.modules[0].process_granularity == "array" and context.calibration is None
+        for whole in _chunks(len(part), BLOCK_POINTS):
+            laid_out = block(part.take(whole)) if block is not None and tabled else None
+            for chunk in _chunks(whole.stop - whole.start, CHUNK_POINTS):
+                there = slice(whole.start + chunk.start, whole.start + chunk.stop)
+                summary = price(part.take(there)) if laid_out is None else block_summary(laid_out, chunk, context)
+                result.put(place(there), summary)
 
     if batch.module_set is None:
         put(batch, lambda chunk: chunk)
@@ -328,36 +320,47 @@ def _in_chunks(
     return result
 
 
+def block_summary(block: Block[BatchT], part: slice, context: Context) -> StageSummary:
+    """What the metrics take of the designs of a block in `part`."""
+    batch, totals, device = block.batch.take(part), block.totals(part), context.device
+    used = used_fractions(totals.resources, device)
+    rules = chain(card_rules(block.stage, totals.resources, used, device), [clock_rule(block.stage, batch, device)])
+    held = None if block.channel_bytes is None else block.channel_bytes[part]
+    summary = _summary(totals, batch, block.moved_bytes[part], used, rules, _coupling(batch, held, context), context)
+    np.maximum(summary.excess, block.excess[part], out=summary.excess)
+    return summary
+
+
 def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
     """Price a batch of prefill designs, constraints included; memory does not grow with the batch beyond the result."""
+    coupled, layouts = context.system.deployment == "co_resident", LayoutKinds()
 
-    def inventory(part: PrefillBatch) -> RowParts | None:
-        modules = part.modules[0]
-        if modules.process_granularity != "array" or context.hmt is not None:
-            return None
-        return library_prefill_parts(part, modules, context.setup(context.workload))
+    def block(part: PrefillBatch) -> Block[PrefillBatch]:
+        frame = Frame(
+            context.setup(context.workload), context.device, context.prefill_window, context.caps_at, coupled, layouts
+        )
+        return prefill_block(part, frame, _clock(part, context))
 
-    def chunk(part: PrefillBatch, parts: RowParts | None) -> StageSummary:
-        cost = price_prefill(part, context, parts)
+    def price(part: PrefillBatch) -> StageSummary:
+        cost = price_prefill(part, context)
         return stage_summary(cost, part, prefill_constraints(cost, part, context), context)
 
-    return _in_chunks(batch, inventory, chunk)
+    return _summarise(batch, context, block if context.hmt is None else None, price)
 
 
 def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
     """Price a batch of decode designs, constraints included."""
+    coupled, layouts = context.system.deployment == "co_resident", LayoutKinds()
 
-    def inventory(part: DecodeBatch) -> RowParts | None:
-        modules = part.modules[0]
-        if modules.process_granularity != "array":
-            return None
-        return library_decode_parts(part, modules, context.setup(context.window))
+    def block(part: DecodeBatch) -> Block[DecodeBatch]:
+        frame = Frame(context.setup(context.window), context.device, context.window, context.caps_at, coupled, layouts)
+        return decode_block(part, frame, _clock(part, context))
 
-    def chunk(part: DecodeBatch, parts: RowParts | None) -> StageSummary:
-        cost = price_decode(part, context, parts)
+    def price(part: DecodeBatch) -> StageSummary:
+        cost = price_decode(part, context)
         return stage_summary(cost, part, decode_constraints(cost, part, context), context)
 
-    return _in_chunks(batch, inventory, chunk)
+    return _summarise(batch, context, block, price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +423,7 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
         "quality": np.full(n, np.nan if quality.value is None else quality.value),
     }
     excess = np.maximum(prefill.excess, decode.excess)
-    pairs = _excess(pair_constraints(prefill, decode, context), n, context.caps_at)
+    pairs = largest_excess(pair_constraints(prefill, decode, context), n, context.caps_at)
     return CostBatch(metrics, np.maximum(excess, pairs))
 
 

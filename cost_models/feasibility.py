@@ -13,7 +13,7 @@ import numpy as np
 
 from cost_models.arrays import FloatArray, ResourceArrays
 from cost_models.bands import resource_band
-from cost_models.capacity import stored_bytes
+from cost_models.capacity import StageTraffic, stored_bytes
 from cost_models.clb import CLB_CAP
 from cost_models.frequency import card_clb_fraction
 from cost_models.memory import ddr_bytes, fullest_channel_bytes
@@ -53,24 +53,29 @@ def used_fractions(resources: ResourceArrays, device: Device) -> dict[str, Float
 
 def resource_rules(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device) -> Iterator[Rule]:
     """One rule for each kind of resource of the whole card, one for its CLBs, and what every SLR assignment must hold."""
-    n = len(cost.cycles)
-    used = {**used_fractions(cost.resources, device), "clb": card_clb_fraction(cost.resources, device)}
+    yield from card_rules(cost.stage, cost.resources, used_fractions(cost.resources, device), device)
+    yield from slr_rules(cost, batch, device)
+
+
+def card_rules(
+    stage: Stage, resources: ResourceArrays, used: Mapping[str, FloatArray], device: Device
+) -> Iterator[Rule]:
+    """The kernel of a stage and the shell on the whole card; `used`: fractions of it by kind, (n_points,) each."""
     caps = {**UTILIZATION_CAPS, "clb": CLB_CAP}
-    for name, fraction in used.items():
+    for name, fraction in {**used, "clb": card_clb_fraction(resources, device)}.items():
         low, high = resource_band(name, device)
         yield Rule(
             constraint=f"{name}_utilization",
-            where=cost.stage,
+            where=stage,
             demand=fraction,
-            bound=np.broadcast_to(caps[name], (n,)),
+            bound=np.broadcast_to(caps[name], fraction.shape),
             unit="fraction",
-            message=f"{cost.stage} uses too many {name} of {device.name}, shell included",
-            levers=_LEVERS[cost.stage]["lut" if name == "clb" else name],
+            message=f"{stage} uses too many {name} of {device.name}, shell included",
+            levers=_LEVERS[stage]["lut" if name == "clb" else name],
             relative_low=low,
             relative_high=high,
             limit=1.0,
         )
-    yield from slr_rules(cost, batch, device)
 
 
 def clock_rule(stage: Stage, batch: PrefillBatch | DecodeBatch, device: Device) -> Rule:
@@ -104,7 +109,7 @@ def power_rule(stage: Stage, power_w: FloatArray, device: Device) -> Iterator[Ru
 
 
 def memory_rules(
-    cost: StageCost,
+    cost: StageTraffic,
     batch: PrefillBatch | DecodeBatch,
     model: ModelConfig,
     device: Device,

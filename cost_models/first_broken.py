@@ -11,7 +11,6 @@ import numpy as np
 
 from cost_models.arrays import BoolArray
 from cost_models.evaluate import (
-    CapsAt,
     Context,
     decode_constraints,
     pair_constraints,
@@ -19,6 +18,7 @@ from cost_models.evaluate import (
     price_decode,
     price_prefill,
 )
+from cost_models.excess import CapsAt
 from cost_models.feasibility import power_rule
 from cost_models.stage_summary import StageSummary
 from spec.design_batch import DecodeBatch, IntArray, PrefillBatch

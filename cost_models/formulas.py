@@ -142,24 +142,24 @@ _ARRAY: dict[Stage, dict[str, tuple[str, str]]] = {
         "kv_proj": ("cost_models/array_prefill.py PrefillLaw.kv", "layers (T_first + (N - 1) I) of region kv"),
         **dict.fromkeys(
             ("q_proj", "o_proj", "gate_up_proj", "down_proj"),
-            ("cost_models/array_prefill.py _Array, PrefillLaw.main", "layers (d_in + ceil(d_out / WP) (d_in + 5)) in the first block; (N - 1) times more where it is the slowest"),
+            ("cost_models/array_prefill_units.py LinearArray", "layers (d_in + ceil(d_out / WP) (d_in + 5)) in the first block; (N - 1) times more where it is the slowest"),
         ),
         **dict.fromkeys(
             ("attention_qk", "attention_softmax", "attention_av"),
-            ("cost_models/array_prefill.py PrefillLaw.attention", "its share of layers x units x max(a, S, v), or a + v with a serial softmax, in the first block; (N - 1) times more where attention is the slowest"),
+            ("cost_models/array_prefill_units.py PrefillUnits.attention", "its share of layers x units x max(a, S, v), or a + v with a serial softmax, in the first block; (N - 1) times more where attention is the slowest"),
         ),
-        "hadamard": ("cost_models/array_prefill.py PrefillLaw.transform_turn", "layers x its turn in the first block; it holds gate and up back in the others"),
-        "norm_and_quant": ("cost_models/array_prefill.py PrefillLaw.norm_turn, quantize_turn", "layers x (2 d + TP + depths) of the norms and quantizers of the first block"),
+        "hadamard": ("cost_models/array_prefill_units.py PrefillUnits.transform_turn", "layers x its turn in the first block; it holds gate and up back in the others"),
+        "norm_and_quant": ("cost_models/array_prefill_units.py PrefillUnits.norm_turn, quantize_turn", "layers x (2 d + TP + depths) of the norms and quantizers of the first block"),
     },
     "decode": {
         **dict.fromkeys(
             ("kv_proj", "q_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head"),
-            ("cost_models/array_decode.py DecodeLaw._engine", "(P - 1) I + d_in, P = ceil(d_out / (TB W)), I = max(d_in + 5, W TB / pairs + 38, d_in slowdown) a layer; K|V and Q share theirs"),
+            ("cost_models/array_decode_engine.py EngineUnits._pace", "(P - 1) I + d_in, P = ceil(d_out / (TB W)), I = max(d_in + 5, W TB / pairs + 38, d_in slowdown) a layer; K|V and Q share theirs"),
         ),
-        "attention": ("cost_models/array_decode.py DecodeLaw._attention", "layers x (queries + (units - 1) x period + first unit + gathering); period max(a, S, v), or a + v with a serial softmax"),
-        "hadamard": ("cost_models/array_decode.py DecodeLaw.gate_up", "layers x what follows the last output of gate and up"),
-        "vector_passes": ("cost_models/array_decode.py DecodeStep.front, tail", "layers x four steps: memory, norm 2 d / V + V, quantizer 2 d_in / TB + TB; last pass' results, last response"),
-        "sampler": ("cost_models/array_decode.py DecodeLaw.head", "vocabulary / lists beside lm_head; merge, choice; norm and quantizer before lm_head"),
+        "attention": ("cost_models/array_decode_attention.py AttentionUnits.attention", "layers x (queries + (units - 1) x period + first unit + gathering); period max(a, S, v), or a + v with a serial softmax"),
+        "hadamard": ("cost_models/array_decode_steps.py StepUnits.gate_up", "layers x what follows the last output of gate and up"),
+        "vector_passes": ("cost_models/array_decode_engine.py DecodeStep.front, tail", "layers x four steps: memory, norm 2 d / V + V, quantizer 2 d_in / TB + TB; last pass' results, last response"),
+        "sampler": ("cost_models/array_decode_steps.py StepUnits.head", "vocabulary / lists beside lm_head; merge, choice; norm and quantizer before lm_head"),
     },
 }  # fmt: skip
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from cost_models.report import evaluate_point
 from spec.attached_report import AttachedReport, Lineage
-from spec.calibration import MEASURED_PROVENANCES, CalibratedMetric, MeasuredProvenance, Measurement
+from spec.built_design import as_built, built_otherwise
+from spec.calibration import MAX_RATIO, MEASURED_PROVENANCES, CalibratedMetric, MeasuredProvenance, Measurement
 from spec.cost_report import CostReport
 from spec.design_point import DesignPoint
 from spec.device import Device
+from spec.errors import InputError
 from spec.model_config import ModelConfig
+from spec.report_match import matched_report
+from spec.resources import ResourceVector
 from spec.simulation_report import SimulationReport
-from spec.synthesis_report import SynthesisReport
+from spec.synthesis_report import SynthesisReport, SynthesisStepReport
 from spec.timing import DEFAULT_TIMING_TABLE
 from spec.versions import MODEL_VERSION
 from spec.workload import STAGES, Stage, Workload
@@ -19,15 +23,28 @@ RESOURCES: tuple[CalibratedMetric, ...] = ("lut", "ff", "dsp", "bram_18k", "uram
 
 
 class MeasuredProject:
-    """Measurements of one project; each design is priced once for each workload that a report is of."""
+    """Measurements of one project, beside the prices of its design as the generator built it (`as_built`), each priced
+    once for each workload that a report is of.
+    """
 
     def __init__(
         self, design: DesignPoint, model: ModelConfig, device: Device, workload: Workload, project_sha256: str
     ) -> None:
         """`project_sha256`: of its manifest, which holds that of each file."""
-        self._design, self._model, self._device, self._workload = design, model, device, workload
-        self._key, self._sha256 = design.canonical_key(), project_sha256
+        self._design, self._model, self._device, self._workload = as_built(design), model, device, workload
+        self._key, self._sha256 = self._design.canonical_key(), project_sha256
+        self._asked_key = design.canonical_key()
+        self.built_otherwise = built_otherwise(design)
+        self._clock_mhz: dict[Stage, float] = {
+            "prefill": design.clock_target_mhz.prefill,
+            "decode": design.clock_target_mhz.decode,
+        }
         self._priced: dict[Workload, CostReport] = {}
+
+    def resources(self, stage: Stage) -> ResourceVector:
+        """What the models say of the resources of a kernel as it was built, shell not included."""
+        found: ResourceVector = getattr(self._report(self._workload), stage).resources
+        return found
 
     def simulated(self, report: SimulationReport, report_sha256: str) -> list[Measurement]:
         """Cycles of the timed simulation of both stages; a decode step against the law at its very context."""
@@ -57,18 +74,44 @@ class MeasuredProject:
         """Resources of a kernel in a report that was attached."""
         return self.synthesized(one.stage, one.report, f"{one.file_name}: {one.lineage.run}", one.lineage.report_sha256)
 
+    def step(self, step: SynthesisStepReport, report_sha256: str) -> list[Measurement]:
+        """Resources of both kernels in a step that passed, in the open or by the vendor's tools.
+
+        Raises:
+            InputError: the step was run for another part or clock than the project's.
+        """
+        if not step.passed:
+            return []
+        source, found = f"{step.step}: {step.tool} {step.tool_version}", []
+        for kernel in step.kernels:
+            for one in kernel.reports:
+                matched_report(
+                    one,
+                    part_number=self._device.part_number,
+                    clock_target_mhz=self._clock_mhz,
+                    stage=kernel.stage,
+                    source=f"reports/{step.step}.json",
+                )
+                found += self.synthesized(kernel.stage, one, source, report_sha256)
+        return found
+
     def synthesized(self, stage: Stage, report: SynthesisReport, source: str, report_sha256: str) -> list[Measurement]:
-        """Resources of a kernel in a report of a step of synthesis; none in one of another fidelity."""
-        provenance, used = report.provenance, report.resources
+        """Resources of a kernel in a report of synthesis; none in one of another fidelity (cosim, power, timing)."""
+        provenance, used, least = report.provenance, report.resources, report.resources_at_least
         if provenance not in MEASURED_PROVENANCES or used is None:
             return []
-        predicted = getattr(self._report(self._workload), stage).resources
-        pairs = ((name, float(getattr(predicted, name)), getattr(used, name)) for name in RESOURCES)
-        return [
-            self._measurement(provenance, stage, name, expected, float(count), source, report_sha256)
-            for name, expected, count in pairs
-            if count and expected > 0
-        ]
+        predicted, found = self.resources(stage), []
+        for name in RESOURCES:
+            count, expected = getattr(used, name), float(getattr(predicted, name))
+            low = getattr(least, name) if least is not None else None
+            if count and expected > 0:
+                found.append(
+                    self._measurement(
+                        provenance, stage, name, expected, float(count), source, report_sha256,
+                        at_least=float(low) if low and low < count else None,
+                    )
+                )  # fmt: skip
+        return found
 
     def _report(self, workload: Workload) -> CostReport:
         if workload not in self._priced:
@@ -84,7 +127,17 @@ class MeasuredProject:
         measured: float,
         source: str,
         report_sha256: str,
+        at_least: float | None = None,
     ) -> Measurement:
+        if not 1 / MAX_RATIO <= measured / predicted <= MAX_RATIO:
+            raise InputError(
+                f"{metric} of {stage} is {measured:,.0f} in the report and {predicted:,.0f} by the models: not the same kernel",
+                field=f"{stage}.{metric}",
+                value=measured,
+                rule=f"within a factor of {MAX_RATIO:g} of what the models say of this project",
+                hint="attach the report of the project's whole kernel, not of one of its modules or of another design",
+                source=source,
+            )
         return Measurement(
             provenance=provenance,
             device=self._device.name,
@@ -96,11 +149,12 @@ class MeasuredProject:
             metric=metric,
             predicted=predicted,
             measured=measured,
+            measured_at_least=at_least,
             source=source,
             lineage=Lineage(
                 model_version=MODEL_VERSION,
                 timing_table_version=DEFAULT_TIMING_TABLE.version,
-                design_key=self._key,
+                design_key=self._asked_key,
                 project_sha256=self._sha256,
                 run=source,
                 report_sha256=report_sha256,

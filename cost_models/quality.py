@@ -1,33 +1,26 @@
-"""Model quality of designs: a lookup of measured sensitivities or of published perplexities, vectorised.
+"""Model quality of designs: a lookup of measured sensitivities or of published perplexities.
 
 `quality` is the increase of perplexity over the unquantized model as a fraction (spec/metrics.py). It depends on the
-quantization scheme alone, not on tilings or clocks, so a search looks each scheme up once and gathers by index.
+quantization scheme alone, not on tilings or clocks, so that a batch of designs of one scheme takes a single lookup, which is
+remembered (`cost_models.evaluate`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-import numpy as np
-
-from cost_models.arrays import FloatArray, IntArray
 from spec.cost_report import QualityReport
 from spec.model_config import ModelConfig
 from spec.quality import (
-    DEPTHS,
+    BAND_SHARE,
     MIN_UNSEEN,
-    TENSOR_GROUPS,
-    UNQUANTIZED_BITS,
     PublishedTable,
     QuantMode,
     SensitivityTable,
-    TensorGroup,
     WidthOverride,
-    delta_nll,
     group_widths,
     interpolated_widths,
     is_unquantized,
@@ -36,7 +29,7 @@ from spec.quality import (
     predicted_nll,
 )
 from spec.quality_catalog import QualityTable, quality_tables, tables_version
-from spec.quant_scheme import MAX_BITS, MIN_BITS, QuantScheme
+from spec.quant_scheme import QuantScheme
 
 # Beyond this ratio to the reference's perplexity a prediction ranks schemes but its value means little.
 RANKING_ONLY_RATIO = 2.0
@@ -110,10 +103,7 @@ def _predicted(
     protocol = table.protocol
     measured_on = f"{table.checkpoint}, {protocol.text}, {protocol.predicted_tokens} tokens in windows of {protocol.window_tokens}"
     if (measured := measured_mixture(table, plan)) is not None:
-        value = math.expm1(min(measured.nll - table.reference.nll, 700.0))
-        error = measured.increase_standard_error
-        spread = "" if error is None else f"; standard error {(1 + value) * error:.1%} over the windows"
-        return QualityEstimate(value, None, None, "measured", measured_on + spread, None)
+        return _measured(measured.nll - table.reference.nll, measured.increase_standard_error, measured_on)
     if is_unquantized(plan, table.base_bits):
         return QualityEstimate(0.0, None, None, "measured", f"unquantized, the reference itself; {measured_on}", None)
     widest = max(bits for thirds in group_widths(table.base_bits, plan).values() for bits in thirds)
@@ -127,19 +117,34 @@ def _predicted(
         return f"a width of {scheme.name} is narrower than any that was measured of {table.model}"
     ratio = math.exp(min(nll - table.reference.nll, 700.0))
     between = interpolated_widths(table, plan)
+    band = None if between else table.band_relative
     widths = ", ".join(map(str, between))
-    unchecked = f"; {widths} bits interpolated, not validated by measured mixtures" if between else ""
+    if between:
+        within = f"no band: {widths} bits interpolated, not validated by measured mixtures"
+    else:
+        within = NO_BAND if band is None else f"within {band:.1%} with a probability of {BAND_SHARE:.0%}"
     ranking = "; more than twice the reference, so it only ranks" if ratio > RANKING_ONLY_RATIO else ""
-    band = table.band_relative
-    within = NO_BAND if band is None else f"90 % of unseen mixtures within {band:.1%}"
     return QualityEstimate(
         value=ratio - 1,
         low=None if band is None else ratio * (1 - band) - 1,
         high=None if band is None else ratio * (1 + band) - 1,
         kind="predicted from measured sensitivities",
-        detail=f"{measured_on}; {within}{unchecked}{ranking}",
+        detail=f"{measured_on}; {within}{ranking}",
         missing=None,
     )
+
+
+def _measured(increase: float, standard_error: float | None, measured_on: str) -> QualityEstimate:
+    """A scheme that was measured as it is, with a band of two standard errors; `increase` of nll in nats."""
+    increase = min(increase, 700.0)
+    value = math.expm1(increase)
+    if standard_error is None:
+        return QualityEstimate(value, None, None, "measured", measured_on, None)
+    low, high = (math.expm1(increase + sign * 2 * standard_error) for sign in (-1, 1))
+    detail = (
+        f"{measured_on}; standard error {(1 + value) * standard_error:.1%} over the windows, the band is two of them"
+    )
+    return QualityEstimate(value, low, high, "measured", detail, None)
 
 
 def _published(
@@ -168,77 +173,6 @@ def _mode_words(mode: QuantMode) -> str:
         f"{mode.weight_rounding} {mode.weight_scale} weights, {mode.activation_scale} {mode.activation_symmetry} "
         f"activations, {mode.attention_scale} attention, online Hadamard: {mode.online_hadamard}"
     )
-
-
-class SchemeQualities(NamedTuple):
-    """One entry a scheme; NaN where `missing` says why. A design gathers by the index of its scheme."""
-
-    value: FloatArray
-    low: FloatArray
-    high: FloatArray
-    estimates: tuple[QualityEstimate, ...]
-
-
-def scheme_qualities(
-    model: ModelConfig, schemes: Sequence[QuantScheme], tables: Sequence[QualityTable] | None = None
-) -> SchemeQualities:
-    """Quality of each scheme: `scheme_qualities(model, schemes).value[scheme_index]` prices any number of designs."""
-    estimates = tuple(scheme_quality(model, scheme, tables=tables) for scheme in schemes)
-
-    def column(name: str) -> FloatArray:
-        return np.array([math.nan if getattr(e, name) is None else getattr(e, name) for e in estimates], dtype=float)
-
-    return SchemeQualities(column("value"), column("low"), column("high"), estimates)
-
-
-@dataclass(frozen=True, eq=False)
-class WidthLookup:
-    """A sensitivity table as dense arrays, for searches with a width of its own for each tensor group.
-
-    Attributes:
-        deltas: (groups, depths + 1, bits) increase of nll, NaN where never measured; the last depth is the whole model.
-    """
-
-    table: SensitivityTable
-    deltas: FloatArray
-
-    @classmethod
-    def of(cls, table: SensitivityTable) -> WidthLookup:
-        """The lookup of a table."""
-        bits = range(MAX_BITS + 1)
-        depths = (*DEPTHS, "all")
-        deltas = [
-            [[_or_nan(delta_nll(table, g, d, b)) if b >= MIN_BITS else math.nan for b in bits] for d in depths]
-            for g in TENSOR_GROUPS
-        ]
-        return cls(table, np.array(deltas))
-
-    def quality(self, widths: Mapping[TensorGroup, IntArray]) -> FloatArray:
-        """(n,) quality of n designs with `widths[group]` (n,) bits, or (n, 3) for the three thirds of the layers.
-
-        A group that is not named stays at the base. NaN where a width was never measured; 0 where all groups have 16 bits.
-        """
-        total: FloatArray = np.zeros(1)
-        for group, bits in widths.items():
-            rows = self.deltas[TENSOR_GROUPS.index(group)]
-            if bits.ndim == 1:
-                total = total + rows[-1][bits]
-                continue
-            by_third = rows[0][bits[:, 0]] + rows[1][bits[:, 1]] + rows[2][bits[:, 2]]
-            uniform = (bits[:, 0] == bits[:, 1]) & (bits[:, 1] == bits[:, 2])
-            total = total + np.where(uniform, rows[-1][bits[:, 0]], by_third)
-        reference = np.zeros(total.shape, dtype=bool)
-        if len(widths) == len(TENSOR_GROUPS) and np.isnan(total).any():
-            reference = np.logical_and.reduce(
-                [(bits == UNQUANTIZED_BITS).reshape(len(bits), -1).all(axis=1) for bits in widths.values()]
-            )
-        increase = total + self.table.curvature * np.maximum(total, 0.0) ** 2
-        above = self.table.base.nll - self.table.reference.nll
-        return np.where(reference, 0.0, np.expm1(np.minimum(above + increase, 700.0)))
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def quality_report(model: ModelConfig, scheme: QuantScheme) -> QualityReport:

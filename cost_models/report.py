@@ -249,7 +249,10 @@ def assumptions(context: Context, point: DesignPoint) -> list[str]:
         notes.append(f"config.json keys taken to have no effect: {', '.join(context.model.ignored_keys)}")
     if context.model.qk_norm:
         notes.append("QK-norm is counted as free: its cycles hide under RoPE, its operators are not in the resources")
-    notes += calibration_notes(context.calibration)
+    granularity = {
+        stage: getattr(point, stage).modules.process_granularity for stage in STAGES
+    }  # fmt: skip
+    notes += calibration_notes(context.calibration, granularity)
     return notes
 
 

@@ -12,7 +12,7 @@ not straddle two. What every assignment of units to SLRs must hold can be checke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -66,27 +66,30 @@ def adapter_resources(ports: FloatArray | IntArray | float, bits: FloatArray | I
 
 def slr_rules(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device) -> Iterator[Rule]:
     """What any assignment of the stage's units to SLRs must hold."""
-    n = len(batch)
-    capacity = np.array([slr_capacity(slr, device) for slr in device.slrs])
-    largest = dict(zip(KINDS, capacity.max(axis=0), strict=True))
-    one = np.broadcast_to(1.0, (n,))
     pieces = {} if isinstance(cost.parts, RowParts) else pieces_of(cost.stage, cost.parts, batch)
+    yield from unit_rules(cost.stage, len(batch), device, lambda kind: largest_unit(cost, pieces, kind))
+    yield from memory_side_rules(cost.stage, batch, device)
+
+
+def unit_rules(stage: Stage, n: int, device: Device, largest: Callable[[str], FloatArray]) -> Iterator[Rule]:
+    """No unit is larger than the largest SLR. `largest`: what the largest unit of the stage needs of a kind, (n,)."""
+    capacity = np.array([slr_capacity(slr, device) for slr in device.slrs])
+    most = dict(zip(KINDS, capacity.max(axis=0), strict=True))
+    one = np.broadcast_to(1.0, (n,))
     for kind, counted in (("clb", "lut"), ("dsp", "dsp"), ("uram", "uram")):
-        scale = (CLB_PER_LUT_FRACTION if kind == "clb" else 1.0) / max(largest[kind], 1e-9)
+        scale = (CLB_PER_LUT_FRACTION if kind == "clb" else 1.0) / max(most[kind], 1e-9)
         low, high = resource_band(kind, device)
         yield Rule(
             constraint=f"slr_largest_unit_{kind}",
-            where=cost.stage,
-            demand=largest_unit(cost, pieces, counted) * scale,
+            where=stage,
+            demand=largest(counted) * scale,
             bound=one,
             unit="of the largest SLR",
-            message=f"a part of {cost.stage} that cannot be divided needs more {kind} than any SLR of {device.name} has",
-            levers=LEVERS[cost.stage],
+            message=f"a part of {stage} that cannot be divided needs more {kind} than any SLR of {device.name} has",
+            levers=LEVERS[stage],
             relative_low=low,
             relative_high=high,
         )
-    if device.hbm is not None:
-        yield from _memory_side_rules(cost.stage, batch, device, capacity[attached_slr(device, "hbm")])
 
 
 def largest_unit(cost: StageCost, pieces: Mapping[str, IntArray | int], kind: str) -> FloatArray:
@@ -113,12 +116,13 @@ LEVERS: dict[Stage, tuple[str, ...]] = {
 }
 
 
-def _memory_side_rules(
-    stage: Stage, batch: PrefillBatch | DecodeBatch, device: Device, capacity: FloatArray
-) -> Iterator[Rule]:
-    table, index = batch.placements, batch.placement
+def memory_side_rules(stage: Stage, batch: PrefillBatch | DecodeBatch, device: Device) -> Iterator[Rule]:
+    """The adapters of the HBM ports fit the SLR that the HBM is attached to; a matter of the placement alone."""
+    if device.hbm is None:
+        return
+    capacity = slr_capacity(device.slrs[attached_slr(device, "hbm")], device)
+    table, index, slr = batch.placements, batch.placement, device.hbm.attached_slr
     adapters = adapters_of(table.hbm_ports, batch.modules[0].process_granularity)
-    slr = device.hbm.attached_slr if device.hbm is not None else ""
     for kind, counted in (("clb", adapters.lut * CLB_PER_LUT_FRACTION), ("ff", adapters.ff),
                           ("bram_18k", adapters.bram_18k)):  # fmt: skip
         bound = float(capacity[KINDS.index(kind)])

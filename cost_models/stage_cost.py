@@ -30,12 +30,9 @@ class ModuleCycles:
 
 
 @dataclass(frozen=True, slots=True)
-class StageCost:
-    """One stage of a batch. For decode, `cycles` is the mean step after the first and `first_cycles` the first step;
-    for prefill both are the whole prefill. `traffic_bytes` belongs to `cycles`.
-
-    `parts`: what `resources` is the sum of, by module. `shared_arrays`: modules that compute on the array of another,
-    with the names of those. `detail` makes the modules, which pricing in bulk does not need.
+class StageTotals:
+    """What the metrics take of one stage of a batch, (n_points,) each. For decode, `cycles` is the mean step after the first
+    and `first_cycles` the first step; for prefill both are the whole prefill.
     """
 
     stage: Stage
@@ -43,6 +40,26 @@ class StageCost:
     first_cycles: FloatArray
     clock_mhz: FloatArray
     resources: ResourceArrays
+
+    @property
+    def latency_s(self) -> FloatArray:
+        """Seconds of `cycles`, (n_points,)."""
+        return self.cycles / (self.clock_mhz * 1e6)
+
+    @property
+    def first_latency_s(self) -> FloatArray:
+        """Seconds of `first_cycles`, (n_points,)."""
+        return self.first_cycles / (self.clock_mhz * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost(StageTotals):
+    """One stage of a batch, module by module. `traffic_bytes` belongs to `cycles`.
+
+    `parts`: what `resources` is the sum of, by module. `shared_arrays`: modules that compute on the array of another,
+    with the names of those. `detail` makes the modules, which pricing in bulk does not need.
+    """
+
     traffic_bytes: dict[PortRole, FloatArray]
     parts: Mapping[str, Part]
     shared_arrays: Mapping[str, str]
@@ -59,16 +76,6 @@ class StageCost:
         time. They sum to `resources`.
         """
         return module_arrays(self.parts, len(self.cycles))
-
-    @property
-    def latency_s(self) -> FloatArray:
-        """Seconds of `cycles`, (n_points,)."""
-        return self.cycles / (self.clock_mhz * 1e6)
-
-    @property
-    def first_latency_s(self) -> FloatArray:
-        """Seconds of `first_cycles`, (n_points,)."""
-        return self.first_cycles / (self.clock_mhz * 1e6)
 
     def with_modules(self, modules: tuple[ModuleCycles, ...]) -> StageCost:
         """The same with other modules."""

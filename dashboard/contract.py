@@ -1,6 +1,6 @@
 """Write what the page is generated from: the server's OpenAPI document and the registry of metrics and defaults.
 
-    .venv/bin/python dashboard/contract.py && npm --prefix dashboard run client
+.venv/bin/python dashboard/contract.py && npm --prefix dashboard run client
 """
 
 from __future__ import annotations

@@ -308,8 +308,11 @@ class RemoteStore(ArtifactStore):
     def publish(self, sha256: str) -> None:
         with self._translated():
             if self._files.exists(self._waiting(_checked(sha256))):
-                self._rename(self._waiting(sha256), self._place(sha256))
-            elif not self._files.exists(self._place(sha256)):
+                # Somebody else may be doing the same: what is gone here has then arrived there.
+                with suppress(FileNotFoundError):
+                    self._rename(self._waiting(sha256), self._place(sha256))
+                    return
+            if not self._files.exists(self._place(sha256)):
                 raise _missing(sha256)
 
     def _rename(self, source: str, target: str) -> None:

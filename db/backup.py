@@ -175,6 +175,12 @@ def _restore(url: str, store: ArtifactStore, archive: tarfile.TarFile, manifest:
         raise errors.too_new(database.url, revision, SCHEMA_REVISION)
     try:
         upgrade(url, revision)
+        with database.translated_errors(), database.engine.connect() as connection:
+            tables = MetaData()
+            tables.reflect(connection)
+            _require_empty(database, connection, tables)
+        # The files first, each under its hash: without rows they mean nothing, and a second try finds them there.
+        blobs = _load_blobs(store, archive)
         rows: dict[str, int] = {}
         with database.translated_errors(), database.engine.begin() as connection:
             tables = MetaData()
@@ -189,6 +195,11 @@ def _restore(url: str, store: ArtifactStore, archive: tarfile.TarFile, manifest:
         upgrade(url)
     finally:
         database.close()
+    return BackupSummary(rows, blobs, int(manifest["missing_blobs"]))
+
+
+def _load_blobs(store: ArtifactStore, archive: tarfile.TarFile) -> int:
+    """Stores every artifact file of the archive; how many there are."""
     blobs = 0
     for member in archive:
         if member.name.startswith("blobs/"):
@@ -197,7 +208,7 @@ def _restore(url: str, store: ArtifactStore, archive: tarfile.TarFile, manifest:
             if store.put(cast(BinaryIO, content)).sha256 != member.name.removeprefix("blobs/"):
                 raise _unreadable(Path(str(archive.name)), f"{member.name} is damaged")
             blobs += 1
-    return BackupSummary(rows, blobs, int(manifest["missing_blobs"]))
+    return blobs
 
 
 def _require_empty(database: Database, connection: Connection, tables: MetaData) -> None:

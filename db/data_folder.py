@@ -37,6 +37,9 @@ def database_url(home: Path) -> str:
 def prepare_home(home: Path) -> Path:
     """The folder, made if need be so that only this user can look into it; the database file likewise.
 
+    One that exists is made private too where it is a data folder already, or empty: not a folder with other things in it,
+    as a user's home is.
+
     Raises:
         InputError: it is no folder, or may not be written.
     """
@@ -44,11 +47,30 @@ def prepare_home(home: Path) -> Path:
         if not home.exists():
             home.mkdir(mode=0o700, parents=True)
         home = home.resolve(strict=True)
+        if home.stat().st_uid == os.geteuid() and _is_ours(home):
+            home.chmod(0o700)
         # Made before SQLite makes it, with the rights that its -wal and -shm files will copy.
-        os.close(os.open(home / DATABASE_NAME, os.O_RDWR | os.O_CREAT, 0o600))
+        descriptor = os.open(home / DATABASE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        with suppress(PermissionError):  # somebody else's, who lets us in
+            os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
     except OSError as error:
         raise _unusable(home, error) from error
     return home
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What is made meanwhile, by this process and those that it starts, is its user's alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _is_ours(home: Path) -> bool:
+    return (home / DATABASE_NAME).exists() or not any(home.iterdir())
 
 
 def _unusable(home: Path, error: OSError) -> InputError:

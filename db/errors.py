@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -81,6 +83,22 @@ def _unopenable(url: URL) -> UnusableDatabaseError:
     )
 
 
+def check_there(url: URL) -> None:
+    """Refuses the file of a service that never ran, which SQLite would make, empty.
+
+    Raises:
+        UnusableDatabaseError: there is no such file.
+    """
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise UnusableDatabaseError(
+            "no service has run with this data folder: it has no database",
+            field="database",
+            value=shown(url),
+            rule="the first `flexdse serve` on a data folder makes it",
+            hint="run flexdse serve (or, for workers alone, flexdse db upgrade), or name the data folder of your service by --home or FLEXDSE_HOME",
+        )
+
+
 def _read_only(url: URL) -> UnusableDatabaseError:
     return UnusableDatabaseError(
         "the database cannot be written",
@@ -97,7 +115,7 @@ def _full(url: URL) -> DatabaseError:
         field="database",
         value=shown(url),
         rule="a change needs free space; the change that failed left nothing behind",
-        hint="free some space and try again",
+        hint="free some space, as by flexdse db vacuum --artifact-days DAYS, and try again",
     )
 
 

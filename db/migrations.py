@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest revision under alembic/versions; a test compares.
-SCHEMA_REVISION = "7e92d4b015ca"
+SCHEMA_REVISION = "2f0c6b9d81e4"
 
 # Reading every page of a larger file would delay the start by seconds; what is wrong in there shows when it is read.
 _FULL_CHECK_BYTES = 128 * 2**20
@@ -75,6 +75,7 @@ def check_schema(database: Database) -> None:
     Raises:
         DatabaseError: it has another, or cannot be read.
     """
+    errors.check_there(database.url)
     with database.translated_errors(), database.connect_read_only() as connection:
         current = _current_revision(connection, database.url)
     if current != SCHEMA_REVISION:

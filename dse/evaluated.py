@@ -146,12 +146,12 @@ class Evaluated:
         )
 
     def _missed(self, costs: Any, names: FirstBroken) -> IntArray:
-        """Code of the first constraint of the request that each design misses."""
+        """Code of the first rule of the request (`Goals.rules`) that each design misses."""
         missed = self.goals.violations(costs) > 0
         codes = np.full(len(costs.excess), HOLDS, dtype=np.int64)
         for column in reversed(range(missed.shape[1])):
             if missed[:, column].any():
-                codes[missed[:, column]] = names.code(self.goals.constraints[column].text)
+                codes[missed[:, column]] = names.code(self.goals.rules[column])
         return codes
 
 

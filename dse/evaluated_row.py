@@ -12,7 +12,8 @@ from spec.design_columns import PORT_BITS_COLUMN, column_value
 from spec.design_point import DecodeDesign, DesignPoint, PrefillDesign, StageClocks
 from spec.errors import InputError
 from spec.exploration import ExplorationRequest
-from spec.goals import parse_constraint
+from spec.goals import parse_constraint, parse_objective
+from spec.metrics import METRICS
 from spec.scheme_names import scheme_named
 from spec.space_overrides import SpaceOverrides
 from spec.spread_memory_map import spread_memory_map
@@ -112,6 +113,9 @@ def row_document(request: ExplorationRequest, row: Mapping[str, Any]) -> dict[st
         value = constraint.expression.of(report.metrics)
         if value is None or (value - constraint.bound) * constraint.sign > 0:
             missed.append(constraint.text)
+    for objective in map(parse_objective, request.objectives):
+        if objective.name not in METRICS and objective.expression.of(report.metrics) is None:
+            missed.append(f"{objective.name} has a value")
     return {
         "key": design.canonical_key(),
         "design": design.model_dump(mode="json", by_alias=True),

@@ -108,6 +108,7 @@ class ExactFront:
         stages = [stage for front in self.arms for stage in (front.prefill, front.decode)]
         infeasible = sum(stage.priced - stage.feasible - stage.cut for stage in stages)
         dominated = sum(stage.feasible - len(stage.index) for stage in stages)
+        undefined = sum(front.count.undefined for front in self.arms)
         boxed = sum(front.count.outside_constraints + front.count.dominated_boxes for front in self.arms)
         priced = sum(front.count.priced for front in self.arms)
         return ProofRecord(
@@ -141,6 +142,11 @@ class ExactFront:
                     bound="the best values of a box of pairs are dominated by a priced pair",
                     unit="pairs",
                     pruned=sum(front.count.dominated_boxes for front in self.arms),
+                ),
+                *(
+                    [PruningBound(bound="an objective has no value", unit="pairs", pruned=undefined)]
+                    if undefined
+                    else []
                 ),
             ),
             enumeration_s=self.enumeration_s,

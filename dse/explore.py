@@ -21,7 +21,7 @@ from dse.results import Placed, exact_result, sampled_result
 from dse.space import design_space
 from spec.design_batch import FloatArray, IntArray
 from spec.design_point import DesignPoint, SystemChoices
-from spec.errors import ToolNotFoundError
+from spec.errors import InputError, ToolNotFoundError
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationResult
 from spec.scheme_names import scheme_named
@@ -121,7 +121,7 @@ def search(
     enumerated = sum(arm.space.prefill.size + arm.space.decode.size for arm in arms)
     if request.method == "exact":
         reporter = Reporter(
-            on_progress, should_stop, enumerated, space_size=size, volume=lambda front: _own_volume(front, goals)
+            on_progress, should_stop, enumerated, legal_designs=size, volume=lambda front: _own_volume(front, goals)
         )
         checkpoint = _checkpoint(journal, request)
         try:
@@ -133,8 +133,19 @@ def search(
         return Search(exact_result(request, goals, exact, placed, reporter), None, tuple(arms), goals, None)
 
     from dse.journal import Journal  # Optuna takes half a second to import; the exact method does without
+    from dse.samplers.registry import sampler_factory
     from dse.study import run_study
 
+    first = genes_of_designs(arms, warm_start) if warm_start else None
+    if first is not None and not len(first):
+        raise InputError(
+            "no design of the warm start is in this space",
+            field="warm_start",
+            value=len(warm_start),
+            rule="at least one of its designs is; those that are not are left out",
+            hint="take an exploration of the same model, card and quantization scheme, or leave the warm start out",
+        )
+    sampler_factory(request.method)  # one that is missing is refused before anything is priced
     # The exact front of the same space is the yardstick: how far is what is found from the optimum? It comes first, so
     # that progress is shown against it and a problem without solution is known at once.
     exact, _ = _yardstick(request, arms, goals, Reporter(None, should_stop, enumerated))
@@ -144,7 +155,7 @@ def search(
     def volume(front: FloatArray) -> float:
         return hypervolume(goals.scaled(front), nadir)
 
-    reporter = Reporter(on_progress, should_stop, request.budget, space_size=size, volume=volume)
+    reporter = Reporter(on_progress, should_stop, request.budget, legal_designs=size, volume=volume)
     book = Journal(journal, journal_header(request)) if journal is not None else None
     try:
         found = run_study(
@@ -155,7 +166,7 @@ def search(
             budget=request.budget,
             seed=request.seed,
             journal=book,
-            warm_start=genes_of_designs(arms, warm_start) if warm_start else None,
+            warm_start=first,
         )
     finally:
         if book is not None:

@@ -34,7 +34,7 @@ def no_feasible_design(exact: ExactFront, goals: Goals, request: ExplorationRequ
     nearest: list[dict[str, Any]] = []
     for front in exact.arms:
         nearest += _nearest(front, goals, request)
-    nearest.sort(key=lambda one: float(one["excess"]))
+    nearest.sort(key=lambda one: np.inf if one["excess"] is None else float(one["excess"]))
     nearest = nearest[:MAX_SHOWN]
     levers = dict.fromkeys(lever for one in nearest for broken in one["violations"] for lever in broken["levers"])
     missed = dict.fromkeys(text for one in nearest for text in one["missed"])
@@ -47,19 +47,20 @@ def no_feasible_design(exact: ExactFront, goals: Goals, request: ExplorationRequ
         )
         rule = "a design meets every resource and memory limit of the card"
         field, value = "device", request.device.name
-    elif not goals.constraints:
+    elif not goals.rules:
         message = f"no pair of designs of {request.model.name} fits {request.device.name} together"
         rule = "the two stages meet the limits of the card together"
         field, value = "device", request.device.name
     else:
-        message = f"no design of {request.model.name} on {request.device.name} meets all constraints"
-        rule = " and ".join(constraint.text for constraint in goals.constraints)
-        field, value = "constraints", "; ".join(missed)
-    hints = (
-        list(levers) or ["relax " + " or ".join(c.text for c in goals.constraints)]
-        if goals.constraints
-        else list(levers)
-    )
+        what = "meets all constraints" if goals.constraints else "has a value for every objective"
+        message = f"no design of {request.model.name} on {request.device.name} {what}"
+        rule = " and ".join(goals.rules)
+        field, value = "constraints" if goals.constraints else "objectives", "; ".join(missed)
+    hints = list(levers)
+    if not hints and goals.constraints:
+        hints = ["relax " + " or ".join(constraint.text for constraint in goals.constraints)]
+    elif not hints and goals.rules:
+        hints = ["take an expression that has a value: no root or logarithm of a negative number, no division by 0"]
     hint = "; ".join([*hints, "take a larger card, a smaller model or a shorter workload"])
     return NoFeasibleDesignError(message, nearest, field=field, value=value, rule=rule, hint=hint)
 
@@ -81,15 +82,18 @@ def _nearest(front: ArmFront, goals: Goals, request: ExplorationRequest) -> list
     for i in np.argsort(excess, kind="stable")[:MAX_SHOWN]:
         design = _design(space, int(prefill[a[i]]), int(decode[b[i]]))
         report = evaluate_point(design, request.model, request.device, request.workload)
-        texts = [
-            f"{constraint.text} is {constraint.expression.of(report.metrics):.4g}"
-            for constraint, amount in zip(goals.constraints, missed[i, 1:], strict=True)
-            if amount > 0
-        ]
+        texts = []
+        for rule, amount in zip(goals.rules, missed[i, 1:], strict=True):
+            constraint = next((one for one in goals.constraints if one.text == rule), None)
+            if amount > 0 and constraint is None:
+                texts.append(f"it breaks: {rule}")
+            elif amount > 0 and constraint is not None:
+                found = constraint.expression.of(report.metrics)
+                texts.append(f"{rule} {'has no value' if found is None else f'is {found:.7g}'}")
         result.append(
             {
                 "design": design.model_dump(mode="json", by_alias=True),
-                "excess": float(excess[i]),
+                "excess": float(excess[i]) if np.isfinite(excess[i]) else None,  # None: what is missed has no value
                 "missed": texts,
                 "violations": [violation.model_dump(mode="json") for violation in report.violations],
             }

@@ -29,6 +29,7 @@ class MergeCount:
     priced: int = 0
     outside_constraints: int = 0
     dominated_boxes: int = 0
+    undefined: int = 0
     cut: int = 0
 
 
@@ -57,7 +58,9 @@ def merge_pairs(
             cut = fits & np.isin(prefill.index[p] * decode.legal + decode.index[d], barred)
             count.cut += int(cut.sum())
             fits = fits & ~cut
-        archive.add(goals.minimised(costs)[fits], flat[fits])
+        values = goals.minimised(costs)
+        count.undefined += int((costs.feasible & np.isnan(values).any(axis=1)).sum())
+        archive.add(values[fits], flat[fits])
         count.priced += len(flat)
 
     # A box's best values bound its pairs only where lower is better for every driver.

@@ -15,6 +15,7 @@ from spec.design_point import SystemChoices
 from spec.errors import InputError
 from spec.exploration import ExplorationRequest
 from spec.goals import Constraint, Objective, parse_constraint, parse_objective
+from spec.metrics import METRICS
 from spec.workload import STAGES, Stage
 
 Quantity = Literal[
@@ -172,17 +173,30 @@ class Goals:
             columns.append((np.log(column) if logarithmic else column) * objective.sign)
         return np.column_stack(columns) if columns else natural
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What a design has to hold beside the rules of the card: the constraints, and a value for every objective that is
+        an expression (a root or a logarithm has none everywhere).
+        """
+        return (*(c.text for c in self.constraints), *(f"{o.name} has a value" for o in self._expressions))
+
+    @property
+    def _expressions(self) -> tuple[Objective, ...]:
+        return tuple(objective for objective in self.objectives if objective.name not in METRICS)
+
     def violations(self, costs: CostBatch) -> FloatArray:
-        """How far each constraint is missed, relative to its bound, (n_points, n_constraints); <= 0 where it holds."""
+        """How far each of `rules` is missed, relative to its bound, (n_points, n_rules); <= 0 where it holds."""
         columns = []
         for constraint in self.constraints:
             value = constraint.expression(costs.metrics)
             missed = (value - constraint.bound) * constraint.sign / max(abs(constraint.bound), 1e-12)
             columns.append(np.where(np.isnan(missed), np.inf, missed))
+        for objective in self._expressions:
+            columns.append(np.where(np.isnan(objective.expression(costs.metrics)), np.inf, 0.0))
         return np.column_stack(columns) if columns else np.zeros((len(costs.excess), 0))
 
     def feasible(self, costs: CostBatch) -> BoolArray:
-        """(n_points,) where every rule of the card and every constraint holds."""
+        """(n_points,) where every rule of the card and every one of `rules` holds."""
         return np.asarray(costs.feasible & (self.violations(costs) <= 0).all(axis=1))
 
     def drivers(self, stage: Stage, system: SystemChoices) -> tuple[Driver, ...]:

@@ -31,12 +31,12 @@ class Reporter:
         should_stop: ShouldStop | None,
         total: int,
         *,
-        space_size: int | None = None,
+        legal_designs: int | None = None,
         volume: Callable[[FloatArray], float | None] | None = None,
     ) -> None:
         """`volume` gives the hypervolume of natural objective values."""
         self._on_progress, self._should_stop, self._total = on_progress, should_stop, total
-        self._space_size, self._volume = space_size, volume
+        self._legal_designs, self._volume = legal_designs, volume
         self._started = self._last = time.monotonic()
 
     @property
@@ -80,7 +80,7 @@ class Reporter:
                 feasible_fraction=feasible / evaluations if evaluations else None,
                 front=tuple(tuple(float(v) for v in row) for row in points[::step]),
                 hypervolume=hypervolume,
-                space_size=self._space_size,
+                legal_designs=self._legal_designs,
                 elapsed_s=now - self._started,
                 front_size=len(points),
             )

@@ -69,15 +69,27 @@ def _unplaced(placed: Placed) -> dict[str, str]:
     return {} if placed.missing is None else {"floorplan": placed.missing}
 
 
+def _undefined(found: StudyResult, goals: Goals) -> dict[str, str]:
+    """Objectives that have no value in some of the evaluations."""
+    counts = np.isnan(found.values).sum(axis=0).tolist()
+    return {
+        objective.name: f"no value in {count:,} of {found.evaluations:,} evaluations: they count as unfit"
+        for objective, count in zip(goals.objectives, counts, strict=True)
+        if count
+    }
+
+
 def exact_result(
     request: ExplorationRequest, goals: Goals, exact: ExactFront, placed: Placed, reporter: Reporter
 ) -> ExplorationResult:
     """The result of the exact method."""
     keep, gap = _kept(exact.values, goals, request)
     values = exact.values[keep]
-    scaled = goals.scaled(values)
-    ideal, nadir = ideal_and_nadir(goals.scaled(exact.values))
-    volume = hypervolume(scaled, nadir)
+    every = goals.scaled(exact.values)
+    scaled = every[keep]
+    ideal, nadir = ideal_and_nadir(every)
+    whole = hypervolume(every, nadir)
+    volume = whole if len(keep) == len(every) else hypervolume(scaled, nadir)
     seconds = reporter.seconds
     gaps = [text for text in (exact.gap, placed.gap, exact.pair_gap, gap) if text]
     arms = [front.arm for front in exact.arms]
@@ -92,15 +104,15 @@ def exact_result(
         exact=True,
         stages=_stages(exact),
         hypervolume=volume,
-        exact_hypervolume=volume,
-        hypervolume_ratio=1.0,
+        exact_hypervolume=whole,
+        hypervolume_ratio=volume / whole if whole > 0 else None,
         reference_point=_natural(nadir, goals, exact.values),
         ideal_point=_natural(ideal, goals, exact.values),
         proof=exact.proof(),
         gap="; ".join(gaps) or None,
         knees=_knees(scaled, place),
         floorplan=placed.check,
-        missing={**(_distance(volume, len(exact.values)) if len(exact.values) > 1 else {}), **_unplaced(placed)},
+        missing={**_distance(whole, len(exact.values)), **_unplaced(placed)},
     )
     reporter.report("done", exact.priced, exact.feasible, lambda: values, force=True, hypervolume=volume)
     return ExplorationResult(request=request, front=front, record=record)
@@ -119,8 +131,8 @@ def sampled_result(
     """The result of a sampled search; `exact`: the front of the same space, its yardstick."""
     ideal, nadir = ideal_and_nadir(goals.scaled(exact.values))
     best = volume_of(exact.values)
-    volume = volume_of(found.front) if len(found.front) else 0.0
     keep, gap = _kept(found.front, goals, request)
+    volume = volume_of(found.front[keep]) if len(keep) else 0.0
     front, place = entries(arms, found.arm[keep], found.prefill_index[keep], found.decode_index[keep])
     record = SearchRecord(
         space_size=exact.space_size,
@@ -139,7 +151,7 @@ def sampled_result(
         gap=gap,
         knees=_knees(goals.scaled(found.front[keep]), place),
         floorplan=placed.check,
-        missing={**_distance(best, len(exact.values)), **_unplaced(placed)},
+        missing={**_distance(best, len(exact.values)), **_unplaced(placed), **_undefined(found, goals)},
     )
     reporter.report("done", found.evaluations, found.feasible, lambda: found.front, force=True, hypervolume=volume)
     return ExplorationResult(request=request, front=front, record=record)

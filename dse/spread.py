@@ -19,7 +19,7 @@ from spec.device import Device
 from spec.errors import InputError
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
-from spec.spread_memory_map import MIN_PORT_BITS, PlannedPort, decode_ports, prefill_ports
+from spec.spread_memory_map import MIN_PORT_BITS, PlannedPort, decode_ports, embedding_port_count, prefill_ports
 from spec.workload import Stage
 
 LARGE_LAYOUTS = 500  # distinct ones of a batch that is worth remembering
@@ -58,6 +58,11 @@ def embedding_bytes(model: ModelConfig) -> int:
     return 4 * model.vocab_size * model.hidden_dim  # fp32
 
 
+def embedding_ports(model: ModelConfig, device: Device) -> int:
+    """All that a model says about layouts: with as many of these ports, those of two models are the same."""
+    return embedding_port_count(embedding_bytes(model), device)
+
+
 def port_keys(stage: str, columns: dict[str, IntArray], scheme: QuantScheme, n: int) -> list[IntArray]:
     """What decides the ports of designs of which these are some of the parameters, (n_points,) each.
 
@@ -87,8 +92,8 @@ def port_keys(stage: str, columns: dict[str, IntArray], scheme: QuantScheme, n: 
 
 def _lane_port_bits(lanes: IntArray, bits: int) -> IntArray:
     """`spread_memory_map.lane_port_bits` of arrays."""
-    exponent = np.frexp((lanes - 1).astype(np.float64))[1].astype(np.int64)
-    return np.asarray(np.maximum(MIN_PORT_BITS, (1 << exponent) * bits))
+    exponent = np.frexp((lanes * bits - 1).astype(np.float64))[1].astype(np.int64)
+    return np.asarray(np.maximum(MIN_PORT_BITS, 1 << exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def spread_placements(
     if len(first) < LARGE_LAYOUTS:
         return index, StagePlacements.of([laid_out(int(row)) for row in first], stage, device)
     keys = list(zip(*(column[first].tolist() for column in port_columns), strict=True))
-    about = (stage, device.model_dump_json(), scheme.model_dump_json(), embedding_bytes(model))
+    about = (stage, device.model_dump_json(), scheme.model_dump_json(), embedding_ports(model, device))
     with _lock:
         known = _tables.get(about)
     row_of = dict(known.row_of) if known is not None else {}

@@ -17,7 +17,7 @@ from cost_models.evaluate import CostBatch, combine, summarise_decode, summarise
 from cost_models.stage_summary import StageSummary
 from dse.arms import Arm
 from dse.genes import GeneArray, GeneSpace
-from dse.journal import Journal
+from dse.journal import Block, Journal
 from dse.objectives import Goals, driver_columns
 from dse.pareto import Archive
 from dse.progress import Reporter
@@ -25,6 +25,7 @@ from dse.samplers.batch import BatchSampler
 from dse.samplers.registry import sampler_factory
 from dse.samplers.stagewise import StageRows, StagewiseSampler
 from spec.design_batch import FloatArray, IntArray
+from spec.errors import InputError
 from spec.workload import Stage
 
 NATIVE_BATCH = 20  # trials asked at once of a sampler that is not ours
@@ -47,7 +48,7 @@ class TrialBook:
 
     def __init__(self, space: GeneSpace, goals: Goals, sampler: optuna.samplers.BaseSampler) -> None:
         self.space, self.parameters = space, space.distributions()
-        self.names = (CARD, *(constraint.text for constraint in goals.constraints))
+        self.names = (CARD, *goals.rules)
         self._study = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(),
             sampler=sampler,
@@ -220,21 +221,28 @@ def run_study(
         feasible += len(good)
         if trace is not None:
             trace.append(Trace(done, time.perf_counter() - started, archive.values * goals.signs))
-        return values, missed
+        return _told(values, goals.signs), missed
 
     def tell(designs: GeneArray, values: FloatArray, missed: FloatArray) -> None:
         if isinstance(sampler, BatchSampler):
             sampler.tell(designs, values * goals.signs, np.maximum(missed, 0.0).sum(axis=1))
 
     width = len(goals.objectives)
-    for block in journal.blocks if journal is not None else ():
+    blocks = journal.blocks if journal is not None else []
+    resumed = sum(len(block.genes) for block in blocks)
+    _check_goes_on(blocks, budget, warm_start, journal)
+    # A batch of Optuna's own that a smaller budget had cut short is asked anew, so that it is the one of the larger budget.
+    whole = resumed if isinstance(sampler, BatchSampler) else resumed - resumed % batch
+    cut_short: list[tuple[FloatArray, FloatArray]] = []
+    for block in blocks:
         values, missed = absorb(block.genes)
-        _check_equal(values, block.values[:, :width], journal)
-        trials.add(partial(_same, block.values[:, width:]), values, missed)
+        _check_equal(natural[-1], block.values[:, :width], journal)
+        told = min(len(values), max(0, whole - done + len(values)))
+        trials.add(partial(_same, block.values[:told, width:]), values[:told], missed[:told])
+        cut_short.extend(zip(values[told:], missed[told:], strict=True))
         tell(block.genes, values, missed)
-    resumed = done
     # The first trials of a search are its warm start.
-    warm = np.zeros((0, space.n_genes), dtype=np.int64) if warm_start is None else warm_start[resumed:]
+    warm = np.zeros((0, space.n_genes), dtype=np.int64) if warm_start is None else warm_start[whole:]
     if not isinstance(sampler, BatchSampler):
         for row in warm.tolist():
             trials.study.enqueue_trial(space.parameters(row))
@@ -254,18 +262,23 @@ def run_study(
         else:
             study = trials.study
             if not lives:
-                study.sampler = factory(space, int(np.random.SeedSequence([seed, done]).generate_state(1)[0]))
-            asked = [study.ask(trials.parameters) for _ in range(count)]
+                start = done - len(cut_short)
+                study.sampler = factory(space, int(np.random.SeedSequence([seed, start]).generate_state(1)[0]))
+            asked = [study.ask(trials.parameters) for _ in range(len(cut_short) + count)]
             designs = np.array([space.genes(trial.params) for trial in asked], dtype=np.int64)
+            _check_repeated(designs[: len(cut_short)], genes, journal)
+            designs = designs[len(cut_short) :]
             values, missed = absorb(designs)
-            for trial, row, miss in zip(asked, values.tolist(), missed.tolist(), strict=True):
-                for name, amount in zip(trials.names, miss, strict=True):
+            rows = [*cut_short, *zip(values, missed, strict=True)]
+            for trial, (row, miss) in zip(asked, rows, strict=True):
+                for name, amount in zip(trials.names, miss.tolist(), strict=True):
                     trial.set_constraint(name, amount)
-                study.tell(trial, row)
+                study.tell(trial, row.tolist())
             # Optuna's own parameters too: a sampler such as TPE sees where within a row's share of an axis they lie.
-            points = partial(_same, trials.internal([trial.params for trial in asked]))
+            points = partial(_same, trials.internal([trial.params for trial in asked[len(cut_short) :]]))
+            cut_short.clear()
         if journal is not None:
-            journal.append(designs, np.column_stack([values, points()]))
+            journal.append(designs, np.column_stack([natural[-1], points()]))
         reporter.report(method, done, feasible, lambda: archive.values * goals.signs)
     best = np.sort(archive.index)
     every_gene, every_value = np.concatenate(genes), np.concatenate(natural)
@@ -291,13 +304,66 @@ def run_study(
     )
 
 
+def _told(values: FloatArray, signs: FloatArray) -> FloatArray:
+    """The objectives as samplers and Optuna take them: where a design has no value of one, the worst of its batch. It breaks
+    a rule (`Goals.rules`) and is never on a front.
+    """
+    known = np.where(np.isnan(values), -np.inf, values * signs)
+    worst = known.max(axis=0)
+    worst = np.where(np.isfinite(worst), worst, 0.0) * signs
+    return np.where(np.isnan(values), worst, values)
+
+
 def _same(points: FloatArray) -> FloatArray:
     return points
 
 
-def _check_equal(values: FloatArray, stored: FloatArray, journal: Journal | None) -> None:
-    from spec.errors import InputError
+def _check_goes_on(blocks: Sequence[Block], budget: int, warm_start: GeneArray | None, journal: Journal | None) -> None:
+    """Refuse a journal that this budget or warm start is not of.
 
+    Raises:
+        InputError: naming which.
+    """
+    if not blocks or journal is None:
+        return
+    known = np.concatenate([block.genes for block in blocks])
+    if len(known) > budget:
+        raise InputError(
+            f"the journal holds {len(known):,} evaluations, more than the budget",
+            field="budget",
+            value=budget,
+            rule=f"at least {len(known):,}: what was made before counts",
+            hint="give a larger budget or a new journal",
+        )
+    first = known[:0] if warm_start is None else warm_start[: len(known)]
+    if not np.array_equal(known[: len(first)], first):
+        raise InputError(
+            "the journal's search did not begin with this warm start",
+            field="warm_start",
+            value=len(first),
+            rule="designs of a warm start are the first evaluations of a search",
+            hint="leave the warm start out, or start a new journal",
+        )
+
+
+def _check_repeated(designs: GeneArray, genes: Sequence[GeneArray], journal: Journal | None) -> None:
+    """Refuse to go on within a batch that the sampler does not propose again.
+
+    Raises:
+        InputError: it proposes others.
+    """
+    if not len(designs) or np.array_equal(np.concatenate(genes)[-len(designs) :], designs):
+        return
+    raise InputError(
+        "the sampler does not propose the last designs of the journal again",
+        field="journal",
+        value=str(journal.path) if journal is not None else None,
+        rule="the same designs for the same seed and trials, in the release of Optuna or of the plug-in that began",
+        hint="start a new journal, or give the earlier results as --warm-start",
+    )
+
+
+def _check_equal(values: FloatArray, stored: FloatArray, journal: Journal | None) -> None:
     if values.shape == stored.shape and np.array_equal(values, stored, equal_nan=True):
         return
     raise InputError(

@@ -6,7 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from hls_gen.manifest import MANIFEST_NAME, load_manifest
+from flexdse.measured_project import project_of, project_sha256
+from hls_gen.manifest import load_manifest
 from spec.attached_report import AttachedReport, Lineage
 from spec.errors import FlexDSEError, InputError, echo
 from spec.report_match import matched_report
@@ -14,11 +15,6 @@ from spec.strict import load_document, validate
 from spec.workload import STAGES, Stage
 
 FOLDER = "reports/attached"
-
-
-def project_sha256(project: Path) -> str:
-    """Hash of a project: of its manifest, which holds that of each file."""
-    return hashlib.sha256((project / MANIFEST_NAME).read_bytes()).hexdigest()
 
 
 def attach_report(file: Path, project: Path, stage: Stage | None = None) -> tuple[AttachedReport, Path]:
@@ -55,6 +51,7 @@ def attach_report(file: Path, project: Path, stage: Stage | None = None) -> tupl
         checked=checked,
         report=report,
     )
+    project_of(project).attached(attached)  # refuses what cannot be this kernel
     target = project / FOLDER / f"{where}-{report.kind}-{sha256[:12]}.json"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

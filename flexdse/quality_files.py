@@ -144,7 +144,9 @@ def record_results(path: Path, table: MeasuredTable) -> None:
     if held is not None:
         new = {result.name for result in table.results}
         kept = tuple(result for result in held.results if result.name not in new)
-        table = table.model_copy(update={"reference": held.reference, "results": (*kept, *table.results)})
+        # What was measured before standard errors were kept has none; a reference measured again has one.
+        reference = table.reference if held.reference.nll_standard_error is None else held.reference
+        table = table.model_copy(update={"reference": reference, "results": (*kept, *table.results)})
     write_table(path, table)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cost_models.quality import NO_BAND, QualityEstimate, scheme_quality
+from cost_models.quality import QualityEstimate, scheme_quality
 from flexdse.quality_files import quality_cache, table_for, user_table_file, write_table
 from flexdse.quality_inputs import QualityInputs
 from quantize.arrays import open_arrays
@@ -66,7 +66,7 @@ class SchemeVerification:
             return f"no prediction: {self.predicted.missing}"
         low, high = self.predicted.low, self.predicted.high
         if low is None or high is None:
-            return f"{self.predicted.value:+.1%} predicted; {NO_BAND}"
+            return f"{self.predicted.value:+.1%} predicted, without a band"
         where = "inside" if self.inside_band else "outside of"
         return f"{self.predicted.value:+.1%} predicted, {where} its band {low:+.1%} to {high:+.1%}"
 

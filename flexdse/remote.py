@@ -42,6 +42,7 @@ def explore(
     """
     from flexdse.client import connect
     from flexdse.console import note
+    from flexdse.remote_projects import telling_that_it_goes_on
     from spec.strict import validate
 
     document = request.model_dump(mode="json", by_alias=True)
@@ -56,7 +57,8 @@ def explore(
             prompt_tokens=workload["prompt_tokens"], output_tokens=workload["output_tokens"], **document
         )
         note(f"exploration {found.id} on {service.connection.url}")
-        found.wait(hear)
+        with telling_that_it_goes_on(service, found.document["job_id"]):
+            found.wait(hear)
         result = {
             "request": request.model_dump(mode="json", by_alias=True),
             "front": found.entries(),

@@ -7,12 +7,16 @@ the manifest of the folder; what it reports comes back into the folder's `report
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexdse.console import note
+from flexdse.stopping import Terminated
 from spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from spec.workload import Workload
 
 REPORTS = "reports"
+_LAST_PROJECTS = 20
 
 
 def generate_there(
@@ -59,7 +64,8 @@ def generate_there(
                 name=out.name[:200],
             )
             note(f"project {project.id} on {service.connection.url}")
-            project.wait(_print_line)
+            with telling_that_it_goes_on(service, project.document["job_id"]):
+                project.wait(_print_line)
             _unpack_download(project, folder)
 
     return write_project(out, fill, force=force)
@@ -78,7 +84,8 @@ def run_there(server: str, directory: Path, step: str, options: dict[str, Any]) 
         project = _project_of(service, directory)
         run = project.run(step, **options)
         note(f"run {run.id} of project {project.id} on {service.connection.url}")
-        run.wait(_print_line)
+        with telling_that_it_goes_on(service, run.document["job_id"]):
+            run.wait(_print_line)
         _fetch_reports(service, run, directory)
         return run.reports()
 
@@ -97,6 +104,9 @@ def _project_of(service: Service, directory: Path) -> RemoteProject:
             hint="run the command without --server, on this machine",
         )
     inputs = manifest.inputs
+    files = manifest.model_dump(mode="json", by_alias=True)["files"]
+    if (there := _generated_before(service, inputs.model["name"], inputs.device["name"], files)) is not None:
+        return there
     body = {
         "design": inputs.design,
         "model": inputs.model,
@@ -108,10 +118,32 @@ def _project_of(service: Service, directory: Path) -> RemoteProject:
     # The same folder within a day is the same project there.
     key = hashlib.sha256(manifest.to_text().encode()).hexdigest()
     project = service.submit_project(body, idempotency_key=key)
-    project.wait()
-    if project.document["manifest"]["files"] != manifest.model_dump(mode="json", by_alias=True)["files"]:
+    with telling_that_it_goes_on(service, project.document["job_id"]):
+        project.wait()
+    if project.document["manifest"]["files"] != files:
         note("the service generates other files from these inputs: it has another version of FlexDSE")
     return project
+
+
+def _generated_before(service: Service, model: str, device: str, files: dict[str, Any]) -> RemoteProject | None:
+    """Of the user's last projects there, one with just these files."""
+    of_both = service.projects(state="succeeded", model=model, device=device)
+    for listed in itertools.islice(of_both, _LAST_PROJECTS):
+        listed.refresh()
+        if listed.document["manifest"].get("files") == files and listed.document["download"] is not None:
+            return listed
+    return None
+
+
+@contextmanager
+def telling_that_it_goes_on(service: Service, job_id: str) -> Iterator[None]:
+    """Whoever stops to wait for a job of a service is told that it does not end with that."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        url = service.connection.url
+        note(f"job {job_id} goes on there: flexdse jobs logs {job_id} --follow --server {url}, or jobs cancel")
+        raise
 
 
 def _fetch_reports(service: Service, run: RemoteRun, directory: Path) -> None:

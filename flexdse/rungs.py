@@ -11,6 +11,7 @@ from pathlib import Path
 from dse.objectives import Goals
 from dse.promotion import RungResult, RungRunner
 from flexdse.quality_inputs import QualityInputs
+from spec.built_design import as_built
 from spec.calibration import CalibratedMetric, MeasuredProvenance, Measurement
 from spec.cost_report import CostReport
 from spec.design_point import DesignPoint
@@ -47,11 +48,12 @@ class Bench:
         return self._projects[key]
 
     def priced(self, design: DesignPoint, workload: Workload | None = None) -> CostReport:
-        """What the models say of a design."""
+        """What the models say of a design as it is built."""
         from cost_models.report import evaluate_point
 
         request = self.request
-        return evaluate_point(design, request.model, request.device, workload or request.workload)
+        # As the generator builds it: what is measured is a generated project.
+        return evaluate_point(as_built(design), request.model, request.device, workload or request.workload)
 
     def measurement(
         self,
@@ -203,7 +205,7 @@ def _open_synthesis(bench: Bench) -> RungRunner:
 
     def run(design: DesignPoint) -> RungResult:
         report = synthesize_open(bench.project(design), OpenSynthesisOptions(cache_dir=cache), on_log=bench.on_log)
-        return RungResult(report.passed, _used(report) + "; leaves mapped, nothing placed: no factor is fitted on it")
+        return RungResult(report.passed, _used(report) + "; leaves mapped, nothing placed")
 
     return run
 

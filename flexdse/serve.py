@@ -29,7 +29,7 @@ from api.app import create_app, stop_streams
 from api.gate import host_name
 from api.settings import LOOPBACK_NAMES, ApiSettings
 from db.artifacts import ArtifactStore
-from db.data_folder import HomeLock, locked_home, prepare_home
+from db.data_folder import HomeLock, locked_home, prepare_home, private_files
 from db.migrations import upgrade
 from db.session import Database
 from db.settings import WORK_NAME, Locations
@@ -263,7 +263,8 @@ def serve(
     _check_host(host, authentication=authentication)
     locations = Locations.of(home)  # refuses a name before anything is made
     home = prepare_home(home)
-    with locked_home(home) as lock:
+    # Whatever the folder allows to others.
+    with private_files() if locations.is_local else nullcontext(), locked_home(home) as lock:
         upgrade(locations.database_url)
         valkey = _embedded_broker(home) if locations.broker_url is None and workers else None
         broker_url = valkey.url if valkey is not None else locations.broker_url

@@ -46,7 +46,7 @@ def main() -> int:
     case = next(one for one in plan.all_cases() if one.key() == key)
     started = time.monotonic()
     try:
-        document = run_case(case, plan.budget.evaluations, store.journal(key))
+        document = run_case(case, plan.budget.evaluations, store.journal(case))
     except FlexDSEError as error:
         store.put_failure(key, case, error.code, str(error), time.monotonic() - started)
         return 0

@@ -33,7 +33,8 @@ def _row(store: SweepStore, key: str, case: Any, last: Mapping[str, Any] | None)
     row: dict[str, Any] = {
         "key": key, "title": case.title, "model": case.model, "device": case.device,
         "prompt_tokens": case.workload.prompt_tokens, "output_tokens": case.workload.output_tokens,
-        "objectives": list(case.objectives), "method": case.method, "seed": case.seed,
+        "objectives": list(case.objectives), "constraints": "; ".join(case.constraints), "method": case.method,
+        "seed": case.seed,
     }  # fmt: skip
     found, failure = store.result(key), store.failure(key)
     row |= {"state": "waiting", "cause": None, "message": None, "model_version": None, "seconds": None,
@@ -64,7 +65,7 @@ def _row(store: SweepStore, key: str, case: Any, last: Mapping[str, Any] | None)
 def _change(row: Mapping[str, Any], last: Mapping[str, Any] | None) -> str:
     """What is different from the last report, in words."""
     if last is None:
-        return "new"
+        return "not run yet" if row["state"] == "waiting" else "new"
     if row["state"] != last["state"]:
         return f"{last['state']} -> {row['state']}"
     if row["state"] != "done":

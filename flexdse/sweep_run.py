@@ -111,7 +111,7 @@ def _check(
     else:
         failure = store.failure(key) or {}
         night.failed.append(key)
-        on_event(f"FAILED {one.case.title}: {failure.get('cause')}")
+        on_event(f"FAILED {one.case.title}: {failure.get('cause')}: {str(failure.get('message')).splitlines()[0]}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

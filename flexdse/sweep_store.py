@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from flexdse.exploration_files import write_document
+from spec.catalog import resolve_device, resolve_model
 from spec.errors import FlexDSEError, InputError, echo
 from spec.strict import load_document, validate
 from spec.sweep import SweepCase, SweepPlan
 from spec.timing import DEFAULT_TIMING_TABLE
 from spec.versions import MODEL_VERSION
+
+
+def inputs_digest(case: SweepCase) -> str:
+    """8 hex digits of the documents of a case's model and device, which may be files that were edited since."""
+    documents = [resolve_model(case.model), resolve_device(case.device)]
+    return hashlib.sha256("\n".join(one.model_dump_json() for one in documents).encode()).hexdigest()[:8]
+
 
 _VERSIONS = {"model_version": MODEL_VERSION, "timing_table_version": DEFAULT_TIMING_TABLE.version}
 
@@ -25,6 +34,7 @@ class SweepStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().resolve()
+        self._evaluations: int | None = None
 
     @classmethod
     def start(cls, folder: Path, plan: SweepPlan) -> SweepStore:
@@ -56,6 +66,7 @@ class SweepStore:
         for name in ("results", "failures", "journals", "reports"):
             (store.folder / name).mkdir(parents=True, exist_ok=True)
         write_document(known, plan.model_dump(mode="json", by_alias=True))
+        store._evaluations = plan.budget.evaluations
         return store
 
     @contextmanager
@@ -82,15 +93,15 @@ class SweepStore:
         """The plan as it was last started."""
         return validate(SweepPlan, load_document(self.folder / "plan.json", "plan.json"))
 
-    def journal(self, key: str) -> Path:
-        """The evaluations of a sampled case, for the next night."""
-        return self.folder / "journals" / f"{key}.{MODEL_VERSION}.journal"
+    def journal(self, case: SweepCase) -> Path:
+        """The evaluations of a case that is not done, for the next night."""
+        return self.folder / "journals" / f"{case.key()}.{inputs_digest(case)}.{MODEL_VERSION}.journal"
 
     def put_result(self, key: str, case: SweepCase, document: dict[str, Any], seconds: float) -> None:
         """The case is done."""
         self._put("results", key, case, {"document": document}, seconds)
         (self.folder / "failures" / f"{key}.json").unlink(missing_ok=True)
-        self.journal(key).unlink(missing_ok=True)
+        self.journal(case).unlink(missing_ok=True)
 
     def put_failure(self, key: str, case: SweepCase, cause: str, message: str, seconds: float) -> None:
         """The case failed; it is tried again the next time."""
@@ -99,14 +110,20 @@ class SweepStore:
     def _put(self, kind: str, key: str, case: SweepCase, what: dict[str, Any], seconds: float) -> None:
         document = {
             **_VERSIONS, "key": key, "case": case.model_dump(mode="json", by_alias=True), "title": case.title,
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds, **what,
+            "inputs": inputs_digest(case), "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds, **what,
         }  # fmt: skip
         write_document(self.folder / kind / f"{key}.json", document)
 
     def result(self, key: str) -> dict[str, Any] | None:
-        """What a case gave by the models as they are now."""
+        """What a case gave by the models as they are now, of its model, device and budget as they are now."""
         found = self._read("results", key)
-        return found if found is not None and all(found.get(n) == v for n, v in _VERSIONS.items()) else None
+        if found is None or any(found.get(n) != v for n, v in _VERSIONS.items()):
+            return None
+        case = validate(SweepCase, found["case"])
+        if found.get("inputs") != inputs_digest(case):
+            return None
+        budget = found["document"]["request"]["budget"]
+        return found if case.method == "exact" or self._evaluations in (None, budget) else None
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """Why a case failed last."""

@@ -9,10 +9,11 @@ import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from db.artifacts import ArtifactStore
-from db.data_folder import LOCK_NAME
+from db.data_folder import LOCK_NAME, private_files
 from db.migrations import check_schema
 from db.session import Database
 from db.settings import WORK_NAME, Locations
@@ -73,7 +74,8 @@ def host_workers(
             )
             for _ in range(processes)
         ]
-        asyncio.run(_until_signalled(services))
+        with private_files() if locations.is_local else nullcontext():
+            asyncio.run(_until_signalled(services))
     finally:
         stop.set()
         bell.close()

@@ -14,7 +14,6 @@ from spec.errors import InputError
 from spec.quality import (
     DEPTHLESS,
     DEPTHS,
-    MIN_UNSEEN,
     TENSOR_GROUPS,
     Depth,
     MeasuredCombination,
@@ -22,6 +21,7 @@ from spec.quality import (
     SensitivityTable,
     TensorGroup,
     WidthOverride,
+    band_of,
     measured_alone,
     predicted_nll,
     sum_of_sensitivities,
@@ -34,7 +34,6 @@ BASE_BITS = 8
 FIT_EVERY = (
     4  # of so many mixtures one is fitted: one coefficient needs few, the others tell how far predictions are off
 )
-BAND_QUANTILE = 0.9
 # Beyond twice the reference's perplexity a prediction only ranks, so the band is that of the schemes below.
 BAND_LIMIT_RATIO = 2.0
 
@@ -104,12 +103,13 @@ def measure_table(
     sensitivities = []
     wanted = single_changes() if changes is None else changes
     for index, change in enumerate(wanted):
-        measured = evaluator.measure(Precision(precision.scheme, precision.n_layers, (change,)))
-        delta = measured.nll - base.nll
+        changed = Precision(precision.scheme, precision.n_layers, (change,))
+        delta = evaluator.measure(changed).nll - base.nll
         progress(
             f"sensitivity {index + 1}/{len(wanted)}: {change.group} {change.depth} {change.bits} bits: {delta:+.4f}"
         )
-        sensitivities.append(Sensitivity(group=change.group, depth=change.depth, bits=change.bits, delta_nll=delta))
+        error = evaluator.paired_error(changed, precision)
+        sensitivities.append(Sensitivity(**change.model_dump(), delta_nll=delta, standard_error=error))
     return SensitivityTable(
         model=bank.config.name,
         checkpoint=bank.model.source.name,
@@ -190,9 +190,7 @@ def refit(table: SensitivityTable, combinations: Iterable[MeasuredCombination]) 
     mixed = np.array([not measured_alone(table, c.overrides) for c in everything], dtype=bool)
     unseen = ~fits & near & mixed
     errors = np.abs(np.expm1(predictions - nll))[unseen]
-    # Errors of exactly nothing are no band either: no measurement gives that.
-    band = float(np.quantile(errors, BAND_QUANTILE)) if len(errors) >= MIN_UNSEEN else 0.0
-    return fitted.model_copy(update={"band_relative": band or None})
+    return fitted.model_copy(update={"band_relative": band_of(errors.tolist())})
 
 
 def unseen(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> SensitivityTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,8 +17,8 @@ from spec.versions import FLEXDSE_VERSION
 from spec.workload import Stage
 
 # Fidelities of a measured value, in rising order of what they say of the chip. Never mixed in one column.
-MeasuredProvenance = Literal["timed_sim", "csynth", "cosim", "post_route", "board"]
-MEASURED_PROVENANCES: tuple[MeasuredProvenance, ...] = ("timed_sim", "csynth", "cosim", "post_route", "board")
+MeasuredProvenance = Literal["timed_sim", "open_synthesis", "csynth", "cosim", "post_route", "board"]
+MEASURED_PROVENANCES: tuple[MeasuredProvenance, ...] = get_args(MeasuredProvenance)
 
 # `cycles` and `latency_s` of the mean decode step after the first, or of the whole prefill; `power_w` of the board
 # during the stage; resources of the stage's kernel, shell not included.
@@ -26,6 +26,9 @@ CalibratedMetric = Literal["cycles", "latency_s", "lut", "ff", "dsp", "bram_18k"
 
 TIME_METRICS = ("cycles", "latency_s")  # two spellings of one column
 MODULE_METRICS = ("cycles", "dsp")  # what the cost models split by module
+
+# A factor beyond this is worth a look: no band of the models is as wide. Our choice.
+FAR = 1.5
 
 # A ratio beyond this is a slip of unit (ms for s) or of design, not an error of a model.
 MAX_RATIO = 100.0
@@ -54,10 +57,24 @@ def _refuse_module_metric(module: str | None, metric: str) -> None:
         )
 
 
+def _refuse_foreign_metric(provenance: MeasuredProvenance, metric: CalibratedMetric) -> None:
+    """A simulation measures time alone, an open synthesis everything but time and power."""
+    simulated, mapped = provenance in ("timed_sim", "cosim"), provenance == "open_synthesis"
+    if (simulated and metric not in TIME_METRICS) or (mapped and metric in (*TIME_METRICS, "power_w")):
+        raise InputError(
+            f"{provenance} does not measure {metric}",
+            field="metric",
+            value=metric,
+            rule=f"of {provenance}: {', '.join(TIME_METRICS) if simulated else 'lut, ff, dsp, bram_18k, uram'}",
+            hint="name the provenance that the value has",
+        )
+
+
 class Measurement(StrictModel):
     """One value that was measured, beside what the models of a stated version predicted for the same design.
 
-    `measured` as the tool or the board gave it; `fit` alone takes csynth resources to post-route.
+    `measured` as the tool or the board gave it; `fit` alone takes csynth resources to post-route. A tool that gives a range
+    (LUT and FF of an open synthesis): `measured` is its upper end, `measured_at_least` its lower one.
     """
 
     provenance: MeasuredProvenance
@@ -70,15 +87,16 @@ class Measurement(StrictModel):
     metric: CalibratedMetric
     predicted: float
     measured: float
+    measured_at_least: Annotated[float | None, Field(description="lower end of a range; null: one value")] = None
     source: Source
     lineage: Annotated[
         Lineage | None, Field(description="design, project, run and report; null: not from a project")
     ] = None
 
-    @field_validator("predicted", "measured")
+    @field_validator("predicted", "measured", "measured_at_least")
     @classmethod
-    def _positive(cls, value: float, info: object) -> float:
-        if not 0.0 < value < float("inf"):
+    def _positive(cls, value: float | None, info: object) -> float | None:
+        if value is not None and not 0.0 < value < float("inf"):
             raise InputError(
                 f"{getattr(info, 'field_name', 'value')} is not a positive number",
                 field=str(getattr(info, "field_name", "value")),
@@ -91,6 +109,15 @@ class Measurement(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Measurement:
         _refuse_module_metric(self.module, self.metric)
+        _refuse_foreign_metric(self.provenance, self.metric)
+        if self.measured_at_least is not None and self.measured_at_least > self.measured:
+            raise InputError(
+                "the lower end of a measured range is above the upper one",
+                field="measured_at_least",
+                value=self.measured_at_least,
+                rule=f"at most measured = {self.measured:g}",
+                hint="exchange the two, or leave measured_at_least out",
+            )
         if not 1 / MAX_RATIO <= self.measured / self.predicted <= MAX_RATIO:
             raise InputError(
                 f"measured and predicted {self.metric} are a factor of {MAX_RATIO:g} or more apart",
@@ -101,12 +128,27 @@ class Measurement(StrictModel):
             )
         return self
 
+    @property
+    def nearest(self) -> float:
+        """The measured value that is nearest to the predicted one: a range that holds the prediction says nothing against it."""
+        if self.measured_at_least is None:
+            return self.measured
+        return min(max(self.predicted, self.measured_at_least), self.measured)
+
 
 class MeasurementFile(StrictModel):
     """The document that `flexdse calibrate` reads."""
 
     schema_name: Annotated[Literal["flexdse/measurements/v1"], Field(alias="schema")]
-    measurements: Annotated[tuple[Measurement, ...], Field(min_length=1, max_length=20_000)]
+    measurements: Annotated[tuple[Measurement, ...], Field(max_length=20_000)]
+
+    @field_validator("measurements")
+    @classmethod
+    def _something(cls, value: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+        # No `min_length`: it would count an item that is refused already as one that is missing.
+        if not value:
+            raise InputError("no measurements", field="measurements", value=[], rule="at least one", hint="list them")
+        return value
 
 
 class LeaveOneOut(StrictModel):
@@ -140,6 +182,10 @@ class CalibrationEntry(StrictModel):
     ]
     designs: Annotated[int, Field(ge=1)]
     measurements: Annotated[int, Field(ge=1)]
+    floored: Annotated[
+        bool,
+        Field(description="band never narrower than uncalibrated: one design, ranges, or a tool that shares our laws"),
+    ] = False
     design_keys: tuple[DesignKey, ...]
     sources: tuple[Source, ...]
     leave_one_out: LeaveOneOut | None
@@ -159,8 +205,11 @@ class CalibrationEntry(StrictModel):
     def basis(self) -> str:
         """Where the band comes from, in words."""
         route = f", taken to post-route by x{self.route_factor:g}" if self.route_factor is not None else ""
-        designs = "1 design, never narrower than uncalibrated" if self.designs == 1 else f"{self.designs} designs"
-        return f"calibrated on {self.provenance} of {designs}{route}: 90 % predictive interval of a further design"
+        designs = "1 design" if self.designs == 1 else f"{self.designs} designs"
+        floor = ", never narrower than uncalibrated" if self.floored or self.designs == 1 else ""
+        return (
+            f"calibrated on {self.provenance} of {designs}{floor}{route}: 90 % predictive interval of a further design"
+        )
 
     @property
     def band(self) -> ErrorBand:
@@ -227,6 +276,31 @@ class CalibrationTable(StrictModel):
                 raise UnknownNameError("provenance of this calibration", name, present, field="provenance")
         return self.model_copy(update={"entries": tuple(e for e in self.entries if e.provenance in provenances)})
 
+    def warnings(self) -> list[str]:
+        """What a person should look at before using the table: factors far outside the models' own band, mixed columns."""
+        found = [
+            f"{entry.label} x{entry.factor:.3g} ({entry.provenance}) is far from 1, where the models' own band is "
+            f"{entry.uncalibrated_low:+.0%} .. {entry.uncalibrated_high:+.0%}: is each report of its design? {'; '.join(entry.sources)}"
+            for entry in self.entries
+            if not 1 / FAR <= entry.factor <= FAR
+        ]
+        for name, provenances in sorted(self._columns().items()):
+            if len(provenances) > 1:
+                keep = " or ".join(f"--provenance {one}" for one in provenances)
+                found.append(
+                    f"{name} has {' and '.join(provenances)}: evaluate takes one a column, fit again with {keep}"
+                )
+        return found
+
+    def _columns(self) -> dict[str, list[str]]:
+        """The provenances of each column, in the order of the entries."""
+        found: dict[str, list[str]] = {}
+        for entry in self.entries:
+            known = found.setdefault(column(entry.metric), [])
+            if entry.provenance not in known:
+                known.append(entry.provenance)
+        return found
+
     def check_applies(self, device: str, model_version: str, timing_table_version: str) -> None:
         """Refuse another device, model version or timing table, and two provenances in one column.
 
@@ -246,14 +320,12 @@ class CalibrationTable(StrictModel):
                     rule=f"{field} = {fitted}, as fitted",
                     hint=f"fit one on measurements of {field} {used}, or evaluate without a calibration",
                 )
-        columns: dict[str, str] = {}
-        for entry in self.entries:
-            other = columns.setdefault(column(entry.metric), entry.provenance)
-            if other != entry.provenance:
+        for name, provenances in self._columns().items():
+            if len(provenances) > 1:
                 raise InputError(
-                    f"the calibration has {column(entry.metric)} of two provenances, {other} and {entry.provenance}",
+                    f"the calibration has {name} of two provenances, {' and '.join(provenances)}",
                     field="calibration.entries",
-                    value=[other, entry.provenance],
+                    value=provenances,
                     rule="one provenance a column: they measure different things",
-                    hint=f"keep one: flexdse calibrate --provenance {entry.provenance}",
+                    hint=f"keep one: flexdse calibrate --provenance {provenances[-1]}",
                 )

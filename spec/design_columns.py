@@ -5,6 +5,7 @@ A name is the path in the document of the design (`prefill.token_parallelism`), 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 PORT_BITS_COLUMN = "decode.weight_port_bits"
@@ -42,5 +43,5 @@ def design_columns(document: dict[str, Any]) -> dict[str, int | float | str | No
 
 
 def column_value(value: Any) -> int | float | str | None:
-    """A value of a document as it stands in a column: lists as their text."""
-    return value if value is None or isinstance(value, (int, float, str)) else str(value)
+    """A value of a document as it stands in a column: lists as JSON."""
+    return value if value is None or isinstance(value, (int, float, str)) else json.dumps(value)

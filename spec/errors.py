@@ -6,6 +6,7 @@ Command line exit codes follow from the class: bad usage or bad input is 2, a fa
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -15,7 +16,7 @@ class _Missing(Enum):
     VALUE = "no value given"  # of an enum, so that it stays itself through pickle
 
 
-_MISSING: Any = _Missing.VALUE
+NO_VALUE: Any = _Missing.VALUE  # for what has none, such as a missing key
 _MAX_ECHO_CHARS = 120  # a hostile 10 kB name must not flood a terminal or a log
 _MAX_SOURCE_CHARS = 1000  # paths are wanted whole
 
@@ -38,6 +39,14 @@ def echo(value: object) -> str:
         return f"<{type(value).__name__} that is too large to show>"
 
 
+def plain(value: object) -> str:
+    """`value` as a program may read it: text as it is, anything else as JSON; cleaned and shortened as `echo` does."""
+    try:
+        return printable(value if isinstance(value, str) else json.dumps(value))
+    except (RecursionError, ValueError, TypeError):
+        return echo(value)
+
+
 def nearest_names(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """The known names that look most like `name`, best first; empty when none is close."""
     lowered = {candidate.lower(): candidate for candidate in known}
@@ -57,7 +66,7 @@ class FlexDSEError(Exception):
         message: str,
         *,
         field: str | None = None,
-        value: Any = _MISSING,
+        value: Any = NO_VALUE,
         rule: str | None = None,
         hint: str | None = None,
         source: str | None = None,
@@ -84,7 +93,7 @@ class FlexDSEError(Exception):
         detail = []
         if self.field:
             detail.append(f"field: {printable(self.field)}")
-        if self.value is not _MISSING:
+        if self.value is not NO_VALUE:
             detail.append(f"value: {echo(self.value)}")
         if self.rule:
             detail.append(f"rule: {self.rule}")
@@ -103,8 +112,8 @@ class FlexDSEError(Exception):
         error: dict[str, Any] = {}
         if self.field:
             error["field"] = printable(self.field)
-        if self.value is not _MISSING:
-            error["value"] = echo(self.value)
+        if self.value is not NO_VALUE:
+            error["value"] = plain(self.value)
         for name in ("rule", "hint", "source", "line"):
             if getattr(self, name) is not None:
                 error[name] = getattr(self, name)
@@ -169,7 +178,7 @@ class UnknownNameError(InputError):
     ) -> None:
         self.known = sorted(known)
         near = nearest_names(str(name), self.known)
-        way_out = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known)}."
+        way_out = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(self.known) or 'none'}."
         if hint:
             way_out = f"{way_out} {hint}"
         super().__init__(

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from spec.context_limit import check_context
 from spec.device import Device
 from spec.errors import InputError
-from spec.goals import MAX_CONSTRAINTS, check_goals, parse_constraint, parse_objective
+from spec.goals import MAX_CONSTRAINTS, check_goals, parse_constraint, parse_objective, split_objectives
 from spec.metrics import DEFAULT_OBJECTIVES
 from spec.model_config import ModelConfig
 from spec.space_overrides import SpaceOverrides
@@ -52,7 +52,7 @@ class ExplorationRequest(StrictModel):
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(","))
+            return split_objectives(value)
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("objectives")

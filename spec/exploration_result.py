@@ -115,6 +115,6 @@ class ExplorationProgress(StrictModel):
     hypervolume: Annotated[
         float | None, Field(description="of the front so far; its reference point is final only in the result")
     ] = None
-    space_size: Annotated[int | None, Field(description="legal pairs of designs in the space")] = None
+    legal_designs: Annotated[int | None, Field(description="legal pairs of designs in the space")] = None
     elapsed_s: Annotated[float | None, Field(description="since the search began")] = None
     front_size: Annotated[int | None, Field(description="of the whole front; `front` is thinned")] = None

@@ -5,6 +5,10 @@ a branch that holds too little blocks the fork, which starves the other. The one
 a few words is the residual of prefill: norm and quantizer take the whole row of every token of a block before anything
 comes out of O or down, so the residual FIFO must hold a block, `hidden_dim` words of one channel of every token. The
 projections of gate and up, the results of sub-arrays and scales beside data come at the same pace from both branches.
+
+What is deeper than that saves waiting. The quantizer of down gives a block out after it has taken it in, `ffn_dim` words each
+way; meanwhile nothing before it can give anything, and gate and up stand still once their results are through the FIFOs. With
+double input buffers the FIFO before that quantizer holds the block that follows.
 """
 
 from __future__ import annotations
@@ -23,13 +27,14 @@ RESIDUAL_BLOCKS = 8  # token blocks between the two ends of a residual branch (F
 
 @dataclass(frozen=True, slots=True)
 class FifoDepths:
-    """Words of each kind of FIFO; `residual` 0 where a stage has none."""
+    """Words of each kind of FIFO; `residual` and `quantizer` 0 where a stage has none."""
 
     operand: int
     weight: int
     vector: int
     cache: int
     residual: int
+    quantizer: int
 
     def as_dict(self) -> dict[str, int]:
         """Depth by the name of the choice, `<kind>_fifo_depth`."""
@@ -38,16 +43,20 @@ class FifoDepths:
 
 def fifo_depths(modules: PrefillModules | DecodeModules, model: ModelConfig) -> FifoDepths:
     """What is built: the given depth, else the default."""
-    residual = 0
+    residual = quantizer = 0
+    vector = modules.vector_fifo_depth or VECTOR_DEPTH
     if isinstance(modules, PrefillModules):
         held = RESIDUAL_BLOCKS * modules.token_blocks_per_weight_pass * model.hidden_dim
         residual = modules.residual_fifo_depth or held
+        overlaps = modules.input_buffers == "double" and modules.process_granularity == "array"
+        quantizer = modules.quantizer_fifo_depth or (max(model.ffn_dim, vector) if overlaps else vector)
     return FifoDepths(
         operand=modules.operand_fifo_depth or OPERAND_DEPTH,
         weight=modules.weight_fifo_depth or WEIGHT_DEPTH,
-        vector=modules.vector_fifo_depth or VECTOR_DEPTH,
+        vector=vector,
         cache=modules.cache_fifo_depth or CACHE_DEPTH,
         residual=residual,
+        quantizer=quantizer,
     )
 
 
@@ -58,8 +67,9 @@ def least_depths(modules: PrefillModules | DecodeModules, model: ModelConfig) ->
     while they wait, with the last words of a block in them until the next block's first come (UG1399, style=stp): so the next
     block has to pass the norm too. The timed simulation deadlocks one word below and runs at it.
     """
-    residual = 0
+    residual = quantizer = 0
     if isinstance(modules, PrefillModules):
+        quantizer = 1
         blocks = 2 if modules.process_granularity == "array" else 1
         residual = blocks * modules.token_blocks_per_weight_pass * model.hidden_dim
-    return FifoDepths(operand=1, weight=1, vector=1, cache=1, residual=residual)
+    return FifoDepths(operand=1, weight=1, vector=1, cache=1, residual=residual, quantizer=quantizer)

@@ -117,7 +117,21 @@ def parse_constraint(text: str) -> Constraint:
             hint="for example `tpot_s <= 0.01`",
         )
     expression = parse_expression(match["left"], "constraints")
-    return Constraint(f"{expression.text} {match['relation']} {bound:g}", expression, match["relation"], bound)
+    # The shortest text that gives the same number: a request keeps the constraint as this text.
+    shown = f"{bound:g}" if float(f"{bound:g}") == bound else repr(bound)
+    return Constraint(f"{expression.text} {match['relation']} {shown}", expression, match["relation"], bound)
+
+
+def split_objectives(text: str) -> tuple[str, ...]:
+    """`"tpot_s,min: max(ttft_s, 100 * tpot_s)"` as its objectives: parted at the commas outside brackets."""
+    parts, level = [""], 0
+    for character in text:
+        level += (character == "(") - (character == ")")
+        if character == "," and level <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return tuple(part.strip() for part in parts)
 
 
 def check_goals(objectives: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ Divisibility rules have the remainder as demand and 0 as bound.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from spec.memory_map import PortRole
 from spec.model_config import ModelConfig
 from spec.module_choices import DecodeModules, LinearPe, PrefillModules
 from spec.quant_scheme import QuantScheme
+from spec.spread_memory_map import last_power_of_two, next_power_of_two
 from spec.workload import Stage
 
 # An int4 product pair accumulates inside one 48-bit DSP register: 2 log2(d_in) + 16 bits <= 48, and its packed operand
@@ -30,6 +32,9 @@ PACKED_OPERAND_BITS = 4
 # Widest operands of an element that computes so many products in one DSP: four pairs of fields of 4 bits, two of 8 in the
 # 27 x 18 multiplier (FlexLLM PE.h; WP486), one of 16.
 OPERAND_BITS: dict[str, int] = {"dsp1": 16, "dsp2": 8, "dsp4": 4, "lut": 16}
+
+
+BatchT = TypeVar("BatchT", PrefillBatch, DecodeBatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +180,61 @@ def _module_rules(
     )  # fmt: skip
 
 
-def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
-    """Rules of the prefill modules."""
-    n = len(batch)
-    for field in ("token_parallelism", "qkvo_weight_parallelism", "key_parallelism", "value_parallelism"):
+def _even_lanes(
+    batch: PrefillBatch | DecodeBatch, stage: Stage, columns: tuple[str, ...], products: str
+) -> Iterator[Rule]:
+    for field in columns:
         yield _rule(
-            n, "even_lanes", f"prefill.{field}", getattr(batch, field) & 1, 0, "remainder",
-            f"{field} must be even: processing elements compute 2 x 2 products", f"use an even {field}",
+            len(batch), "even_lanes", f"{stage}.{field}", getattr(batch, field) & 1, 0, "remainder",
+            f"{field} must be even: processing elements compute {products} products", f"use an even {field}",
         )  # fmt: skip
+
+
+def _prefill_attention_rules(
+    batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme
+) -> Iterator[Rule]:
+    n = len(batch)
+    yield from _even_lanes(batch, "prefill", ("token_parallelism", "key_parallelism", "value_parallelism"), "2 x 2")
+    tokens, keys = batch.token_parallelism, batch.key_parallelism
+    yield _rule(
+        n, "token_key_widths", "prefill.key_parallelism", np.minimum(tokens % keys, keys % tokens), 0, "remainder",
+        "one of token_parallelism and key_parallelism must divide the other: the buffer between them widens or narrows",
+        "use a key_parallelism that divides token_parallelism, or is a multiple of it",
+    )  # fmt: skip
+    yield _rule(
+        n, "keys_per_pass", "prefill.key_parallelism", keys, model.head_dim, "keys",
+        "a QK pass holds at most head_dim keys", "lower key_parallelism",
+    )  # fmt: skip
+    yield _rule(
+        n, "value_channels", "prefill.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
+        "value_parallelism must divide head_dim", "use a divisor of head_dim",
+    )  # fmt: skip
+    yield from _module_rules(n, "prefill", batch.modules[0], model, scheme, batch.key_parallelism)
+    yield from _prefill_port_rules(batch, "k_cache", keys, scheme.kv_bits)
+    yield from _prefill_port_rules(batch, "v_cache", batch.value_parallelism, scheme.kv_bits)
+
+
+def _prefill_narrow_array_rules(
+    batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme
+) -> Iterator[Rule]:
+    n = len(batch)
+    yield from _even_lanes(batch, "prefill", ("qkvo_weight_parallelism",), "2 x 2")
+    yield _rule(
+        n, "weight_lanes", "prefill.qkvo_weight_parallelism", batch.qkvo_weight_parallelism,
+        max(model.q_dim, model.hidden_dim), "lanes", "more lanes than output channels",
+        "lower qkvo_weight_parallelism",
+    )  # fmt: skip
+    narrow: tuple[PortRole, ...] = ("weights_kq", "weights_vo")
+    for role in narrow:
+        ports, _ = _role_columns(batch, role)
+        lanes = -(-batch.qkvo_weight_parallelism // np.maximum(ports, 1))  # the ports of an array share out its lanes
+        yield from _prefill_port_rules(batch, role, lanes, scheme.weight_bits)
+
+
+def _prefill_wide_array_rules(
+    batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme
+) -> Iterator[Rule]:
+    n = len(batch)
     blocks = batch.ffn_weight_blocks
     yield _rule(
         n, "ffn_blocks", "prefill.ffn_weight_blocks", batch.ffn_weight_parallelism % (2 * blocks), 0, "remainder",
@@ -198,67 +250,40 @@ def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, schem
             f"the sub-arrays must need as many passes over {d_out} channels as the whole array",
             "change ffn_weight_blocks", "change ffn_weight_parallelism",
         )  # fmt: skip
-    tokens, keys = batch.token_parallelism, batch.key_parallelism
-    yield _rule(
-        n, "token_key_widths", "prefill.key_parallelism", np.minimum(tokens % keys, keys % tokens), 0, "remainder",
-        "one of token_parallelism and key_parallelism must divide the other: the buffer between them widens or narrows",
-        "use a key_parallelism that divides token_parallelism, or is a multiple of it",
-    )  # fmt: skip
-    yield _rule(
-        n, "keys_per_pass", "prefill.key_parallelism", keys, model.head_dim, "keys",
-        "a QK pass holds at most head_dim keys", "lower key_parallelism",
-    )  # fmt: skip
-    yield _rule(
-        n, "value_channels", "prefill.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
-        "value_parallelism must divide head_dim", "use a divisor of head_dim",
-    )  # fmt: skip
-    yield _rule(
-        n, "weight_lanes", "prefill.qkvo_weight_parallelism", batch.qkvo_weight_parallelism,
-        max(model.q_dim, model.hidden_dim), "lanes", "more lanes than output channels",
-        "lower qkvo_weight_parallelism",
-    )  # fmt: skip
     yield _rule(
         n, "weight_lanes", "prefill.ffn_weight_parallelism", batch.ffn_weight_parallelism, model.ffn_dim, "lanes",
         "more lanes than output channels", "lower ffn_weight_parallelism",
     )  # fmt: skip
-    yield from _module_rules(n, "prefill", batch.modules[0], model, scheme, batch.key_parallelism)
-    reuse = batch.modules[0].token_blocks_per_weight_pass
-    widths: tuple[tuple[PortRole, IntArray, int], ...] = (
-        ("weights_kq", batch.qkvo_weight_parallelism, scheme.weight_bits),
-        ("weights_vo", batch.qkvo_weight_parallelism, scheme.weight_bits),
-        ("weights_gate", lanes, scheme.weight_bits),
-        ("weights_up", lanes, scheme.weight_bits),
-        ("weights_down", lanes, scheme.weight_bits),
-        ("k_cache", keys, scheme.kv_bits),
-        ("v_cache", batch.value_parallelism, scheme.kv_bits),
-    )
-    for role, role_lanes, bits in widths:
-        ports, width = _role_columns(batch, role)
-        cycles = reuse if role.startswith("weights") else 1  # blocks that use a tile while the next arrives
-        if role in ("weights_kq", "weights_vo"):
-            role_lanes = -(-role_lanes // np.maximum(ports, 1))  # the ports of an array share out its lanes
+    wide: tuple[PortRole, ...] = ("weights_gate", "weights_up", "weights_down")
+    for role in wide:
+        yield from _prefill_port_rules(batch, role, lanes, scheme.weight_bits)
         yield _rule(
-            n, "port_feeds_lanes", f"prefill.{role}", role_lanes * bits, cycles * width, "bits",
-            f"a port of {role} must deliver an operand to each of its lanes every cycle",
-            "widen the port in the memory map", "lower the parallelism", "raise token_blocks_per_weight_pass",
+            n, "port_per_block", f"prefill.{role}", np.abs(_role_columns(batch, role)[0] - blocks), 0, "ports",
+            f"{role} needs one port for each of ffn_weight_blocks", "match the memory map to ffn_weight_blocks",
         )  # fmt: skip
-        if role in ("weights_gate", "weights_up", "weights_down"):
-            yield _rule(
-                n, "port_per_block", f"prefill.{role}", np.abs(ports - blocks), 0, "ports",
-                f"{role} needs one port for each of ffn_weight_blocks", "match the memory map to ffn_weight_blocks",
-            )  # fmt: skip
+
+
+def _prefill_port_rules(batch: PrefillBatch, role: PortRole, lanes: IntArray, bits: int) -> Iterator[Rule]:
+    """A port of the role against the `lanes` that it feeds operands of so many `bits`."""
+    # Blocks that use a tile while the next arrives.
+    cycles = batch.modules[0].token_blocks_per_weight_pass if role.startswith("weights") else 1
+    yield _rule(
+        len(batch), "port_feeds_lanes", f"prefill.{role}", lanes * bits, cycles * _role_columns(batch, role)[1], "bits",
+        f"a port of {role} must deliver an operand to each of its lanes every cycle",
+        "widen the port in the memory map", "lower the parallelism", "raise token_blocks_per_weight_pass",
+    )  # fmt: skip
+
+
+def _prefill_layout_rules(
+    batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme
+) -> Iterator[Rule]:
     yield from _port_rules(batch, "prefill", device)
 
 
-def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
-    """Rules of the decode modules."""
+def _decode_engine_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
     n = len(batch)
     blocks, lanes = batch.block_parallelism, batch.weight_parallelism
-    for field in ("weight_parallelism", "key_parallelism", "value_parallelism"):
-        yield _rule(
-            n, "even_lanes", f"decode.{field}", getattr(batch, field) & 1, 0, "remainder",
-            f"{field} must be even: processing elements compute pairs of products", f"use an even {field}",
-        )  # fmt: skip
+    yield from _even_lanes(batch, "decode", ("weight_parallelism",), "pairs of")
     for dim, name in ((model.hidden_dim, "hidden_dim"), (model.q_dim, "q_dim"), (model.ffn_dim, "ffn_dim")):
         yield _rule(
             n, "input_banks", "decode.block_parallelism", dim % blocks, 0, "remainder",
@@ -268,18 +293,6 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
     yield _rule(
         n, "engine_splits", "decode.engine_splits", blocks % batch.engine_splits, 0, "remainder",
         "engine_splits must divide block_parallelism", "use a divisor of block_parallelism",
-    )  # fmt: skip
-    yield _rule(
-        n, "kv_heads", "decode.head_parallelism", model.n_kv_heads % batch.head_parallelism, 0, "remainder",
-        f"head_parallelism must divide the {model.n_kv_heads} KV heads", "use a divisor of the number of KV heads",
-    )  # fmt: skip
-    yield _rule(
-        n, "keys_per_pass", "decode.key_parallelism", batch.key_parallelism, model.head_dim, "keys",
-        "a QK pass holds at most head_dim keys", "lower key_parallelism",
-    )  # fmt: skip
-    yield _rule(
-        n, "value_channels", "decode.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
-        "value_parallelism must divide head_dim", "use a divisor of head_dim",
     )  # fmt: skip
     yield _rule(
         n, "vector_lanes", "decode.vector_parallelism", model.hidden_dim % (4 * batch.vector_parallelism), 0,
@@ -302,7 +315,6 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
         "bits", "weight ports x width must equal block_parallelism x weight_parallelism x weight bits",
         "change the number or width of the weight ports", "set weight_buffer_beats",
     )  # fmt: skip
-    yield from _module_rules(n, "decode", modules, model, scheme, batch.key_parallelism)
     if modules.process_granularity == "array" and modules.weight_buffer_beats:
         words = -(-asked // np.maximum(delivered, 1).astype(np.int64))
         yield _rule(
@@ -315,17 +327,26 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
             "engine_splits must divide the number of weight ports: a part of the engine has ports of its own",
             "use a divisor of the number of weight ports",
         )  # fmt: skip
-    if modules.overlap_attention == "on":
-        yield _rule(
-            n, "cache_apart", "decode.overlap_attention", ~batch.placements.cache_apart[batch.placement], 0, "layouts",
-            "attention can run beside the query projection only where cache and weights share no port and no channel",
-            "give the caches ports and channels of their own", "set overlap_attention: off",
-        )  # fmt: skip
-    on_chip = modules.on_chip_projections
+
+
+def _decode_attention_rules(
+    batch: DecodeBatch, model: ModelConfig, device: Device, scheme: QuantScheme
+) -> Iterator[Rule]:
+    n = len(batch)
+    yield from _even_lanes(batch, "decode", ("key_parallelism", "value_parallelism"), "pairs of")
     yield _rule(
-        n, "fused_kv", "decode.on_chip_projections", 1 if ("k" in on_chip) != ("v" in on_chip) else 0, 0, "projections",
-        "the weights of k and v are one image: both stay on the chip, or neither", "add or remove the other",
+        n, "kv_heads", "decode.head_parallelism", model.n_kv_heads % batch.head_parallelism, 0, "remainder",
+        f"head_parallelism must divide the {model.n_kv_heads} KV heads", "use a divisor of the number of KV heads",
     )  # fmt: skip
+    yield _rule(
+        n, "keys_per_pass", "decode.key_parallelism", batch.key_parallelism, model.head_dim, "keys",
+        "a QK pass holds at most head_dim keys", "lower key_parallelism",
+    )  # fmt: skip
+    yield _rule(
+        n, "value_channels", "decode.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
+        "value_parallelism must divide head_dim", "use a divisor of head_dim",
+    )  # fmt: skip
+    yield from _module_rules(n, "decode", batch.modules[0], model, scheme, batch.key_parallelism)
     caches: tuple[tuple[PortRole, IntArray], ...] = (
         ("k_cache", batch.key_parallelism),
         ("v_cache", batch.value_parallelism),
@@ -340,7 +361,74 @@ def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme:
             n, "port_per_head", f"decode.{role}", batch.head_parallelism, ports, "ports",
             f"{role} needs a port for each of head_parallelism", "add ports", "lower head_parallelism",
         )  # fmt: skip
+
+
+def _decode_layout_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
+    n, modules = len(batch), batch.modules[0]
+    if modules.overlap_attention == "on":
+        yield _rule(
+            n, "cache_apart", "decode.overlap_attention", ~batch.placements.cache_apart[batch.placement], 0, "layouts",
+            "attention can run beside the query projection only where cache and weights share no port and no channel",
+            "give the caches ports and channels of their own", "set overlap_attention: off",
+        )  # fmt: skip
+    on_chip = modules.on_chip_projections
+    yield _rule(
+        n, "fused_kv", "decode.on_chip_projections", 1 if ("k" in on_chip) != ("v" in on_chip) else 0, 0, "projections",
+        "the weights of k and v are one image: both stay on the chip, or neither", "add or remove the other",
+    )  # fmt: skip
     yield from _port_rules(batch, "decode", device)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup(Generic[BatchT]):
+    """Rules that read `columns` of a batch, and ports, widths and memories of `roles` in its placement, nothing else: who
+    asks for many designs asks once for each distinct row of those.
+    """
+
+    law: Callable[[BatchT, ModelConfig, Device, QuantScheme], Iterator[Rule]]
+    columns: tuple[str, ...]
+    roles: tuple[PortRole, ...] = ()
+
+
+PREFILL_RULES: tuple[RuleGroup[PrefillBatch], ...] = (
+    RuleGroup(
+        _prefill_attention_rules,
+        ("token_parallelism", "key_parallelism", "value_parallelism"),
+        ("k_cache", "v_cache"),
+    ),
+    RuleGroup(_prefill_narrow_array_rules, ("qkvo_weight_parallelism",), ("weights_kq", "weights_vo")),
+    RuleGroup(
+        _prefill_wide_array_rules,
+        ("ffn_weight_parallelism", "ffn_weight_blocks"),
+        ("weights_gate", "weights_up", "weights_down"),
+    ),
+    RuleGroup(_prefill_layout_rules, ("placement",)),
+)
+DECODE_RULES: tuple[RuleGroup[DecodeBatch], ...] = (
+    RuleGroup(
+        _decode_engine_rules,
+        ("block_parallelism", "weight_parallelism", "engine_splits", "vector_parallelism"),
+        ("weights",),
+    ),
+    RuleGroup(
+        _decode_attention_rules,
+        ("head_parallelism", "key_parallelism", "value_parallelism"),
+        ("k_cache", "v_cache"),
+    ),
+    RuleGroup(_decode_layout_rules, ("placement",)),
+)
+
+
+def prefill_rules(batch: PrefillBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
+    """Rules of the prefill modules."""
+    for group in PREFILL_RULES:
+        yield from group.law(batch, model, device, scheme)
+
+
+def decode_rules(batch: DecodeBatch, model: ModelConfig, device: Device, scheme: QuantScheme) -> Iterator[Rule]:
+    """Rules of the decode modules."""
+    for group in DECODE_RULES:
+        yield from group.law(batch, model, device, scheme)
 
 
 def model_rules(
@@ -355,6 +443,17 @@ def model_rules(
         "the packed int4 accumulator overflows for longer inputs", "use linear_pe: dsp1, dsp4 or lut",
         "take a model with a smaller ffn_dim",
     )  # fmt: skip
+    for field in ("weight_bits", "lm_head_weight_bits", "kv_bits"):
+        bits: int = getattr(scheme, field)
+        narrower, wider = last_power_of_two(bits), next_power_of_two(bits)
+        if narrower == wider:
+            continue
+        yield _rule(
+            n, "stored_operand_bits", f"quant_scheme.{field}", bits - narrower, 0, "bits beyond a power of two",
+            f"{field} = {bits}: a word of a port holds whole operands, so those of {bits} bits lie in fields of {wider} and "
+            f"cost the ports, the bandwidth and the memory of {wider} bits",
+            f"use {field}: {wider}, at the same cost in memory and a better quality", f"use {field}: {narrower}",
+        )  # fmt: skip
     if scheme.transforms_down_input:
         size = scheme.hadamard_block or model.ffn_dim
         yield _rule(

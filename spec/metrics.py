@@ -82,7 +82,7 @@ _ALL = (
     Metric(
         "hbm_fraction", "1", "min", "Decode HBM use", "hbm_bytes_per_s / sustained rate of all channels of the card"
     ),
-    Metric("quality", "1", "min", "Model quality", "perplexity increase over the unquantized model (fraction)"),
+    Metric("quality", "1", "min", "Perplexity increase", "perplexity increase over the unquantized model (fraction)"),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -119,6 +119,12 @@ class PrefillModules(_StageModules):
     residual_fifo_depth: Annotated[
         FifoDepth, Field(description="words of a token block that a residual FIFO holds")
     ] = None
+    quantizer_fifo_depth: Annotated[
+        FifoDepth,
+        Field(
+            description="words before the quantizer of down; all of a token block with double input buffers of an array"
+        ),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod

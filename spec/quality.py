@@ -134,12 +134,17 @@ class Measurement(StrictModel):
 
 
 class Sensitivity(StrictModel):
-    """Increase of nll over the base when one group at one depth gets another width, alone."""
+    """Increase of nll over the base when one group at one depth gets another width, alone.
+
+    `standard_error`: of that increase, over the windows, each paired with the base on the same tokens; None with one window,
+    or where it was measured before standard errors were kept.
+    """
 
     group: TensorGroup
     depth: Depth
     bits: Bits
     delta_nll: float
+    standard_error: Annotated[float, Field(ge=0)] | None = None  # nats
 
 
 class MeasuredCombination(StrictModel):
@@ -151,14 +156,27 @@ class MeasuredCombination(StrictModel):
     increase_standard_error: Annotated[float, Field(ge=0)] | None = None  # as in Measurement
 
 
-MIN_UNSEEN = 4  # the 90 % quantile of fewer errors is a single one of them, or less
+BAND_SHARE = 0.9  # of mixtures that the band shall hold, the next one that is measured included
+# Of n errors and one to come, the next is the k-th smallest or less with probability k / (n + 1), whatever their
+# distribution (split conformal prediction, Vovk et al. 2005): nine errors are the fewest of which one reaches the share.
+MIN_UNSEEN = math.ceil(BAND_SHARE / (1 - BAND_SHARE) - 1e-9)
+
+
+def band_of(errors: Sequence[float]) -> float | None:
+    """What the error of the next mixture stays within, with probability `BAND_SHARE`; None of fewer than `MIN_UNSEEN`.
+
+    Errors of exactly nothing are no band either: no measurement gives that.
+    """
+    rank = math.ceil(BAND_SHARE * (len(errors) + 1) - 1e-9)
+    return sorted(errors)[rank - 1] or None if rank <= len(errors) else None
 
 
 class SensitivityTable(StrictModel):
     """Predicts nll of any assignment of widths in one mode: base + d + curvature d^2, d the sum of the sensitivities.
 
-    `band_relative`: 90 % of the combinations that no fit has seen, and that stay below twice the reference's perplexity,
-    were predicted within this fraction of their measured perplexity. Beyond that limit a prediction only ranks. None where
+    `band_relative`: the next combination that no fit has seen, and that stays below twice the reference's perplexity, is
+    predicted within this fraction of its measured perplexity with a probability of 90 % (`band_of` those that were measured,
+    if it is one of their kind). Beyond that limit a prediction only ranks. None where
     fewer than `MIN_UNSEEN` such combinations were measured: an error is not known then, and not zero.
     """
 
@@ -255,13 +273,11 @@ def delta_nll(table: SensitivityTable, group: TensorGroup, depth: Depth, bits: i
         return known[bits]
     below = max(width for width in known if width < bits)
     above = min((width for width in known if width > bits), default=None)
-    floor = 1e-6  # a measured decrease has no logarithm; it is noise, and next to nothing
-    if above is None:
-        return max(known[below], floor) * 4.0 ** (below - bits)
-    narrow = max(known[below], known[above], floor)  # fewer bits do not help: a smaller increase is noise
-    wide = max(known[above], narrow * 4.0 ** (below - above))
+    if above is None or known[below] == 0:
+        return known[below] * 4.0 ** (below - bits)
+    wide = max(known[above], known[below] * 4.0 ** (below - above))
     share = (bits - below) / (above - below)
-    return float(narrow ** (1 - share) * wide**share)
+    return float(known[below] ** (1 - share) * wide**share)
 
 
 def interpolated_widths(table: SensitivityTable, overrides: Sequence[WidthOverride]) -> tuple[int, ...]:
@@ -290,11 +306,15 @@ def measured_alone(table: SensitivityTable, overrides: Sequence[WidthOverride]) 
 
 
 def _known_widths(table: SensitivityTable, group: TensorGroup, depth: Depth) -> dict[int, float]:
-    """Width -> delta of a group at a depth. Thirds add up to the whole; without its own entry a third is a third of it."""
+    """Width -> delta of a group at a depth, never less than that of a wider one.
+
+    Thirds add up to the whole; without its own entry a third is a third of it.
+    """
     entries = {(s.depth, s.bits): s.delta_nll for s in table.sensitivities if s.group == group}
     widths = {bits for _, bits in entries}
-    known = {}
-    for bits in widths:
+    known: dict[int, float] = {}
+    least = 0.0  # the base adds nothing, and fewer bits do not help: what seems to is noise of a text of this length
+    for bits in sorted(widths, reverse=True):
         whole, thirds = entries.get(("all", bits)), [entries.get((d, bits)) for d in DEPTHS]
         measured = [third for third in thirds if third is not None]
         if depth == "all":
@@ -304,7 +324,7 @@ def _known_widths(table: SensitivityTable, group: TensorGroup, depth: Depth) -> 
             if value is None and whole is not None:
                 value = whole / len(DEPTHS)
         if value is not None:
-            known[bits] = value
+            known[bits] = least = max(value, least)
     return known
 
 

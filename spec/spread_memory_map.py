@@ -20,9 +20,14 @@ def next_power_of_two(value: int) -> int:
     return 1 << (value - 1).bit_length()
 
 
+def last_power_of_two(bits: int) -> int:
+    """The largest power of two <= `bits`."""
+    return 1 << (bits.bit_length() - 1)
+
+
 def lane_port_bits(lanes: int, bits: int) -> int:
-    """Port width that feeds `lanes` operands of `bits` each cycle; surplus lanes are fetched and discarded."""
-    return max(MIN_PORT_BITS, next_power_of_two(lanes) * bits)
+    """Port width that feeds `lanes` operands of `bits` each cycle; what is left of a word is fetched and discarded."""
+    return max(MIN_PORT_BITS, next_power_of_two(lanes * bits))
 
 
 class PlannedPort(NamedTuple):
@@ -54,6 +59,12 @@ class _Layout:
     def vector_bits(self, memory: MemoryKind | None = None) -> int:
         """Width of a port for short bursts of fp32 vectors, few and short enough that it need not match the lanes."""
         return min(VECTOR_PORT_BITS, self._device.memory(memory or self.stream_memory).max_port_bits)
+
+
+def embedding_port_count(embedding_bytes: int, device: Device) -> int:
+    """Ports of an embedding table: one for each channel that it takes."""
+    slow = device.memory(_Layout(device).slow_memory)
+    return max(1, min(-(-embedding_bytes // slow.channel_capacity_bytes), slow.channels))
 
 
 def prefill_ports(
@@ -114,9 +125,7 @@ def decode_ports(
     layout.add("scales", ("scales",), SCALE_PORT_BITS)
     layout.add("io", ("io",), layout.vector_bits())
     layout.add("norm", ("norm_weights",), 32)
-    slow = device.memory(layout.slow_memory)
-    needed = -(-embedding_bytes // slow.channel_capacity_bytes)
-    for i in range(max(1, min(needed, slow.channels))):
+    for i in range(embedding_port_count(embedding_bytes, device)):
         layout.add(f"embedding_{i}", ("embedding",), layout.vector_bits(layout.slow_memory), layout.slow_memory)
     return layout.ports
 

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -15,15 +15,19 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from spec.errors import InputError, InputErrors, echo, nearest_names, printable
+from spec.errors import NO_VALUE, InputError, InputErrors, echo, nearest_names, printable
 
 MAX_DOCUMENT_BYTES = 4 * 2**20  # a design or device file is a few kB; anything larger is a mistake
 MAX_LEVELS = 40  # of nesting; our documents have five
+_SHOWN_KEYS = 8
+_CORRECT = "correct the value"
 
 _YAML_TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = ("map", "seq", "str", "null", "bool", "int", "float")
 
 PathKey = tuple[str | int, ...]
+
+WHOLE = "document"  # the name of what has no place in a document: the document
 
 
 class StrictModel(BaseModel):
@@ -69,12 +73,23 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 class Document:
-    """Plain data together with the file it came from and the line of each key."""
+    """Plain data together with the file it came from and the line of each key. `name`: what errors call the whole of it."""
 
-    def __init__(self, data: Any, source: str | None = None, lines: Mapping[PathKey, int] | None = None) -> None:
+    def __init__(
+        self,
+        data: Any,
+        source: str | None = None,
+        lines: Mapping[PathKey, int] | None = None,
+        name: str = WHOLE,
+    ) -> None:
         self.data = data
         self.source = source
         self.lines = dict(lines or {})
+        self.name = name
+
+    def place(self, path: PathKey) -> str:
+        """How errors call what lies at `path`."""
+        return dotted(path) or self.name
 
     def line(self, path: PathKey) -> int | None:
         """The line of the deepest part of `path` that the file has."""
@@ -84,10 +99,10 @@ class Document:
         return None
 
 
-def _too_deep(path: PathKey, source: str | None, line: int | None = None) -> InputError:
+def _too_deep(path: PathKey, source: str | None, line: int | None = None, name: str = WHOLE) -> InputError:
     return InputError(
         "nested too deeply",
-        field=dotted(path[:3]) or "document",
+        field=dotted(path[:3]) or name,
         value=f"more than {MAX_LEVELS} levels",
         rule=f"at most {MAX_LEVELS} levels",
         hint="write a flatter document",
@@ -103,7 +118,7 @@ def _refuse_what_is_not_plain(document: Document) -> Document:
         path, node = stack.pop()
         problem = ""
         if len(path) > MAX_LEVELS:
-            raise _too_deep(path, document.source, document.line(path))
+            raise _too_deep(path, document.source, document.line(path), document.name)
         if isinstance(node, dict):
             stack.extend(((*path, key), value) for key, value in node.items())
             problem = "" if all(map(_is_unicode, node)) else "a key that is not text"
@@ -119,8 +134,8 @@ def _refuse_what_is_not_plain(document: Document) -> Document:
             problem = f"a value of type {type(node).__name__}"
         if problem:
             raise InputError(
-                f"{dotted(path) or 'document'}: {problem}",
-                field=dotted(path) or "document",
+                f"{document.place(path)}: {problem}",
+                field=document.place(path),
                 value=node,
                 rule="text, finite numbers, booleans, null, and lists and mappings of them",
                 hint="correct the value",
@@ -158,8 +173,8 @@ def _scalar(node: yaml.ScalarNode, path: PathKey, document: Document, loader: ya
 
 def _odd_yaml(kind: str, value: str, node: yaml.Node, path: PathKey, document: Document) -> InputError:
     return InputError(
-        f"{dotted(path) or 'document'}: YAML {printable(kind)} is not accepted",
-        field=dotted(path) or "document",
+        f"{document.place(path)}: YAML {printable(kind)} is not accepted",
+        field=document.place(path),
         value=value,
         rule="mappings, lists, text, decimal numbers, true, false and null",
         hint="write numbers in decimal and put text in quotes",
@@ -183,7 +198,7 @@ def _construct(node: yaml.Node, path: PathKey, document: Document, loader: yaml.
             if not isinstance(key, str):
                 raise InputError(
                     f"key {echo(key)} is not text",
-                    field=dotted(path) or "document",
+                    field=document.place(path),
                     value=key,
                     rule="keys are text",
                     hint="put the key in quotes",
@@ -229,7 +244,7 @@ def _refuse_aliases_and_depth(text: str, source: str | None) -> None:
         if kind == "Alias":
             raise InputError(
                 "YAML aliases (*name) are not accepted",
-                field="document",
+                field=WHOLE,
                 value=_line_of(text, line),
                 rule="each value is written out",
                 hint="repeat the value instead",
@@ -259,7 +274,7 @@ def parse_yaml(text: str, source: str | None = None) -> Document:
         line = mark.line + 1 if mark else None
         raise InputError(
             f"not valid YAML: {printable(str(getattr(error, 'problem', None) or error))}",
-            field="document",
+            field=WHOLE,
             value=_line_of(text, line),
             rule="the file must parse as YAML or JSON",
             hint="check the indentation, quotes and colons near that line",
@@ -290,42 +305,44 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _refuse_constant(name: str) -> Any:
     raise InputError(
         f"{name} is not a JSON number",
-        field="document",
+        field=WHOLE,
         value=name,
         rule="numbers are finite",
         hint="write a number, or null for a missing one",
     )
 
 
-def parse_json(text: str, source: str | None = None) -> Document:
-    """Parse JSON, refusing duplicate keys, NaN and infinities."""
+def parse_json(text: str, source: str | None = None, name: str = WHOLE) -> Document:
+    """Parse JSON, refusing duplicate keys, NaN and infinities. `name`: what errors call the whole of it."""
     try:
         data = json.loads(text, object_pairs_hook=_refuse_duplicate_keys, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise InputError(
             f"not valid JSON: {error.msg}",
-            field="document",
+            field=name,
             value=_line_of(text, error.lineno),
-            rule="the file must parse as JSON",
+            rule="must parse as JSON",
             hint=f"look near column {error.colno}",
             source=source,
             line=error.lineno,
         ) from error
     except RecursionError:
-        raise _too_deep((), source) from None
+        raise _too_deep((), source, name=name) from None
     except InputError as error:
         error.source = source
+        if error.field == WHOLE:
+            error.field = name
         raise
     except ValueError as error:  # an integer of thousands of digits
         raise InputError(
             "not a number that we can read",
-            field="document",
+            field=name,
             value=str(error),
             rule="integers of at most a few thousand digits",
             hint="correct the number",
             source=source,
         ) from error
-    return _refuse_what_is_not_plain(Document(data, source))
+    return _refuse_what_is_not_plain(Document(data, source, name=name))
 
 
 def read_text(path: Path, what: str) -> str:
@@ -386,7 +403,7 @@ def _placed(cause: InputError, path: PathKey, document: Document) -> InputError:
     if path[-1:] == below[:1]:  # a validator of one field names that field itself
         below = below[1:]
     error = copy.copy(cause)
-    error.field = dotted((*path, *below)) or "document"
+    error.field = document.place((*path, *below))
     error.source, error.line = document.source, document.line((*path, *below))
     return error
 
@@ -419,19 +436,24 @@ def _to_input_error(model: type[BaseModel], entry: Any, document: Document) -> I
         return InputError(
             f"missing key {echo(path[-1])}",
             field=dotted(path),
-            value=None,
+            value=NO_VALUE,
             rule="this key is required",
             hint="add it",
             source=document.source,
             line=line,
         )
     message = re.sub(r"\btuple\b", "list", re.sub(r"\bTuple\b", "List", entry["msg"].removeprefix("Value error, ")))
+    if kind in ("model_type", "model_attributes_type", "dict_type"):  # Pydantic names the class, which is ours alone
+        keys = ", ".join(_fields_at(model, path)[:_SHOWN_KEYS])
+        message = f"must be an object{f' with keys such as {keys}' if keys else ''}"
+    elif kind == "string_type":
+        message = "must be text"
     return InputError(
-        f"{dotted(path) or 'document'}: {message}",
-        field=dotted(path) or "document",
+        f"{document.place(path)}: {message}",
+        field=document.place(path),
         value=_value_at(document.data, path, entry.get("input")),
         rule=message,
-        hint="correct the value",
+        hint=_CORRECT,
         source=document.source,
         line=line,
     )
@@ -469,5 +491,37 @@ def validate(model: type[ModelT], document: Document | Any) -> ModelT:
     try:
         return model.model_validate(document.data, strict=True)
     except ValidationError as error:
-        found = [one for entry in error.errors() for one in _to_input_errors(model, entry, document)]
+        entries = _without_false_lengths(error.errors())
+        found = _one_a_place([one for entry in entries for one in _to_input_errors(model, entry, document)])
         raise found[0] if len(found) == 1 else InputErrors(found) from error
+
+
+def _without_false_lengths(entries: Sequence[Any]) -> list[Any]:
+    """Pydantic counts the items that are right: a list with one wrong item would be too short as well."""
+    return [
+        entry
+        for entry in entries
+        if entry["type"] != "too_short"
+        or not any(
+            len(other["loc"]) > len(entry["loc"]) and other["loc"][: len(entry["loc"])] == entry["loc"]
+            for other in entries
+        )
+    ]
+
+
+def _one_a_place(errors: list[InputError]) -> list[InputError]:
+    """What may be one of several things is refused once, with all that it may be."""
+    first: dict[tuple[str | None, str | None], InputError] = {}
+    result = []
+    for error in errors:
+        key = (error.field, error.hint)
+        if error.hint != _CORRECT or key not in first:
+            first.setdefault(key, error)
+            result.append(error)
+            continue
+        known = first[key]
+        if error.rule != known.rule:
+            known.rule = f"{known.rule}, or {error.rule}"
+            known.message = f"{known.field}: {known.rule}"
+            known.args = (known.message,)
+    return result

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from spec.errors import InputError, echo
 from spec.exploration import Method, PluginMethod
+from spec.metrics import DEFAULT_OBJECTIVES
 from spec.space_overrides import SpaceOverrides
 from spec.strict import StrictModel
 from spec.workload import Workload
@@ -93,9 +94,7 @@ class SweepGrid(StrictModel):
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     devices: Annotated[tuple[str, ...], Field(min_length=1)]
     workloads: Annotated[tuple[Workload, ...], Field(min_length=1)]
-    objectives: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)] = (
-        ("ttft_s", "tpot_s", "energy_j_per_token", "max_utilization"),
-    )
+    objectives: Annotated[tuple[tuple[str, ...], ...], Field(min_length=1)] = (DEFAULT_OBJECTIVES,)
     methods: Annotated[tuple[Method | PluginMethod, ...], Field(min_length=1)] = ("exact",)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...], Field(min_length=1)] = (0,)
     constraints: tuple[str, ...] = ()
@@ -108,7 +107,7 @@ class SweepCase(StrictModel):
     model: str
     device: str
     workload: Workload
-    objectives: tuple[str, ...] = ("ttft_s", "tpot_s", "energy_j_per_token", "max_utilization")
+    objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     method: Method | PluginMethod = "exact"
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     constraints: tuple[str, ...] = ()
@@ -123,7 +122,14 @@ class SweepCase(StrictModel):
     def title(self) -> str:
         """The case on one line."""
         load = f"{self.workload.prompt_tokens}+{self.workload.output_tokens}"
-        return f"{self.model} on {self.device}, {load} tokens, {self.method}, seed {self.seed}"
+        parts = [f"{self.model} on {self.device}", f"{load} tokens", self.method, f"seed {self.seed}"]
+        if self.objectives != DEFAULT_OBJECTIVES:
+            parts.append(f"for {' | '.join(self.objectives)}")
+        if self.constraints:
+            parts.append(f"where {' and '.join(self.constraints)}")
+        if self.space is not None:
+            parts.append(f"space {hashlib.sha256(self.space.model_dump_json().encode()).hexdigest()[:6]}")
+        return ", ".join(parts)
 
 
 class SweepPlan(StrictModel):

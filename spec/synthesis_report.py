@@ -102,14 +102,32 @@ class ResourceFractions(Measured):
     uram: Fraction | None
 
 
-class CycleRange(Measured):
+class Ordered(Measured):
+    """Numbers from the least to the most, in the order of the fields."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Ordered:
+        known = {name: getattr(self, name) for name in type(self).model_fields if name != "missing"}
+        given = [value for value in known.values() if value is not None]
+        if given != sorted(given):
+            raise InputError(
+                "the least is above the most",
+                field=next(iter(known)),
+                value=given,
+                rule=f"{' <= '.join(known)}",
+                hint="take the report anew from the tool",
+            )
+        return self
+
+
+class CycleRange(Ordered):
     """Shortest and longest, in clock cycles."""
 
     min_cycles: Count | None
     max_cycles: Count | None
 
 
-class CycleStatistics(Measured):
+class CycleStatistics(Ordered):
     """Shortest, average and longest, in clock cycles."""
 
     min_cycles: Count | None
@@ -117,7 +135,7 @@ class CycleStatistics(Measured):
     max_cycles: Count | None
 
 
-class CountRange(Measured):
+class CountRange(Ordered):
     """Least and most iterations."""
 
     min: Count | None
@@ -176,10 +194,13 @@ class InstanceRow(Measured):
 
 
 class SlrRow(Measured):
-    """One super logic region."""
+    """One super logic region; `utilization` is that of `resources`, of an open synthesis their upper end."""
+
+    _optional: ClassVar[frozenset[str]] = frozenset({"resources_at_least"})
 
     name: str
     resources: ResourceCounts
+    resources_at_least: ResourceCounts | None = None
     utilization: ResourceFractions
 
 

@@ -3,7 +3,8 @@
     python -m workers.child PARENT_PID PIPE_FD MODULE:FUNCTION LIMITS ABOUT
 
 A separate process, because a job must be killed without asking it (cancel, memory, a bug in a native library) and
-because the worker has to renew its lease while the job keeps a core busy.
+because the worker has to renew its lease while the job keeps a core busy. The process that the worker starts stays behind
+as its guard (`workers.guard`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from spec.errors import FlexDSEError
+from workers.guard import guarded
 from workers.limits import CAUSE_DISK, CAUSE_MEMORY, JobLimits
 from workers.logs import log_to_stderr, logging_about
-from workers.parent import die_with_parent
 
 logger = logging.getLogger("flexdse.job")
 
@@ -105,7 +106,7 @@ def memory_problem(limits: JobLimits) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Runs one job; 0 if its end was told, whatever that end was."""
     parent_pid, descriptor, body_name = int(arguments[0]), int(arguments[1]), arguments[2]
-    die_with_parent(parent_pid)
+    guarded(parent_pid, descriptor)  # from here on in a process of its own
     limits = JobLimits(**json.loads(arguments[3]))
     limits.apply_here()  # before anything large is imported: libraries start their threads by it
     log_to_stderr()

@@ -23,6 +23,7 @@ __all__ = [
     "JobKind",
     "Queue",
     "enqueue_exploration",
+    "enqueue_generation",
     "enqueue_project",
     "enqueue_run",
     "enqueue_sweep",
@@ -147,6 +148,22 @@ def enqueue_project(
         seed=seed,
     )
     return project, job
+
+
+def enqueue_generation(
+    work: UnitOfWork, project: Project, *, owner: str, priority: int = 0, limits: Limits | None = None
+) -> Job:
+    """A job that makes the files of a project once more: they are the same as before, its inputs are."""
+    job = work.jobs.add(
+        kind=JobKind.GENERATE,
+        queue=Queue.CSIM,
+        subject_id=project.id,
+        owner=owner,
+        priority=priority,
+        limits=limits,
+    )
+    work.projects.generate_again(project.id, job.id)
+    return job
 
 
 def enqueue_run(

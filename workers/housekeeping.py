@@ -126,14 +126,16 @@ def sweep(database: Database, store: ArtifactStore, retention: Retention, *, gra
 
     with database.write() as work:
         keys = work.idempotency_keys.purge(now - before(retention.idempotency_days))
-        events = work.events.delete_before(now - before(retention.event_days)) if retention.event_days else 0
-        audit = work.audit.delete_before(now - before(retention.audit_days)) if retention.audit_days else 0
+        events = (
+            work.events.delete_before(now - before(retention.event_days)) if retention.event_days is not None else 0
+        )
+        audit = work.audit.delete_before(now - before(retention.audit_days)) if retention.audit_days is not None else 0
         lines = stories = 0
-        if retention.job_story_days:
+        if retention.job_story_days is not None:
             stories = work.job_events.delete_of_jobs_finished_before(now - before(retention.job_story_days))
-        if retention.job_log_days:
+        if retention.job_log_days is not None:
             lines = work.job_logs.delete_of_jobs_finished_before(now - before(retention.job_log_days))
-        oldest = now - before(retention.artifact_days) if retention.artifact_days else None
+        oldest = now - before(retention.artifact_days) if retention.artifact_days is not None else None
         artifacts = work.artifacts.delete_expired(now, oldest)
         if retention.artifact_bytes is not None:
             artifacts += work.artifacts.delete_oldest(retention.artifact_bytes)

@@ -20,6 +20,7 @@ _CHUNK_BYTES = 2**20
 # They may hold passwords, and neither a job nor the tools that it starts have any use for them.
 _SECRET_VARIABLES = frozenset({DATABASE_VARIABLE, BROKER_VARIABLE, ARTIFACTS_VARIABLE})
 _MAX_LINE_BYTES = 8_000  # of the log; a longer one is cut
+_GUARD_PATIENCE_S = 60.0  # a process in the middle of a disk access dies when that is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class JobProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id, and that of its group."""
+        """The id of the process that guards it; the job and its tools are below."""
         return self._process.pid
 
     @property
@@ -135,10 +136,16 @@ class JobProcess:
 
     def kill(self) -> str:
         """Kills it with all that it started, and says how it ended."""
-        # Not reaped yet, so the number cannot belong to anybody else by now.
+        # Its guard is told, which knows all of them. Not reaped yet, so the number cannot belong to anybody else by now.
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        code = self._process.wait()
+            os.kill(self._process.pid, signal.SIGTERM)
+            os.kill(self._process.pid, signal.SIGCONT)  # a guard that somebody stopped hears nothing
+        try:
+            code = self._process.wait(_GUARD_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            code = self._process.wait()
         self._said.close()
         self._log.close()
         if code < 0:

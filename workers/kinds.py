@@ -95,10 +95,10 @@ def _project_input(work: UnitOfWork, job: Job) -> JobInput:
 
 
 def _prepare_project(job: Job, result: dict[str, Any]) -> Publication:
-    manifest = dict(result["manifest"])
+    manifest, sha256 = dict(result["manifest"]), result.get("manifest_sha256")
 
     def publish(work: UnitOfWork, artifacts: Mapping[str, Artifact]) -> None:
-        work.projects.publish(job.subject_id, manifest, artifacts[PROJECT_ZIP].id)
+        work.projects.publish(job.subject_id, manifest, artifacts[PROJECT_ZIP].id, sha256)
 
     return publish
 

@@ -27,8 +27,16 @@ def logging_about(**what: str | int) -> Iterator[None]:
         _about.reset(token)
 
 
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def logs_are_json() -> bool:
+    """Whether somebody wants them so."""
+    return os.environ.get(FORMAT_VARIABLE, "").strip().lower() == "json"
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line, with the fields that the one who logs gave along (`extra`)."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON text."""
@@ -39,17 +47,17 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "pid": record.process,
             **(_about.get() or {}),
+            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def log_to_stderr() -> None:
     """Sets up the root logger, unless somebody did."""
     handler = logging.StreamHandler(sys.stderr)
-    as_json = os.environ.get(FORMAT_VARIABLE, "").strip().lower() == "json"
-    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(FORMAT))
+    handler.setFormatter(JsonFormatter() if logs_are_json() else logging.Formatter(FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in ("alembic", "celery", "kombu"):
         logging.getLogger(name).setLevel(logging.WARNING)

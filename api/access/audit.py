@@ -1,20 +1,48 @@
-"""The audit log: entries are collected for a moment and stored in one transaction, so no answer waits for it."""
+"""The audit log: what was changed, tried and refused. Entries are collected for a moment and stored in one transaction, so
+no answer waits for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import pwd
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from db.session import Database
+from api.access.principal import LOCAL_OWNER
+from db.session import Database, UnitOfWork
 from spec.errors import FlexDSEError
 
 logger = logging.getLogger("flexdse.api.audit")
 
+DETAIL = "flexdse.audit"  # where the scope of a request keeps what its entry says besides
+
 _COLLECT_S = 0.05
 _MAX_WAITING = 10_000  # more than that and the database has been away for long: the log keeps the rest
+
+
+def note_command(work: UnitOfWork, action: str, resource: str, status: int, **detail: Any) -> None:
+    """An entry of what somebody did by a command on this machine, past the server. `status`: as the server would answer."""
+    work.audit.add(
+        owner=LOCAL_OWNER,
+        action=action,
+        resource=resource,
+        status=status,
+        remote="command line",
+        request_id="-",
+        detail={"user": _user(), **detail},
+    )
+
+
+def _user() -> str:
+    """The name that the system has for who runs this."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 class AuditTrail:

@@ -24,7 +24,8 @@ _MAX_REMEMBERED = 1000
 _MAX_CREDENTIAL_CHARS = 500
 
 _WAY_IN = (
-    "send `Authorization: Bearer <token or API key>`, or open the address with the token that `flexdse serve` printed"
+    "send `Authorization: Bearer <token or API key>`, or open the address with the token that `flexdse serve` printed; "
+    "for commands and Python set FLEXDSE_TOKEN, or give that whole address as --server"
 )
 
 

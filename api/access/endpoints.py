@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from api.access import keys, session
+from api.access.audit import DETAIL as AUDIT_DETAIL
 from api.access.authenticator import Authenticator
 from api.access.principal import KeyLimits, Principal
 from api.access.schemas import (
@@ -103,6 +104,7 @@ def list_keys(database: DatabaseDep) -> KeyList:
 def issue_key(
     body: Annotated[KeyInput, Body()],
     database: DatabaseDep,
+    request: Request,
     response: Response,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> IssuedKey:
@@ -117,6 +119,7 @@ def issue_key(
         )
     with database.write() as work:
         new = keys.issue(work, name=body.name, owner=body.owner, scopes=body.scopes, days=body.days, limits=body.limits)
+    request.scope[AUDIT_DETAIL] = keys.told(new.row)
     response.headers["Location"] = f"/api/v1/keys/{new.row.id}"
     return IssuedKey(key=new.secret, **_key_fields(new.row))  # type: ignore[arg-type]
 
@@ -144,7 +147,11 @@ def list_audit(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, max_length=200)] = None,
 ) -> AuditPage:
-    """What was changed, and what was refused for want of a credential; newest first."""
+    """What was changed or tried, and what was refused to whom; newest first.
+
+    Kept are all requests that change something, requests with a credential that were refused (401, 403, 429; of one address
+    60 at once and one a second), and keys that were issued and revoked by command.
+    """
     after = _audit_position(cursor) if cursor is not None else None
     with database.read() as work:
         rows = work.audit.page(owner, after, limit + 1)

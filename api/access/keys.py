@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.access.principal import KeyLimits, Principal
-from api.access.scopes import Scope
+from api.access.scopes import Scope, with_implied
 from db.base import utc_now
 from db.models import ApiKey
 from db.session import Database, UnitOfWork
@@ -67,11 +67,16 @@ def issue(
         name=name,
         prefix=prefix,
         key_sha256=digest(secret),
-        scopes=tuple(dict.fromkeys(scopes)),
+        scopes=tuple(scope for scope in Scope if scope in with_implied(scopes)),
         limits=limits.model_dump() if limits is not None else None,
         expires_at=utc_now() + timedelta(days=days),
     )
     return NewKey(secret, row)
+
+
+def told(row: ApiKey) -> dict[str, object]:
+    """What the audit log says of a key."""
+    return {"key_id": row.id, "name": row.name, "owner": row.owner, "scopes": list(row.scopes)}
 
 
 def looks_like_key(credential: str) -> bool:
@@ -114,7 +119,7 @@ def _principal(database: Database, row: ApiKey) -> Principal | None:
             work.api_keys.touch(row.id)
     return Principal(
         owner=row.owner,
-        scopes=frozenset(Scope(scope) for scope in row.scopes),
+        scopes=with_implied(row.scopes),
         key_id=row.id,
         limits=KeyLimits.model_validate(row.limits) if row.limits is not None else KeyLimits(),
     )

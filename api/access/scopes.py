@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -9,8 +10,14 @@ class Scope(StrEnum):
     """What a key may do."""
 
     READ = "read"  # look at one's own resources, and price designs
-    WRITE = "write"  # submit, change, cancel, upload, delete
+    WRITE = "write"  # submit, change, cancel, upload, delete; and READ
     ADMIN = "admin"  # keys, the audit log, the metrics of the whole service
+
+
+def with_implied(scopes: Iterable[str]) -> frozenset[Scope]:
+    """The scopes of a key: whoever may submit may look at it."""
+    given = frozenset(Scope(scope) for scope in scopes)
+    return given | {Scope.READ} if Scope.WRITE in given else given
 
 
 ALL_SCOPES = frozenset(Scope)

@@ -96,7 +96,10 @@ def _found(work: UnitOfWork, owner: str, calibration_id: str) -> CalibrationRow:
 
 
 @router.post(
-    "", status_code=201, response_model=Calibration, responses={201: CREATED, **responses(*BODY_PROBLEMS, 404, 409)}
+    "",
+    status_code=201,
+    response_model=Calibration,
+    responses={201: CREATED, **responses(*BODY_PROBLEMS, 404, 409, 410)},
 )
 def create_calibration(
     body: Annotated[CalibrationInput, Body()],

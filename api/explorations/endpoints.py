@@ -29,7 +29,7 @@ from api.deps import (
 from api.described import Description, DeviceIs, IfMatch, LabelIs, ModelIs, NameContains
 from api.designs.schemas import Evaluation
 from api.event_stream import EventStream, event_number
-from api.explorations import service
+from api.explorations import front, measure, service
 from api.explorations.preview import previewed
 from api.explorations.schemas import (
     Exploration,
@@ -46,6 +46,7 @@ from api.explorations.schemas import (
     Suggestions,
     TellInput,
 )
+from api.explorations.story import ExplorationStory
 from api.media import JSON, chosen_media_type
 from api.openapi_parts import ACCEPTED, TABLE_CONTENT
 from api.problems import BODY_PROBLEMS, responses
@@ -180,17 +181,17 @@ def get_front(
     if media_type == JSON:
         _refuse("columns", columns, "as JSON take fields, or ask for Arrow, Parquet or CSV")
         wanted = fields.split(",") if fields is not None else None
-        service.check_front_fields(wanted)
+        front.check_front_fields(wanted)
         first = int(cursor) if cursor is not None else 0
         return Response(
-            service.front_json(database, owner, exploration_id, first, limit, wanted),
+            front.front_json(database, owner, exploration_id, first, limit, wanted),
             media_type=JSON,
             headers={"Vary": "Accept"},
         )
     _refuse("fields", fields, "a table has columns")
     _refuse("limit", limit, "a table comes whole")
     _refuse("cursor", cursor, "a table comes whole")
-    table, version = service.front_table(database, store, fronts, owner, exploration_id)
+    table, version = front.front_table(database, store, fronts, owner, exploration_id)
     etag = etag_of(version, media_type, columns or "")
     if matches(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag, "Vary": "Accept"})
@@ -216,7 +217,7 @@ def get_front_design(
     owner: OwnerDep,
 ) -> Response:
     """One design of the front with its metrics."""
-    return Response(service.front_design(database, owner, exploration_id, index), media_type=JSON)
+    return Response(front.front_design(database, owner, exploration_id, index), media_type=JSON)
 
 
 @router.get("/{exploration_id}/front/{index}/report", response_model=Evaluation, responses=responses(404, 422))
@@ -227,7 +228,7 @@ def get_front_report(
     owner: OwnerDep,
 ) -> Response:
     """The whole evaluation of one design of the front."""
-    return Response(service.report_json(database, owner, exploration_id, index), media_type=JSON)
+    return Response(front.report_json(database, owner, exploration_id, index), media_type=JSON)
 
 
 @router.get("/{exploration_id}/history", responses=responses(404))
@@ -250,7 +251,7 @@ def generate_project_of_front(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """Generate the HLS project of one design of the front."""
-    return service.generate(database, principal, exploration_id, body, idempotency_key).response()
+    return front.generate(database, principal, exploration_id, body, idempotency_key).response()
 
 
 @router.post("/{exploration_id}:suggest", response_model=Suggestions, responses=responses(*BODY_PROBLEMS, 404, 409))
@@ -264,8 +265,8 @@ def suggest_designs(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """Which designs of the front to measure next in a flow of your own; `:tell` takes what came out."""
-    table, _ = service.front_table(database, store, fronts, owner, exploration_id)
-    return service.suggest(database, table, owner, exploration_id, body, idempotency_key).response()
+    table, _ = front.front_table(database, store, fronts, owner, exploration_id)
+    return measure.suggest(database, table, owner, exploration_id, body, idempotency_key).response()
 
 
 @router.post("/{exploration_id}:tell", response_model=Measurements, responses=responses(*BODY_PROBLEMS, 404, 409))
@@ -279,8 +280,8 @@ def tell_measurements(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
     """What was measured, in a flow of your own, of designs of the front."""
-    table, _ = service.front_table(database, store, fronts, owner, exploration_id)
-    return service.tell(database, table, owner, exploration_id, body, idempotency_key).response()
+    table, _ = front.front_table(database, store, fronts, owner, exploration_id)
+    return measure.tell(database, table, owner, exploration_id, body, idempotency_key).response()
 
 
 @router.get("/{exploration_id}/measurements", responses=responses(404))
@@ -288,8 +289,8 @@ def list_measurements(
     exploration_id: ExplorationId, database: DatabaseDep, store: StoreDep, fronts: FrontsDep, owner: OwnerDep
 ) -> Measurements:
     """All that was told of an exploration, beside the predictions."""
-    table, _ = service.front_table(database, store, fronts, owner, exploration_id)
-    return service.measurements(database, table, owner, exploration_id)
+    table, _ = front.front_table(database, store, fronts, owner, exploration_id)
+    return measure.measurements(database, table, owner, exploration_id)
 
 
 @router.get(
@@ -316,7 +317,7 @@ async def watch_exploration(
         return Response(status_code=204)  # the one answer after which a browser stops to reconnect
 
     async def messages() -> AsyncGenerator[bytes, None]:
-        story = service.ExplorationStory(database, owner, exploration_id)
+        story = ExplorationStory(database, owner, exploration_id)
         async for event in events.stream(job.id, after, story):
             yield event.frame
 

@@ -24,6 +24,7 @@ from db.repositories.explorations import ListedExploration
 from db.repositories.job_events import StoryEvent
 from spec.exploration_result import ExplorationProgress, SearchRecord
 from spec.metrics import METRICS
+from spec.space_overrides import SpaceOverrides
 from spec.workload import Workload
 
 
@@ -64,9 +65,14 @@ def _listed(row: ExplorationRow, job: Job) -> ListedExploration:
 
 def detail(row: ExplorationRow, job: Job) -> Exploration:
     """The whole exploration."""
+    asked = row.request
     return Exploration(
         **dict(summary(_listed(row, job))),
         note=row.note,
+        constraints=tuple(asked.get("constraints", ())),
+        space=SpaceOverrides.model_validate(asked["space"]) if asked.get("space") is not None else None,
+        epsilon=asked.get("epsilon", 0.0),
+        floorplan=asked.get("floorplan", True),
         has_evaluations=row.evaluations_artifact_id is not None,
         attempt=job.attempt,
         max_attempts=job.max_attempts,

@@ -18,6 +18,7 @@ from spec.design_point import DesignPoint
 from spec.exploration import ExplorationRequest, Method
 from spec.exploration_result import ExplorationProgress, SearchRecord
 from spec.metrics import Sense
+from spec.space_overrides import SpaceOverrides
 from spec.strict import StrictModel
 from spec.violation import Violation
 from spec.workload import Workload
@@ -39,9 +40,9 @@ class ExplorationInput(ExplorationRequest):
 
 
 class Preview(StrictModel):
-    """What an exploration would search. `space_size`: legal pairs of prefill and decode designs."""
+    """What an exploration would search. `legal_designs`: legal pairs of prefill and decode designs."""
 
-    space_size: int
+    legal_designs: int
     prefill_designs: Annotated[int, Field(description="legal designs of prefill, of all schemes and deployments")]
     decode_designs: int
     evaluations: Annotated[
@@ -92,6 +93,10 @@ class Exploration(ExplorationSummary):
     """One exploration."""
 
     note: Note
+    constraints: Annotated[tuple[str, ...], Field(description="bounds on metrics that the search keeps")]
+    space: Annotated[SpaceOverrides | None, Field(description="changes to the default design space; null: none")]
+    epsilon: Annotated[float, Field(description="designs within this fraction in every objective count as one")]
+    floorplan: Annotated[bool, Field(description="what the exact assignment to SLRs refuses is cut")]
     has_evaluations: Annotated[bool, Field(description="GET .../evaluations has them")]
     attempt: Annotated[int, Field(description="1 unless a worker was lost on the way")]
     max_attempts: int
@@ -183,7 +188,10 @@ class EvaluationColumns(StrictModel):
     exploration_id: str
     provenance: Provenance
     rows_are: RowsAre
-    total: Annotated[int, Field(description="evaluations of the search")]
+    total: Annotated[int, Field(description="rows of the whole table, of which these are some or all")]
+    evaluations: Annotated[
+        int | None, Field(description="designs that the search priced; the exact method prices the stages apart")
+    ]
     rows: Annotated[int, Field(description="of them in this answer")]
     columns: dict[str, tuple[float | bool | str | None, ...]]
 

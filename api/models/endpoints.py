@@ -12,7 +12,7 @@ from api import catalog_uploads
 from api.catalog_names import find_model
 from api.catalog_uploads import UploadName
 from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PrincipalDep
-from api.explorations.preview import load_models
+from api.explorations.preview import get_ready
 from api.models.schemas import ModelList, ModelSummary
 from api.openapi_parts import CREATED
 from api.problems import BODY_PROBLEMS, catalog_not_found, responses
@@ -56,7 +56,7 @@ class ModelInput(StrictModel):
 @router.get("")
 def list_models(afterwards: BackgroundTasks) -> ModelList:
     """Every model of the catalog, and your own, with their key figures."""
-    afterwards.add_task(load_models)  # whoever chooses a model is about to ask what a search of it would be
+    afterwards.add_task(get_ready)  # whoever chooses a model is about to ask what a search of it would be
     known = [ModelSummary.of(catalog.load_model(name), "catalog") for name in catalog.names("models")]
     own = [
         ModelSummary.of(ModelConfig.model_validate(uploaded("model", name)), "upload")

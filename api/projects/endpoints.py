@@ -16,6 +16,7 @@ from api.problems import BODY_PROBLEMS, responses
 from api.projects import measured, service
 from api.projects.schemas import (
     CsimOptions,
+    GenerateOptions,
     Project,
     ProjectFiles,
     ProjectInput,
@@ -100,6 +101,23 @@ def cancel_project(
     return service.cancel(database, owner, project_id, idempotency_key).response()
 
 
+@router.post(
+    "/{project_id}:generate",
+    status_code=202,
+    response_model=Project,
+    responses={202: ACCEPTED, **responses(*BODY_PROBLEMS, 404, 409)},
+)
+def generate_project(
+    project_id: ProjectId,
+    body: Annotated[GenerateOptions, Body()],
+    database: DatabaseDep,
+    principal: PrincipalDep,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JSONResponse:
+    """Make the files of a project again, the same, where their age, the quota or somebody took them."""
+    return service.generate(database, principal, project_id, body, idempotency_key).response()
+
+
 @router.get(
     "/{project_id}/download",
     response_class=Response,
@@ -109,7 +127,7 @@ def cancel_project(
             "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
         },
         304: {"description": "Not modified"},
-        **responses(404, 409),
+        **responses(404, 409, 410),
     },
 )
 def download_project(
@@ -120,7 +138,7 @@ def download_project(
     return content_of(store, artifact, file_name)
 
 
-@router.get("/{project_id}/files", responses=responses(404, 409))
+@router.get("/{project_id}/files", responses=responses(404, 409, 410))
 def list_project_files(
     project_id: ProjectId, database: DatabaseDep, store: RequiredStoreDep, owner: OwnerDep
 ) -> ProjectFiles:
@@ -137,7 +155,7 @@ def list_project_files(
             "description": "The file, as plain text whatever it is",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
-        **responses(404, 409),
+        **responses(404, 409, 410),
     },
 )
 def get_project_file(
@@ -152,7 +170,7 @@ def get_project_file(
     return Response(service.file(store, artifact, path), media_type="text/plain; charset=utf-8")
 
 
-@router.get("/{project_id}/measurements", responses=responses(404, 409))
+@router.get("/{project_id}/measurements", responses=responses(404, 409, 410))
 def list_project_measurements(
     project_id: ProjectId, database: DatabaseDep, store: RequiredStoreDep, owner: OwnerDep
 ) -> ProjectMeasurements:

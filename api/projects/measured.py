@@ -26,7 +26,7 @@ from spec.workload import Stage, Workload
 MANIFEST = "manifest.json"
 ATTACHED = "imported"  # the step of reports that users bring
 SIMULATED = "simulate"
-SYNTHESIZED = ("csynth", "impl")
+SYNTHESIZED = ("open_synthesis", "csynth", "impl")
 
 
 def project_sha256(database: Database, store: ArtifactStore, owner: str, project_id: str) -> str:
@@ -34,8 +34,13 @@ def project_sha256(database: Database, store: ArtifactStore, owner: str, project
 
     Raises:
         NotFoundError: no such project.
-        ConflictError: it is not generated, or its files are gone.
+        ConflictError: it is not generated.
+        ArtifactMissing: its files are gone, and were made by a version that kept no hash.
     """
+    with database.read() as work:
+        found = work.projects.get_with_job(project_id, owner)
+    if found is not None and found[0].manifest_sha256 is not None:
+        return found[0].manifest_sha256
     artifact, _ = service.zip_artifact(database, owner, project_id)
     return hashlib.sha256(service.file(store, artifact, MANIFEST)).hexdigest()
 
@@ -109,11 +114,7 @@ def _measured(row: Project, reports: Sequence[Report], sha256: str) -> list[Meas
         elif schema == _schema_of(AttachedReport):
             found += project.attached(AttachedReport.model_validate(report.document))
         elif schema == _schema_of(SynthesisStepReport):
-            step = SynthesisStepReport.model_validate(report.document)
-            source = f"{step.step}: {step.tool} {step.tool_version}"
-            for kernel in step.kernels:
-                for one in kernel.reports:
-                    found += project.synthesized(kernel.stage, one, source, sha256)
+            found += project.step(SynthesisStepReport.model_validate(report.document), sha256)
     return found
 
 

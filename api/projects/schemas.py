@@ -85,6 +85,10 @@ class CsimOptions(RunOptions):
     mode: Annotated[CsimMode, Field(description="strict: ap_int of exact widths; fast: native integers")] = "fast"
 
 
+class GenerateOptions(RunOptions):
+    """How to make the files again: nothing but how the job is treated."""
+
+
 class SimulateOptions(RunOptions):
     """How to simulate with time. What is null is as the project says."""
 

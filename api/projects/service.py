@@ -15,18 +15,29 @@ from api.pagination import page_of
 from api.problems import ConflictError, NotFoundError
 from api.projects import presentation
 from api.projects.presentation import COLLECTION
-from api.projects.schemas import Project, ProjectFile, ProjectInput, ProjectPage, Run, RunOptions, RunPage, Step
+from api.projects.schemas import (
+    GenerateOptions,
+    Project,
+    ProjectFile,
+    ProjectInput,
+    ProjectPage,
+    Run,
+    RunOptions,
+    RunPage,
+    Step,
+)
 from api.quotas import check_jobs, check_storage
-from db.artifacts import ArtifactStore
+from db.artifacts import ArtifactMissing, ArtifactStore
 from db.job_state import JobState
 from db.models import Artifact, Job
 from db.models import Project as ProjectRow
 from db.models import Run as RunRow
 from db.paging import Position
 from db.session import Database, UnitOfWork
-from workers.enqueue import enqueue_project, enqueue_run
+from workers.enqueue import enqueue_generation, enqueue_project, enqueue_run
 
 _MAX_SHOWN_BYTES = 4 * 2**20
+_AGAIN = f"POST {COLLECTION}/{{}}:generate makes them again, the same"
 
 
 def submit(database: Database, principal: Principal, wanted: ProjectInput, key: str | None) -> Answer:
@@ -128,6 +139,37 @@ def cancel(database: Database, owner: str, project_id: str, key: str | None) -> 
     return once(database, owner, f"POST {COLLECTION}/{project_id}:cancel", key, None, do)
 
 
+def generate(
+    database: Database, principal: Principal, project_id: str, wanted: GenerateOptions, key: str | None
+) -> Answer:
+    """Makes the files of a project once more, where they are gone.
+
+    Raises:
+        NotFoundError: there is none of that id.
+        ConflictError: its files are there, or about to be.
+    """
+
+    def do(work: UnitOfWork) -> Answer:
+        row, job = _found(work, principal.owner, project_id)
+        if not job.state.is_final or _zip(work, row) is not None:
+            raise ConflictError(
+                "the project is being generated" if not job.state.is_final else "the files of the project are there",
+                field="state",
+                value=job.state.value,
+                rule="files are made again where they are gone",
+                hint=f"GET {COLLECTION}/{project_id}/download has them once it succeeded",
+            )
+        check_jobs(work, principal)
+        check_storage(work, principal)
+        again = enqueue_generation(
+            work, row, owner=principal.owner, priority=wanted.priority, limits=wanted.limits.document()
+        )
+        work.session.expire_all()
+        return presentation.project_answer(202, row, again)
+
+    return once(database, principal.owner, f"POST {COLLECTION}/{project_id}:generate", key, wanted, do)
+
+
 def delete(database: Database, owner: str, project_id: str) -> None:
     """Deletes it with its runs and reports.
 
@@ -171,6 +213,14 @@ def run(
                 value=job.state.value,
                 rule="tools run on a project that is generated",
                 hint=f"GET {COLLECTION}/{project_id} tells its state",
+            )
+        if _zip(work, row) is None:
+            raise ConflictError(
+                "the files of the project are gone",
+                field="project_id",
+                value=project_id,
+                rule="tools run on the files of a project",
+                hint=_AGAIN.format(project_id),
             )
         check_jobs(work, principal)
         check_storage(work, principal)
@@ -229,19 +279,27 @@ def zip_artifact(database: Database, owner: str, project_id: str) -> tuple[Artif
 
     Raises:
         NotFoundError: no such project.
-        ConflictError: it is not generated, or its files are gone.
+        ConflictError: it is not generated.
+        ArtifactMissing: its files are gone.
     """
     with database.read() as work:
         row, job = _found(work, owner, project_id)
         artifact = _zip(work, row)
+    if artifact is None and job.state is JobState.SUCCEEDED:
+        raise ArtifactMissing(
+            "the files of the project are gone",
+            field="project_id",
+            value=project_id,
+            rule="files are kept until their age or the quota ends them, or somebody deletes them",
+            hint=_AGAIN.format(project_id),
+        )
     if artifact is None:
-        gone = job.state is JobState.SUCCEEDED
         raise ConflictError(
-            "the files of the project are gone" if gone else f"the project is {job.state.value}",
+            f"the project is {job.state.value}",
             field="state",
             value=job.state.value,
-            rule="files are kept from the end of the generation until their age or the quota ends them",
-            hint="generate the project again" if gone else f"GET {COLLECTION}/{project_id} tells its state",
+            rule="there are files once a project is generated",
+            hint=f"GET {COLLECTION}/{project_id} tells its state",
         )
     return artifact, f"flexdse-{row.design_key}.zip"
 

@@ -114,7 +114,7 @@ def get_report(report_id: ReportId, database: DatabaseDep, owner: OwnerDep) -> R
 
 
 @router.post(
-    "", status_code=201, response_model=Report, responses={201: CREATED, **responses(*BODY_PROBLEMS, 404, 409)}
+    "", status_code=201, response_model=Report, responses={201: CREATED, **responses(*BODY_PROBLEMS, 404, 409, 410)}
 )
 def import_report(
     body: Annotated[ReportInput, Body()],

@@ -44,7 +44,7 @@ def depths(modules: PrefillModules | DecodeModules, model: ModelConfig) -> FifoD
     d = TAPA_STREAM_DEPTH
     return FifoDepths(
         modules.operand_fifo_depth or d, modules.weight_fifo_depth or d, modules.vector_fifo_depth or d,
-        modules.cache_fifo_depth or d, built.residual,
+        modules.cache_fifo_depth or d, built.residual, built.quantizer,
     )  # fmt: skip
 
 

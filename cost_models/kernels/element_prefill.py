@@ -102,6 +102,7 @@ def element_prefill_parts(batch: PrefillBatch, modules: PrefillModules, setup: S
     o.add_lanes(2 * tp, lane("residual"))
     held = fifo_blocks(float(fifo_depths(modules, model).residual), float(value) * tp)  # the residual FIFOs
     o.uram, o.bram_18k = o.uram + 2 * held.uram, plus(o.bram_18k, 2 * held.bram_18k)
+    into_down = fifo_blocks(float(fifo_depths(modules, model).quantizer), float(value) * tp)
     for module in ("swish", "gate"):
         parts["gate_up_proj"].add_lanes(tp, lane(module))
     norm.add_lanes(2 * tp, lane("norm"))
@@ -109,6 +110,7 @@ def element_prefill_parts(batch: PrefillBatch, modules: PrefillModules, setup: S
         norm.add_lanes(len(modules.linear_groups) * tp, lane(module))
     norm.bram_18k = 2 * tp * bram18_blocks(d, value)
     norm.uram = tp * uram_blocks(d, value)  # input kept for the second phase
+    norm.uram, norm.bram_18k = norm.uram + into_down.uram, plus(norm.bram_18k, into_down.bram_18k)
 
     if scheme.transforms_down_input:
         size, _ = hadamard_blocks(model, scheme)

@@ -6,11 +6,9 @@ The cache's capacity counts as the tokens of the request: the kernels round it u
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
-from cost_models.arrays import BoolArray
+from cost_models.arrays import BoolArray, IntArray
 from cost_models.kernels.adapters import DATAFLOW_CONTROL
 from cost_models.kernels.library_adapters import adapter_rows
 from cost_models.kernels.library_engine import engine_units
@@ -19,6 +17,7 @@ from cost_models.kernels.library_scheme import AttentionFormats
 from cost_models.kernels.parts import Part, RowParts, Rows
 from cost_models.kernels.pieces import pieces_of
 from cost_models.kernels.projections import hadamard_blocks
+from cost_models.row_sets import RowFinder
 from cost_models.stage_setup import StageSetup
 from spec import library_units as units
 from spec.design_batch import DecodeBatch
@@ -29,23 +28,46 @@ from spec.module_choices import DecodeModules
 _FP32 = 32
 
 
-def library_decode_parts(batch: DecodeBatch, modules: DecodeModules, setup: StageSetup) -> RowParts:
-    """Resources of the decode kernel by module, shell not included."""
-    tb, hp, table, index = batch.block_parallelism, batch.head_parallelism, batch.placements, batch.placement
-    weights, scales = table.role("weights"), table.role("scales")
+def library_decode_parts(
+    batch: DecodeBatch, modules: DecodeModules, setup: StageSetup, finder: RowFinder[DecodeBatch] | None = None
+) -> RowParts:
+    """Resources of the decode kernel by module, shell not included; `finder`: of the rows of this batch, where there is one."""
+    finder = RowFinder(batch) if finder is None else finder
+    table, weights, scales = batch.placements, batch.placements.role("weights"), batch.placements.role("scales")
     port_bits = np.where(np.isfinite(table.width_bits), table.width_bits, _FP32).astype(np.int64)
-    on_weight_ports = cache_on_weight_ports(batch).astype(np.int64)[index]
-    head_words = np.gcd(tb, setup.model.head_dim // 2)
+    on_weight_ports = cache_on_weight_ports(batch).astype(np.int64)
+    heads = ("head_parallelism", "block_parallelism")
+    engine = finder.of(
+        ("block_parallelism", "weight_parallelism", "engine_splits"), ("weights", "scales"), ("weights",)
+    )
+    vectors = finder.of(("block_parallelism", "vector_parallelism", "engine_splits"))
+    keys = finder.of((*heads, "key_parallelism"), placed={"on_weight_ports": on_weight_ports})
+    values = finder.of((*heads, "value_parallelism"), placed={"on_weight_ports": on_weight_ports})
+    ahead = finder.of(("head_parallelism",), ("weights",), placed={"on_weight_ports": on_weight_ports})
+
+    def head_words(rows: DecodeBatch) -> IntArray:
+        return np.gcd(rows.block_parallelism, setup.model.head_dim // 2)
+
+    of, at = engine.batch, engine.batch.placement
     groups = (
-            adapter_rows(batch, setup),
-            Rows.of(
-                partial(engine_units, modules, setup), tb, batch.weight_parallelism, batch.engine_splits,
-                np.maximum(table.ports[:, weights], 1)[index], port_bits[:, weights][index], port_bits[:, scales][index],
-            ),
-            Rows.of(partial(_vector_units, modules, setup), tb, batch.vector_parallelism, batch.engine_splits),
-            Rows.of(partial(_scores, modules, setup), hp, batch.key_parallelism, head_words, on_weight_ports),
-            Rows.of(partial(_values, modules, setup), hp, batch.value_parallelism, head_words, on_weight_ports),
-            Rows.of(partial(_ahead_of_caches, modules), hp, port_bits[:, weights][index], on_weight_ports),
+        adapter_rows(batch, setup),
+        Rows.of(engine, engine_units(
+            modules, setup, of.block_parallelism, of.weight_parallelism, of.engine_splits,
+            np.maximum(table.ports[:, weights], 1)[at], port_bits[:, weights][at], port_bits[:, scales][at],
+        )),
+        Rows.of(vectors, _vector_units(modules, setup, vectors.batch.block_parallelism, vectors.batch.vector_parallelism)),
+        Rows.of(keys, _scores(
+            modules, setup, keys.batch.head_parallelism, keys.batch.key_parallelism, head_words(keys.batch),
+            on_weight_ports[keys.batch.placement],
+        )),
+        Rows.of(values, _values(
+            modules, setup, values.batch.head_parallelism, values.batch.value_parallelism, head_words(values.batch),
+            on_weight_ports[values.batch.placement],
+        )),
+        Rows.of(ahead, _ahead_of_caches(
+            modules, ahead.batch.head_parallelism, port_bits[:, weights][ahead.batch.placement],
+            on_weight_ports[ahead.batch.placement],
+        )),
     )  # fmt: skip
     modules_of = {name for group in groups for name in group.parts}
     return RowParts(groups, pieces_of("decode", modules_of, batch))
@@ -64,7 +86,7 @@ def _transform_lanes(order: int, lanes: Count) -> Count:
     return common & -common
 
 
-def _vector_units(modules: DecodeModules, setup: StageSetup, tb: Count, t4: Count, _splits: Count) -> dict[str, Part]:
+def _vector_units(modules: DecodeModules, setup: StageSetup, tb: Count, t4: Count) -> dict[str, Part]:
     """Norm, residual, SwiGLU, words resized between them, the transform before down_proj; and the state in memory."""
     model, scheme, value = setup.model, setup.scheme, setup.value_bits
     sheet, vector, depth = Sheet(setup), "vector_passes", fifo_depths(modules, setup.model).vector
@@ -147,7 +169,7 @@ def _scores(
     sheet.fifos(1 + hp, depths.vector, scheme.attention_bits * head_words)
     sheet.fifos(hp, depths.vector, value * rows)
     sheet.fifos(hp, depths.vector, scheme.attention_bits * rows)
-    sheet.fifos(hp, 2, value * rows)
+    sheet.fifos(hp, 2, _FP32 * rows)  # sums of weights
     sheet.processes(processes + hp * (5 + (modules.softmax == "pipelined")))
     return sheet.parts
 

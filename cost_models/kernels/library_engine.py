@@ -53,8 +53,8 @@ def engine_units(
         else:
             sheet.fifos(number, depths.weight, form.mac.w_bits * unit_lanes)
         sheet.fifos(words * number, w // words, acc * groups, owner)
-        sheet.fifos(1, 2, SCALE_PAIR_BITS)
-        sheet.fifos(1, depths.weight, SCALE_PAIR_BITS * pairs)
+        sheet.fifos(1, 2, 2 * value)  # scale and least value of a token
+        sheet.fifos(1, depths.weight, 2 * value * pairs)  # scale and sum of a channel, fp32 in memory
         sheet.processes(3 + splits + words * number + ports)
     for (first, *_), d_in, d_out in engine_calls(modules, model, on_chip=True):
         bits, calls = weight_bits(first, scheme), 1 if first == "lm_head" else model.n_layers

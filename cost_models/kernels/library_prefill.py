@@ -6,8 +6,6 @@ schemes) is priced by the same units. Columns of a batch that a group of units d
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from cost_models.arrays import IntArray
@@ -18,6 +16,7 @@ from cost_models.kernels.library_scheme import AttentionFormats, LinearFormat, d
 from cost_models.kernels.parts import Part, RowParts, Rows
 from cost_models.kernels.pieces import pieces_of
 from cost_models.kernels.projections import FFN_PROJECTIONS, array_owner, hadamard_blocks, longest_input
+from cost_models.row_sets import RowFinder
 from cost_models.stage_setup import StageSetup
 from spec import library_units as units
 from spec.design_batch import PrefillBatch
@@ -26,36 +25,54 @@ from spec.library_memories import Count, ceil_div, uram_blocks
 from spec.memory_map import PortRole
 from spec.module_choices import PrefillModules, Projection
 
-_PARAMETER_BITS = 32  # of a word of the parameter image
+_FP32 = 32
 
 
-def library_prefill_parts(batch: PrefillBatch, modules: PrefillModules, setup: StageSetup) -> RowParts:
-    """Resources of the prefill kernel by module, shell not included."""
-    tp, width = batch.token_parallelism, batch.ffn_weight_parallelism
+def library_prefill_parts(
+    batch: PrefillBatch, modules: PrefillModules, setup: StageSetup, finder: RowFinder[PrefillBatch] | None = None
+) -> RowParts:
+    """Resources of the prefill kernel by module, shell not included; `finder`: of the rows of this batch, where there is
+    one.
+    """
+    finder = RowFinder(batch) if finder is None else finder
     narrow = tuple(group for group in modules.linear_groups if not FFN_PROJECTIONS & set(group))
     wide = tuple(group for group in modules.linear_groups if FFN_PROJECTIONS & set(group))
-    groups = [
-        adapter_rows(batch, setup),
-        Rows.of(partial(_token_units, modules, setup), tp),
-        Rows.of(partial(_query_keys, modules, setup), tp, batch.key_parallelism),
-        Rows.of(partial(_values, modules, setup), tp, batch.value_parallelism),
-        Rows.of(partial(_ffn_arrays, modules, setup, wide), tp, width, batch.ffn_weight_blocks),
-    ]
+    tokens = "token_parallelism"
+    lanes, keys, values = (
+        finder.of((tokens,)),
+        finder.of((tokens, "key_parallelism")),
+        finder.of((tokens, "value_parallelism")),
+    )
+    ffn = finder.of((tokens, "ffn_weight_parallelism", "ffn_weight_blocks"))
     ports = _narrow_ports(batch, narrow)
-    groups.append(Rows.of(partial(_narrow_arrays, modules, setup, narrow), tp, batch.qkvo_weight_parallelism, ports))
+    attention = finder.of((tokens, "qkvo_weight_parallelism"), placed={"sub_arrays": ports})
+    groups = (
+        adapter_rows(batch, setup),
+        Rows.of(lanes, _token_units(modules, setup, lanes.batch.token_parallelism)),
+        Rows.of(keys, _query_keys(modules, setup, keys.batch.token_parallelism, keys.batch.key_parallelism)),
+        Rows.of(values, _values(modules, setup, values.batch.token_parallelism, values.batch.value_parallelism)),
+        Rows.of(ffn, _ffn_arrays(
+            modules, setup, wide, ffn.batch.token_parallelism, ffn.batch.ffn_weight_parallelism,
+            ffn.batch.ffn_weight_blocks,
+        )),
+        Rows.of(attention, _narrow_arrays(
+            modules, setup, narrow, attention.batch.token_parallelism, attention.batch.qkvo_weight_parallelism,
+            ports[attention.batch.placement],
+        )),
+    )  # fmt: skip
     modules_of = {name for group in groups for name in group.parts}
-    return RowParts(tuple(groups), pieces_of("prefill", modules_of, batch))
+    return RowParts(groups, pieces_of("prefill", modules_of, batch))
 
 
 _PORTS: dict[Projection, PortRole] = {"k": "weights_kq", "q": "weights_kq", "v": "weights_vo", "o": "weights_vo"}
 
 
 def _narrow_ports(batch: PrefillBatch, groups: tuple[tuple[Projection, ...], ...]) -> IntArray:
-    """Sub-arrays of a narrow array: one a port of its weights; (n_points,), that of the first array for all."""
-    if not groups:
-        return np.ones(len(batch), dtype=np.int64)
+    """Sub-arrays of a narrow array: one a port of its weights; (n_placements,), that of the first array for all."""
     table = batch.placements
-    return np.maximum(table.ports[:, table.role(_PORTS[groups[0][0]])], 1)[batch.placement]
+    if not groups:
+        return np.ones(len(table), dtype=np.int64)
+    return np.maximum(table.ports[:, table.role(_PORTS[groups[0][0]])], 1)
 
 
 def _token_units(modules: PrefillModules, setup: StageSetup, tp: Count) -> dict[str, Part]:
@@ -68,10 +85,10 @@ def _token_units(modules: PrefillModules, setup: StageSetup, tp: Count) -> dict[
     norms = "norm_and_quant"
     for _ in range(2):
         sheet.unit(norms, units.rms_norm(tp, model.hidden_dim, value))
-        sheet.unit(norms, units.repeat_words(model.hidden_dim, _PARAMETER_BITS))
+        sheet.unit(norms, units.repeat_words(model.hidden_dim, value))
     if model.qk_norm:
         sheet.unit(norms, units.rms_norm(tp, model.head_dim, value))
-        sheet.unit(norms, units.repeat_words(model.head_dim, _PARAMETER_BITS))
+        sheet.unit(norms, units.repeat_words(model.head_dim, value))
     for group in modules.linear_groups:
         d_in, form = longest_input(group, model), LinearFormat.of(scheme, group)
         sheet.unit(norms, quantizer(scheme, modules.quantizer, tp, 1, d_in, value))
@@ -102,14 +119,17 @@ def _token_units(modules: PrefillModules, setup: StageSetup, tp: Count) -> dict[
     if scheme.transforms_heads:
         vectors += 1 + (units.base_of_order(model.head_dim) == 1)
 
-    sheet.fifos(vectors + 2 * len(modules.linear_groups), depths.vector, value * tp)  # of vectors; in and out of arrays
-    sheet.fifos(len(modules.linear_groups), 2 * tp, 2 * _PARAMETER_BITS)  # scales of tokens
-    sheet.fifos(len(modules.linear_groups), depths.weight, 2 * _PARAMETER_BITS)  # and of channels
-    sheet.fifos(2 * _parameters(setup), depths.vector, _PARAMETER_BITS)
+    sheet.fifos(
+        vectors + 2 * len(modules.linear_groups) - 1, depths.vector, value * tp
+    )  # of vectors; in and out of arrays
+    sheet.fifos(1, depths.quantizer, value * tp, norms)  # into down
+    sheet.fifos(len(modules.linear_groups), 2 * tp, 2 * value)  # scales of tokens
+    sheet.fifos(len(modules.linear_groups), depths.weight, 2 * value)  # and of channels
+    sheet.fifos(2 * _parameters(setup), depths.vector, value)
     sheet.fifos(1, depths.vector, 2 * value * tp)  # cosines and sines
     sheet.fifos(2, depths.vector, scheme.kv_bits * tp)
     sheet.fifos(2, depths.vector, scheme.attention_bits * tp)  # queries, weights of attention
-    sheet.fifos(1, heads_of_read + 1, value * tp)
+    sheet.fifos(1, heads_of_read + 1, _FP32 * tp)  # sums of weights
     sheet.processes(_processes(modules, setup))
     sheet.logic(
         DATAFLOW_CONTROL, 3 * value * tp, 8 * value * tp + 64 * tp
@@ -149,7 +169,7 @@ def _query_keys(modules: PrefillModules, setup: StageSetup, tp: Count, keys: Cou
     for bits in (scheme.kv_bits, scheme.kv_bits, scheme.attention_bits):
         sheet.unit(qk, units.quantize_static(tp, 1, bits, value).add(formats.ranges(tp)))
     for number in (model.n_kv_heads, model.n_kv_heads, model.n_q_heads, model.n_q_heads, model.n_q_heads):
-        sheet.unit(qk, units.repeat_words(number, _PARAMETER_BITS))
+        sheet.unit(qk, units.repeat_words(number, value))
     _cache_way(sheet, qk, tp, keys, modules, setup)
     return sheet.parts
 
@@ -216,7 +236,7 @@ def _narrow_arrays(
     if model.qkv_bias:
         sheet.unit("q_proj", units.adder_lanes(tp), 2)
         for words in (model.q_dim, model.kv_dim):
-            sheet.unit("q_proj", units.repeat_words(words, _PARAMETER_BITS))
+            sheet.unit("q_proj", units.repeat_words(words, value))
     sheet.unit("o_proj", units.adder_lanes(tp), 2)
     sheet.fifos(2, fifo_depths(modules, model).residual, value * tp, "o_proj")
     return sheet.parts

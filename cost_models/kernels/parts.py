@@ -7,15 +7,17 @@ distinct rows: they are computed once a row, and a design finds its row by numbe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from cost_models import coefficients as c
-from cost_models.arrays import FloatArray, IntArray, ResourceArrays, distinct_rows
+from cost_models.arrays import FloatArray, IntArray, ResourceArrays, numbered, row_codes, row_numbers
 from cost_models.macs import MacCost
 from cost_models.nonlinear import LaneCost
+from cost_models.row_sets import RowSet
 from spec.resources import RESOURCE_NAMES
 
 Amount = FloatArray | IntArray | float
@@ -91,10 +93,9 @@ class Rows:
     known: dict[tuple[str, str], Amount] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, law: Callable[..., dict[str, Part]], *columns: IntArray | FloatArray) -> Rows:
-        """The law on the distinct rows of these columns, which it gets in this order as whole numbers."""
-        first, row = distinct_rows(*columns)
-        return cls(law(*(column[first].astype(np.int64) for column in columns)), row, first)
+    def of(cls, found: RowSet[Any], parts: dict[str, Part]) -> Rows:
+        """Parts of the designs of these rows."""
+        return cls(parts, found.row, found.first)
 
     def divide(self, modules: Collection[str], pieces: Pieces) -> None:
         """Note the pieces of these modules, which are the same for all designs of a row."""
@@ -121,10 +122,14 @@ class Rows:
 
     def largest(self, name: str) -> Amount:
         """What the largest piece of any module needs, of each design."""
+        return _at(self.largest_of_rows(name), self.row)
+
+    def largest_of_rows(self, name: str) -> Amount:
+        """The same of each row."""
         if ("largest", name) not in self.known:
             amounts = [getattr(self.parts[module], name) / number for module, number in self.pieces.items()]
             self.known["largest", name] = np.maximum.reduce(np.broadcast_arrays(0.0, *amounts))
-        return _at(self.known["largest", name], self.row)
+        return self.known["largest", name]
 
 
 class RowParts(Mapping[str, Part]):
@@ -178,8 +183,32 @@ class RowParts(Mapping[str, Part]):
             if group.pieces:
                 np.maximum(worst, group.largest(name), out=worst)
         for module, pieces in self._pieces.items():
-            np.maximum(worst, getattr(self[module], name) / pieces, out=worst)
+            np.maximum(worst, self._amount(module, name) / pieces, out=worst)
         return worst
+
+    def shared(self) -> tuple[RowParts, IntArray] | None:
+        """The modules that several groups have a share of: of designs that differ in them, and which of those each design
+        is like, (n_points,); None where there are no such modules.
+        """
+        if not self._pieces:
+            return None
+        groups = [group for group in self.groups if not group.parts.keys().isdisjoint(self._pieces)]
+        columns = [numbered(group.row) for group in groups]
+        columns += [numbered(number) for number in self._pieces.values() if isinstance(number, np.ndarray)]
+        first, row = row_numbers(*row_codes(columns, len(groups[0].row)))
+        return self.take(first), row
+
+    def largest_shared(self, name: str) -> FloatArray:
+        """What the largest unit of such a module needs, (n_points,)."""
+        units = [self._amount(module, name) / pieces for module, pieces in self._pieces.items()]
+        return np.asarray(np.maximum.reduce(np.broadcast_arrays(np.zeros(len(self.groups[0].row)), *units)))
+
+    def _amount(self, module: str, name: str) -> Amount:
+        total: Amount = 0.0
+        for group in self.groups:
+            if module in group.parts:
+                total = plus(total, _at(getattr(group.parts[module], name), group.row))
+        return total
 
 
 def total_resources(parts: Parts, n: int) -> ResourceArrays:

@@ -11,9 +11,12 @@ import { formatPage } from "./state/route";
 import { route } from "./state/router";
 import { checkSession, session } from "./state/session";
 import { Skeleton } from "./ui/basics";
+import { preloadPages } from "./ui/lazy";
 import { Link } from "./ui/Link";
 
 const RETRY_MS = 2000;
+/** After the first paint of the largest exploration. */
+const PRELOAD_MS = 3000;
 /** Pages about explorations have the list of them at their side. */
 const WITH_LIST = new Set(["home", "new", "exploration", "design", "evaluation"]);
 
@@ -24,6 +27,10 @@ export function App(): JSX.Element {
   const [unanswered, setUnanswered] = useState(false);
   useEffect(() => startSession((answered) => setUnanswered(!answered)), []);
   useEffect(() => (isOpen ? watchExplorations() : undefined), [isOpen]);
+  useEffect(() => {
+    const timer = window.setTimeout(() => void preloadPages(), PRELOAD_MS);
+    return () => window.clearTimeout(timer);
+  }, []);
   return (
     <div class={css.app} data-list={hasList}>
       <a class={css.skip} href="#main">

@@ -16,7 +16,7 @@ def _artifact_key() -> Any:
 
 
 class Project(Base):
-    """One project. `manifest` and the zip are null until its job generated it."""
+    """One project. `manifest`, its hash and the zip are null until its job generated it; the zip may go again."""
 
     __tablename__ = "project"
 
@@ -35,6 +35,7 @@ class Project(Base):
     workload: Mapped[dict[str, Any]]
     seed: Mapped[int]
     manifest: Mapped[dict[str, Any] | None]
+    manifest_sha256: Mapped[str | None] = mapped_column(String(64))
     artifact_id: Mapped[str | None] = mapped_column(String(ID_LENGTH), _artifact_key())
     created_at: Mapped[datetime]
 

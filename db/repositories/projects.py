@@ -109,9 +109,15 @@ class Projects:
         values = changes(name, labels, note)
         return self._change(project_id, **values) if values else self.get(project_id) is not None
 
-    def publish(self, project_id: str, manifest: dict[str, Any], artifact_id: str) -> None:
+    def publish(
+        self, project_id: str, manifest: dict[str, Any], artifact_id: str, manifest_sha256: str | None = None
+    ) -> None:
         """Stores the result. Whoever calls this ends the job in the same transaction."""
-        self._change(project_id, manifest=manifest, artifact_id=artifact_id)
+        self._change(project_id, manifest=manifest, manifest_sha256=manifest_sha256, artifact_id=artifact_id)
+
+    def generate_again(self, project_id: str, job_id: str) -> None:
+        """Its files are made by that job from now on."""
+        self._change(project_id, job_id=job_id)
 
     def has_unfinished_runs(self, project_id: str) -> bool:
         """A tool works on it, or is about to."""
@@ -125,7 +131,9 @@ class Projects:
     def delete(self, project_id: str) -> list[str]:
         """Deletes the project with its runs and reports; the ids of the jobs that are to be deleted after it."""
         job_ids = list(self._session.scalars(select(Run.job_id).where(Run.project_id == project_id)))
-        job_ids += list(self._session.scalars(select(Project.job_id).where(Project.id == project_id)))
+        # Not its last job only: it may have been generated more than once.
+        generated = select(Job.id).where(Job.subject_id == project_id, Job.kind == "generate")
+        job_ids += list(self._session.scalars(generated))
         self._session.execute(delete(Report).where(Report.project_id == project_id))
         self._session.execute(delete(Run).where(Run.project_id == project_id))
         self._session.execute(delete(Project).where(Project.id == project_id))

@@ -81,7 +81,7 @@ def _check_torch() -> None:
             field="method",
             value="gp",
             rule="PyTorch is an extra: its default build is several GB",
-            hint="install flexdse[torch], or take tpe or stagewise",
+            hint="install flexdse[torch], or a CPU build of torch, which is smaller; or take tpe or stagewise",
         )
 
 

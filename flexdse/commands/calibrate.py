@@ -53,6 +53,8 @@ def calibrate(
         note(f"wrote {out}")
     if fitted.model_version != MODEL_VERSION:
         note(f"fitted on model version {fitted.model_version}: evaluate refuses it, the models are {MODEL_VERSION}")
+    for warning in fitted.warnings():
+        note(warning)
     if as_json:
         emit_json(fitted.model_dump(mode="json", by_alias=True))
     else:

@@ -90,18 +90,28 @@ def vacuum(
     artifact_gib: Annotated[
         float | None, typer.Option(min=0, help="Keep so many GiB of artifacts, the newest ones; default all.")
     ] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Files too that lost their name today; not while a server or worker runs.")
+    ] = False,
 ) -> None:
-    """Delete what is older than it need be and files that nobody names, and give the room back."""
+    """Delete what is older than it need be and files that nobody names, and give the room back.
+
+    0 days keep nothing. Files that lost their last name go a day later, for a job at its end may name them again; with --now
+    at once.
+    """
+    from contextlib import nullcontext
     from dataclasses import asdict
 
     from db.artifacts import ArtifactStore
     from db.backup import compact
+    from db.data_folder import locked_home
     from db.migrations import check_schema
     from db.session import Database
     from db.settings import Locations
     from workers.housekeeping import Retention, sweep
 
-    locations = Locations.of(data_folder(home))
+    folder = data_folder(home)
+    locations = Locations.of(folder)
     database = Database(locations.database_url)
     retention = Retention(
         event_days=event_days,
@@ -112,8 +122,10 @@ def vacuum(
     )
     try:
         check_schema(database)
-        swept = sweep(database, ArtifactStore.open(locations.artifacts_url), retention)
-        compact(database)
+        with locked_home(folder) if now and locations.is_local else nullcontext():
+            store = ArtifactStore.open(locations.artifacts_url)
+            swept = sweep(database, store, retention, **({"grace_s": 0.0} if now else {}))
+            compact(database)
     finally:
         database.close()
     for name, count in asdict(swept).items():

@@ -59,6 +59,19 @@ def _clang() -> str | None:
         return None
 
 
+def _vendor(name: str, product: str, program: str, argument: str, needed_for: str) -> Check:
+    """A tool of AMD, found as the driver finds it; one that says no version counts as missing there, and here."""
+    from hls_gen.toolchain.vitis.find import find_program, version_of
+
+    path = find_program(program)
+    version = version_of(path, argument) if path is not None else None
+    if path is not None and version is None:
+        way_out = f"`{path} {argument}` names no version: source the settings64.sh of {product} again"
+        return Check(name, None, needed_for, way_out)
+    found = f"{version} at {path}" if path is not None else None
+    return Check(name, found, needed_for, f"install AMD {product} and source its settings64.sh")
+
+
 def checks() -> list[Check]:
     """Everything that doctor looks for."""
     from db.bundled import bundled
@@ -85,14 +98,12 @@ def checks() -> list[Check]:
         Check("Verilator", _version("verilator", "--version"),
               "simulation of our leaf RTL against the C++ library (make bench-leaf-synthesis)",
               "install the Debian package verilator"),
-        Check("Vivado", shutil.which("vivado"), "export, impl and link of flexdse synthesize DIR --backend vitis",
-              "install AMD Vivado and source its settings64.sh"),
-        Check("Vitis HLS <= 2023.2", shutil.which("vitis_hls"),
-              "flexdse synthesize DIR --backend vitis (the Tcl flow)",
-              "install AMD Vitis and source its settings64.sh"),
-        Check("Vitis >= 2024.1", shutil.which("vitis-run"),
-              "flexdse synthesize DIR --backend vitis (the unified flow)",
-              "install AMD Vitis and source its settings64.sh"),
+        _vendor("Vivado", "Vivado", "vivado", "-version",
+                "export, impl and link of flexdse synthesize DIR --backend vitis"),
+        _vendor("Vitis HLS <= 2023.2", "Vitis", "vitis_hls", "-version",
+                "flexdse synthesize DIR --backend vitis (the Tcl flow)"),
+        _vendor("Vitis >= 2024.1", "Vitis", "vitis-run", "--version",
+                "flexdse synthesize DIR --backend vitis (the unified flow)"),
         Check("PyTorch", _package("torch"), "--backend torch and cuda of quality", "pip install 'flexdse[quality]' (docs/quality.md)"),
     ]  # fmt: skip
 

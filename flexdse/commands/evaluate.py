@@ -129,6 +129,8 @@ _VERDICTS = {
 
 def _print(document: dict[str, Any]) -> None:
     from flexdse.figures import figure
+    from flexdse.front_quality import quality_text
+    from spec.cost_report import QualityReport
     from spec.metrics import METRICS
 
     inputs = document["inputs"]
@@ -146,7 +148,7 @@ def _print(document: dict[str, Any]) -> None:
     for name, reason in document["missing"].items():
         emit_item(f"{METRICS[name].title}: {reason}")
     if (quality := document["quality"])["value"] is not None:
-        emit_item(quality_text(quality))
+        emit_item(f"Model quality: {quality_text(QualityReport.model_validate(quality))}")
     emit()
     total = {stage: document[stage]["cycles"] for stage in ("prefill", "decode")}
     rows = [
@@ -182,12 +184,6 @@ def _print(document: dict[str, Any]) -> None:
     emit("assumptions:")
     for assumption in document["assumptions"]:
         emit_item(assumption)
-
-
-def quality_text(quality: dict[str, Any]) -> str:
-    """What the number of quality says, what it rests on, and its band."""
-    band = "" if quality["low"] is None else f", between {quality['low']:+.1%} and {quality['high']:+.1%}"
-    return f"Model quality: perplexity {quality['value']:+.1%} over unquantized, {quality['kind']}{band} ({quality['detail']})"
 
 
 def _print_stages(document: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexdse.console import emit, emit_json, note, table
+from flexdse.console import emit, emit_item, emit_json, note, table
 from flexdse.options import AsJson, Device, Model, OutputTokens, PromptTokens, Server
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def explore(
         int, typer.Option("--promote", help="Send so many designs of the front up the ladder of fidelities.")
     ] = 0,
     backend: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--backend",
-            help="Rungs of the ladder, such as csim, or csim:4,timed_sim:2 with budgets; auto: all that can run.",
+            help="Rungs of the ladder, csim if not given: csim:4,timed_sim:2 with budgets; auto: all that can run.",
         ),
-    ] = "csim",
+    ] = None,
     quality_checkpoint: Annotated[
         str | None,
         typer.Option("--quality-checkpoint", help="For the rung quality: checkpoint folder or GGUF file of the model."),
@@ -132,6 +132,15 @@ def explore(
         note("--budget is not used by the exact method: it prices every design")
     rungs: dict[str, int] = {}
     inputs = QualityInputs(quality_checkpoint, quality_text, quality_calibration_text, quality_wikitext_rows)
+    if not promote and backend is not None:
+        raise InputError(
+            "--backend names the rungs of a promotion",
+            field="--promote",
+            value=promote,
+            rule="at least 1 with --backend",
+            hint="for example --promote 4 --backend csim, or leave --backend out",
+        )
+    backend = "csim" if backend is None else backend
     if not promote and inputs != QualityInputs():
         raise InputError(
             "the --quality-... options belong to the rung quality of a promotion",
@@ -306,6 +315,7 @@ def mixes_schemes(result: ExplorationResult) -> bool:
 def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     """The front as a table, thinned to `limit` rows, and how it was found."""
     from flexdse.figures import figure, objective_value
+    from flexdse.front_quality import front_quality
 
     names = result.request.objectives
     shown = evenly(len(result.front), limit)
@@ -349,3 +359,5 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
         emit(f"{name}: {reason}")
     if record.knees:
         emit(f"knees: {', '.join(f'#{index}' for index in record.knees)}")
+    for line in front_quality(result):
+        emit_item(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,9 +25,11 @@ def _source(home: str | None, server: str | None) -> AbstractContextManager[Jobs
     from flexdse.job_sources import JobsOfFolder, JobsOfService
     from spec.errors import InputError
 
-    if server is None:
+    of_folder = home is not None and home != os.environ.get("FLEXDSE_HOME")
+    of_service = server is not None and server != os.environ.get("FLEXDSE_SERVER")
+    if server is None or (of_folder and not of_service):  # an option wins over the environment
         return JobsOfFolder(data_folder(home))
-    if home is not None:
+    if of_folder:
         raise InputError(
             "jobs are those of a data folder or those of a service",
             field="--server",

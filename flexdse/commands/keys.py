@@ -55,7 +55,9 @@ def issue(
     as_json: AsJson = False,
 ) -> None:
     """Issue a key. It is printed this once; the database keeps a hash of it only."""
+    from api.access.audit import note_command
     from api.access.keys import issue as issue_key
+    from api.access.keys import told
     from api.access.schemas import KeyInput
     from spec.strict import validate
 
@@ -64,6 +66,7 @@ def issue(
     )
     with _opened(home) as database, database.write() as work:
         new = issue_key(work, name=wanted.name, owner=wanted.owner, scopes=wanted.scopes, days=wanted.days)
+        note_command(work, "flexdse keys issue", f"/api/v1/keys/{new.row.id}", 201, **told(new.row))
     if as_json:
         emit_json({**_document(new.row), "key": new.secret})
         return
@@ -104,10 +107,12 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="Id of a key, as `flexdse keys list` shows it.")], home: Home = None
 ) -> None:
     """Revoke a key: within a second it opens nothing any more."""
+    from api.access.audit import note_command
     from spec.errors import InputError
 
     with _opened(home) as database, database.write() as work:
         revoked = work.api_keys.revoke(key_id)
+        note_command(work, "flexdse keys revoke", f"/api/v1/keys/{key_id}"[:255], 204 if revoked else 404)
     if not revoked:
         raise InputError(
             "no such key",

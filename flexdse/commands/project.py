@@ -35,6 +35,7 @@ def generate(
     from cost_models.report import evaluate_point
     from flexdse.commands.evaluate import EXIT_INFEASIBLE, violation_text
     from hls_gen.project import generate_project
+    from spec.built_design import built_otherwise
     from spec.catalog import resolve_design, resolve_device, resolve_model
     from spec.strict import validate
     from spec.workload import Workload
@@ -54,6 +55,8 @@ def generate(
         emit(f"wrote {folder}; prove it with: flexdse csim {shlex.quote(str(folder))}")
     for violation in violations:
         note_item(violation_text(violation.model_dump()), mark="DOES NOT FIT  ")
+    if (otherwise := built_otherwise(point)) is not None:
+        note(otherwise)
     if violations:
         raise typer.Exit(EXIT_INFEASIBLE)
 

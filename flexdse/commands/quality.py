@@ -202,7 +202,7 @@ def quality_table(
     scheme: Scheme = "w8a8kv8",
     combinations: Annotated[
         int, typer.Option("--combinations", min=0, max=1000, help="Random mixtures measured to fit and to check.")
-    ] = 8,
+    ] = 16,
     text: Text = None,
     protocol: ProtocolOption = "fast",
     window: Window = None,

@@ -77,20 +77,27 @@ def _counts(counts: ResourceCounts | None) -> list[str]:
     return [_number(getattr(counts, name) if counts is not None else None) for name in _RESOURCES]
 
 
+def _available_name(found: SynthesisReport) -> str:
+    """In the accelerator form it is what the platform leaves to kernels, not the device."""
+    return "user budget" if found.kind == "accelerator_utilization_rpt" else "available"
+
+
 def _show(found: SynthesisReport) -> None:
     from spec.errors import printable
 
     def text(value: str | None) -> str:
         return "-" if value is None else printable(value)
 
-    emit(f"{found.kind}: {found.provenance} of {text(found.top)} by {found.tool} {text(found.tool_version)}")
-    emit(f"part {text(found.part)}")
+    top, version = (text(value) if value is not None else "not named" for value in (found.top, found.tool_version))
+    emit(f"{found.kind}: {found.provenance}, top {top}, by {found.tool}, version {version}")
+    if found.part is not None:
+        emit(f"part {text(found.part)}")
     if found.clock is not None:
         named = {"target": found.clock.target_ns, "uncertainty": found.clock.uncertainty_ns,
                  "estimated": found.clock.estimated_ns, "achieved": found.clock.achieved_ns}  # fmt: skip
         emit("clock " + ", ".join(f"{name} {value:g} ns" for name, value in named.items() if value is not None))
     for name, cycles in (("latency", found.latency), ("interval", found.interval)):
-        if cycles is not None:
+        if cycles is not None and (cycles.min_cycles, cycles.max_cycles) != (None, None):
             low, high = (_number(value).replace("-", "not known") for value in (cycles.min_cycles, cycles.max_cycles))
             emit(f"{name} {low} to {high}, in cycles")
     if found.cosim is not None:
@@ -103,7 +110,11 @@ def _show(found: SynthesisReport) -> None:
             f"power {_number(found.power.total_w)} W: dynamic {_number(found.power.dynamic_w)} W, "
             f"static {_number(found.power.static_w)} W; confidence {text(found.power.confidence)}"
         )
-    rows = [["used", *_counts(found.resources)], ["available", *_counts(found.available)]] if found.resources else []
+    rows = (
+        [["used", *_counts(found.resources)], [_available_name(found), *_counts(found.available)]]
+        if found.resources
+        else []
+    )
     if found.available_per_slr is not None:
         rows.append(["available per SLR", *_counts(found.available_per_slr)])
     rows += [[slr.name, *_counts(slr.resources)] for slr in found.slrs]

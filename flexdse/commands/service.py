@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexdse.console import note
+from flexdse.console import emit, note
+
+if TYPE_CHECKING:
+    from flexdse.serve import Address
 
 Home = Annotated[
     str | None, typer.Option("--home", envvar="FLEXDSE_HOME", help="Data folder; default ~/.local/share/flexdse.")
@@ -61,7 +64,20 @@ def serve(
     ] = None,
 ) -> None:
     """REST API, dashboard and workers, until Ctrl-C. The address that it prints opens the dashboard."""
+    from db.bundled import bundled
     from flexdse.serve import serve as run
+    from workers.logs import log_to_stderr, logs_are_json
+
+    log_to_stderr()
+
+    def say(address: Address) -> None:
+        line = f"FlexDSE at {address.login_url()} (Ctrl-C stops it)"
+        if logs_are_json():  # whoever reads stderr reads JSON lines only
+            emit(line)
+            return
+        note(line)
+        if bundled("dashboard") is None:
+            note("Its dashboard is not built: run `make dashboard`, also while it runs. The REST API is there.")
 
     run(
         host=host,
@@ -71,5 +87,5 @@ def serve(
         workers=workers,
         authentication=not no_auth,
         allowed_hosts=allowed_host or (),
-        on_ready=lambda address: note(f"FlexDSE at {address.login_url()} (Ctrl-C stops it)"),
+        on_ready=say,
     )

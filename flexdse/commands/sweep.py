@@ -113,7 +113,7 @@ def run(
         if night.stopped:
             emit(f"stopped: {night.stopped}")
         for row in rows:
-            if row["change"] != "unchanged":
+            if row["change"] not in ("unchanged", "not run yet"):
                 emit_item(f"{row['title']}: {row['change']}")
     note(f"report: {report}")
     if night.failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +13,12 @@ from flexdse.console import emit, emit_json, note, table
 from flexdse.options import AsJson, Server
 
 if TYPE_CHECKING:
-    from spec.synthesis_report import KernelStep, ModuleRow, SynthesisReport, SynthesisStepReport
+    from spec.resources import ResourceVector
+    from spec.synthesis_report import KernelStep, ModuleRow, SlrRow, SynthesisReport, SynthesisStepReport
 
 _BACKENDS = ("auto", "vitis", "open")
 _VENDOR_STEPS = "csim,csynth,cosim,export"
+OPEN_HEADER = ["unit", "instances", "LUT", "FF", "DSP", "BRAM18", "URAM"]
 
 
 def synthesize(
@@ -31,13 +34,17 @@ def synthesize(
         str | None,
         typer.Option("--steps", help=f"Some of csim,csynth,cosim,export,impl,link (vitis); default {_VENDOR_STEPS}."),
     ] = None,
-    timeout_s: Annotated[float | None, typer.Option("--timeout-s", min=1, help="Time limit of each step.")] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout-s", min=1, max=10**8, help="Time limit of each step.")
+    ] = None,
     memory_limit_gib: Annotated[
-        float | None, typer.Option("--memory-limit-gib", min=0.1, help="Memory limit of each step (vitis).")
+        float | None,
+        typer.Option("--memory-limit-gib", min=0.1, max=2**20, help="Memory limit of each step (vitis)."),
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Run again what was done before (vitis).")] = False,
     cache: Annotated[
-        Path | None, typer.Option("--cache", help="Folder of mapped leaf units (open); default FLEXDSE_HOME/synthesis.")
+        Path | None,
+        typer.Option("--cache", help="Folder of results that projects share; default FLEXDSE_HOME/synthesis."),
     ] = None,
     server: Server = None,
     as_json: AsJson = False,
@@ -71,7 +78,9 @@ def synthesize(
                                 "--memory-limit-gib": memory_limit_gib, "--restart": restart or None})  # fmt: skip
         reports = (_open(directory, cache, timeout_s),)
     else:
-        reports = _vitis(directory, steps or _VENDOR_STEPS, part, clock_mhz, timeout_s, memory_limit_gib, restart)
+        reports = _vitis(
+            directory, steps or _VENDOR_STEPS, part, clock_mhz, timeout_s, memory_limit_gib, restart, cache
+        )
     if as_json:
         from spec.documents import envelope
 
@@ -79,7 +88,7 @@ def synthesize(
         passed = all(report.passed for report in reports)
         emit_json({**envelope("synthesis/v1"), "backend": backend, "passed": passed, "steps": documents})
     elif backend == "open":
-        _show_open(reports[0])
+        _show_open(reports[0], directory)
     else:
         _show(reports)
 
@@ -132,12 +141,20 @@ def _refuse_vendor_options(given: dict[str, object]) -> None:
             )
 
 
-def _open(directory: Path, cache: Path | None, timeout_s: float | None) -> SynthesisStepReport:
+def _cache_folder(given: Path | None) -> Path:
     from flexdse.commands.service import data_folder
+
+    return given or data_folder(os.environ.get("FLEXDSE_HOME")) / "synthesis"
+
+
+def _open(directory: Path, cache: Path | None, timeout_s: float | None) -> SynthesisStepReport:
+    from dse.region_shares import region_shares
+    from flexdse.measured_project import project_inputs
     from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 
-    folder = cache or data_folder(os.environ.get("FLEXDSE_HOME")) / "synthesis"
-    options = OpenSynthesisOptions(folder) if timeout_s is None else OpenSynthesisOptions(folder, timeout_s)
+    options = OpenSynthesisOptions(_cache_folder(cache), region_shares=region_shares(*project_inputs(directory)))
+    if timeout_s is not None:
+        options = replace(options, timeout_s=timeout_s)
     return synthesize_open(directory, options, on_log=note)
 
 
@@ -149,6 +166,7 @@ def _vitis(
     timeout_s: float | None,
     memory_limit_gib: float | None,
     restart: bool,
+    cache: Path | None,
 ) -> tuple[SynthesisStepReport, ...]:
     from hls_gen.toolchain.vitis import SynthesisOptions, synthesize_project
 
@@ -161,6 +179,7 @@ def _vitis(
             timeout_s=timeout_s,
             memory_limit_bytes=round(memory_limit_gib * 2**30) if memory_limit_gib is not None else None,
             restart=restart,
+            shared=_cache_folder(cache) / "vitis",
         ),
         on_log=note,
     )
@@ -182,21 +201,43 @@ def _row(kernel: KernelStep) -> list[str]:
     return [kernel.step, kernel.kernel, status, f"{kernel.seconds:.1f}", *numbers]
 
 
-def _show_open(report: SynthesisStepReport) -> None:
+def _show_open(report: SynthesisStepReport, directory: Path) -> None:
+    from flexdse.measured_project import project_of
+
+    models = project_of(directory)
     for kernel in report.kernels:
         measured = kernel.reports[0]
         emit(f"{kernel.kernel} on {measured.part}, open_synthesis (Yosys {report.tool_version})")
-        rows = [_unit_row(row) for row in measured.modules]
-        emit(
-            table(
-                [*rows, _unit_row(measured), _used(measured)],
-                ["unit", "instances", "LUT", "FF", "DSP", "BRAM18", "URAM"],
-            )
-        )
+        emit(table(open_rows(measured), OPEN_HEADER))
+        emit(models_line(models.resources(kernel.stage)))
         emit()
-    for assumption in report.kernels[0].reports[0].assumptions:
+    if models.built_otherwise:
+        note(models.built_otherwise)
+    for assumption in dict.fromkeys(line for kernel in report.kernels for line in kernel.reports[0].assumptions):
         note(f"assumed: {assumption}")
     note("no clock is claimed: nothing was placed or routed")
+
+
+def models_line(priced: ResourceVector) -> str:
+    """What the cost models say of a kernel as it was built: beside the report, never in its columns."""
+    return (
+        f"the models say, analytical: LUT {priced.lut:,}, FF {priced.ff:,}, DSP {priced.dsp:,}, "
+        f"BRAM18 {priced.bram_18k:,}, URAM {priced.uram:,}"
+    )
+
+
+def open_rows(measured: SynthesisReport) -> list[list[str]]:
+    """The table of a kernel: its units, their sum, the share of the card, and what each region holds."""
+    rows = [_unit_row(row) for row in measured.modules]
+    rows += [_region_row(slr) for slr in measured.slrs]
+    units = len(measured.modules)
+    return [*rows[:units], _unit_row(measured), _used(measured), *rows[units:]]
+
+
+def _region_row(row: SlrRow) -> list[str]:
+    most, least = row.resources, row.resources_at_least or row.resources
+    ranges = [f"{getattr(least, name):,} .. {getattr(most, name):,}" for name in ("lut", "ff")]
+    return [row.name, "", *ranges, f"{most.dsp:,}", f"{most.bram_18k:,}", f"{most.uram:,}"]
 
 
 def _unit_row(row: ModuleRow | SynthesisReport) -> list[str]:

@@ -26,6 +26,8 @@ _EMIT = (
 )  # fmt: skip
 _UNSAFE_MATH = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-freciprocal-math")
 _OPTIMIZE = (
+    # A target without a code generator: clang then keeps the data layout that the code comes with, see `_LAYOUT`.
+    "--target=spir64-unknown-unknown",
     "-S", "-emit-llvm", "-O2", "-x", "ir", "-fno-vectorize", "-fno-slp-vectorize", "-fno-discard-value-names", "-w",
     "-mllvm", "-unroll-runtime=false", "-mllvm", "-unroll-allow-partial=false", "-mllvm", "-unroll-allow-peeling=false",
     "-mllvm", "-pragma-unroll-threshold=1000000", "-mllvm", "-unroll-peel-max-count=0",
@@ -39,6 +41,10 @@ _OPTIMIZE = (
     "-mllvm", "-sink-common-insts=false", "-mllvm", "-hoist-common-insts=false", "-mllvm", "-enable-gvn-sink=false",
     "-mllvm", "-disable-loop-idiom-all", "-mllvm", "-enable-loop-distribute=false",
 )  # fmt: skip
+# In hardware a number of any width is a register. To clang only widths of its machine are: PHIs of other widths it tries
+# to cut up, each time searching all that they are linked with, which took minutes for the shift registers of an array.
+_LAYOUT = re.compile(r'^(target datalayout = "[^"\n]*?-n)[\d:]+', re.MULTILINE)
+_REGISTER_WIDTHS = ":".join(str(width) for width in range(1, 65))
 _DEFINE = re.compile(r"^define [^\n]*?@\"?([\w.$]+)\"?\(([^\n]*)\)([^\n]*)\{$", re.MULTILINE)
 _SUBPROGRAM = re.compile(r"^!(\d+) = distinct !DISubprogram\([^\n]*?file: !(\d+)[^\n]*?line: (\d+)", re.MULTILINE)
 _FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "([^"]*)", directory: "([^"]*)"', re.MULTILINE)
@@ -183,7 +189,7 @@ def _with_attributes(ir: str, sources: Mapping[str, Source]) -> str:
         tail = re.sub(r" (#\d+)", rf" {'noinline' if kept else 'alwaysinline'} \1", tail, count=1)
         return f"{head}{arguments}){tail}{{"
 
-    text = _DEFINE.sub(attributed, ir)
+    text = _LAYOUT.sub(rf"\g<1>{_REGISTER_WIDTHS}", _DEFINE.sub(attributed, ir), count=1)
     # An attribute group may ask for the opposite of what was just added.
     return re.sub(
         r"^(attributes #\d+ = \{)([^\n]*)$",

@@ -165,6 +165,7 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
         max_tokens=max_tokens,
         token_blocks=ceil_div(workload.prompt_tokens - 1, tp),
         residual_depth=depths.residual,
+        quantizer_depth=depths.quantizer,
         operand_depth=depths.operand,
         weight_depth=depths.weight,
         vector_depth=depths.vector,

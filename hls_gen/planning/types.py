@@ -272,6 +272,7 @@ class PrefillPlan:
     max_tokens: int
     token_blocks: int
     residual_depth: int
+    quantizer_depth: int
     operand_depth: int
     weight_depth: int
     vector_depth: int

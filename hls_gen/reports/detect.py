@@ -57,7 +57,19 @@ def _parser(report: ReportText) -> Parser:
     text = report.text.lstrip()
     if text.startswith("<"):
         return _xml_parser(report)
-    head = text[:_HEAD_CHARS]
+    parser = _text_parser(report, text[:_HEAD_CHARS])
+    if not text.endswith("\n"):
+        raise unreadable(
+            report.path,
+            "is truncated: its last line has no end, so a number there may have lost digits",
+            "text of whole lines, as the tools write it",
+            "run the tool again: it ended before the report was complete",
+            report.text.count("\n") + 1,
+        )
+    return parser
+
+
+def _text_parser(report: ReportText, head: str) -> Parser:
     if csynth_rpt.TITLE.search(head):
         return csynth_rpt.parse_csynth_rpt
     if csynth_summary_rpt.TITLE.search(head):

@@ -23,7 +23,7 @@ class ReportMismatchError(InputError):
 def unreadable(path: Path, problem: str, expected: str, way_out: str, line: int | None = None) -> ReportUnreadableError:
     """The error for the file at `path`, which `problem` (as in: `x.xml` is truncated)."""
     return ReportUnreadableError(
-        f"{echo(path.name)} {problem}",
+        f"{echo(path.name or str(path))} {problem}",
         field="report",
         value=str(path),
         rule=expected,

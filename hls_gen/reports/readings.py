@@ -9,7 +9,7 @@ from typing import TypeVar
 from hls_gen.reports.xml_tree import Node
 from spec.synthesis_report import Absent, CountRange, CycleRange, CycleStatistics, Measured, ResourceCounts, measured
 
-_NUMBER = re.compile(r"(?P<number>-?\d{1,15}(\.\d{1,12})?(e[+-]?\d{1,2})?)(\s*(ns|us|ms|s|sec|MHz|W|%))?")
+_NUMBER = re.compile(r"(?P<number>-?\d{1,15}(\.\d{1,12})?(e[+-]?\d{1,2})?)(\s*(ns|us|ms|s|sec|MHz|W|%))?", re.ASCII)
 _RANGE = re.compile(r"(?P<low>[^~]+)~(?P<high>[^~]+)")
 _UNDETERMINED = {"undef", "?", "undefined"}
 _NOT_GIVEN = {"-", "na", "n/a", "none", "---", "unspecified", "unspecified*"}
@@ -47,7 +47,7 @@ def count(text: str | None, what: str) -> int | Absent:
     number = real(text, what)
     if isinstance(number, Absent):
         return number
-    if number < 0 or number != int(number):
+    if number < 0 or number != int(number) or re.search(r"[0-9]e", text or "", re.IGNORECASE):
         return Absent(f"{what} is no count: {(text or '').strip()[:40]!r}")
     return int(number)
 

@@ -47,9 +47,15 @@ def _is_rule(line: str) -> bool:
     return stripped.startswith("+-") and stripped.endswith("+") and not stripped.strip("+-")
 
 
-def _cells(line: str, boundaries: list[int]) -> Row:
+def _bars(line: str, boundaries: list[int]) -> list[int] | None:
+    """Where the cells of a row end: at boundaries of columns and nowhere else; None where it is so no longer."""
+    bars = [position for position, character in enumerate(line) if character == "|"]
+    whole = bars[0] == boundaries[0] and bars[-1] == boundaries[-1] and not line[bars[-1] + 1 :].strip()
+    return bars if whole and set(bars) <= set(boundaries) else None
+
+
+def _cells(line: str, boundaries: list[int], bars: list[int]) -> Row:
     """The cell of each column. A cell that spans columns gives its text to each of them."""
-    bars = [position for position in boundaries if line[position : position + 1] == "|"]
     cells: list[str] = []
     for left, right in pairwise(boundaries):
         start = max((bar for bar in bars if bar <= left), default=boundaries[0])
@@ -87,7 +93,16 @@ def find_tables(report: ReportText) -> list[Table]:
             else:
                 blocks.append([])
         elif boundaries and line.lstrip().startswith("|"):
-            blocks[-1].append(_cells(line, boundaries))
+            bars = _bars(line, boundaries)
+            if bars is None:
+                raise unreadable(
+                    report.path,
+                    "is damaged: a row does not fit the columns of its table",
+                    "rows whose bars stand under the corners of the table",
+                    "take the report as the tool wrote it",
+                    number,
+                )
+            blocks[-1].append(_cells(line, boundaries, bars))
             cells += len(boundaries)
             if cells > _MAX_CELLS:
                 raise unreadable(

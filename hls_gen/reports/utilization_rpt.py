@@ -31,7 +31,8 @@ _SITES = {
     "uram": ("URAM",),
 }
 _TILE_BRAM_18K = 2  # a block RAM tile holds two 18 kbit block RAMs
-_SLR = re.compile(r"SLR\d+")
+_SLR = re.compile(r"SLR[0-9]+")
+_SLR_COLUMN = re.compile(r"Site Type|SLR[0-9]+( %)?")
 _NO_CYCLES = Absent("Vivado knows no cycles of the kernel")
 _NO_CLOCK = Absent("a utilization report gives no clock: see report_timing_summary")
 _NO_TIMING = Absent("a utilization report gives no timing: see report_timing_summary")
@@ -48,6 +49,15 @@ def parse_utilization_rpt(report: ReportText) -> SynthesisReport:
     tables = find_tables(report)
     device = _by_site([table for table in tables if table.has_columns("Site Type", "Used", "Available")])
     by_slr = next((table for table in tables if table.has_columns("Site Type", "SLR0")), None)
+    unknown = [name for name in by_slr.header if not _SLR_COLUMN.fullmatch(name)] if by_slr else []
+    if by_slr and unknown:
+        raise unreadable(
+            report.path,
+            f"is damaged: the column {unknown[0][:40]!r} is of no region",
+            "columns of SLR0, SLR1, ... and their shares",
+            "take the report as the tool wrote it",
+            by_slr.line,
+        )
     slrs = _slrs(by_slr) if by_slr else ()
     if (_site(device, "lut") is None or _site(device, "ff") is None) if device else not slrs:
         raise unreadable(

@@ -60,6 +60,7 @@ def generate(job_input: dict[str, Any], report: Report) -> dict[str, Any]:
             archive.writestr(name, text)
     return {
         "manifest": {"schema": "flexdse/manifest/v1"},
+        "manifest_sha256": "0" * 64,
         "files": [{"path": "project.zip", "media_type": "application/zip"}],
     }
 

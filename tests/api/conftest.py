@@ -115,6 +115,18 @@ def in_process(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
         yield start
 
 
+def leads_into(body: bytes, pointer: str) -> bool:
+    """Whether a JSON pointer (RFC 6901) names a part of the body, or a member that an object in it lacks."""
+    if not pointer:
+        return True
+    assert pointer[0] == "/"
+    *parents, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
+    node = json.loads(body)
+    for part in parents:
+        node = node[int(part)] if isinstance(node, list) else node[part]
+    return isinstance(node, dict) or (isinstance(node, list) and int(last) < len(node))
+
+
 @pytest.fixture(scope="session")
 def assert_problem() -> Callable[..., dict[str, Any]]:
     def check(answer: httpx.Response, status: int, code: str, field: str | None = None) -> dict[str, Any]:
@@ -126,6 +138,9 @@ def assert_problem() -> Callable[..., dict[str, Any]]:
         assert problem["status"] == status
         assert problem["detail"]
         assert "Traceback" not in answer.text
+        for each in problem.get("errors", ()):
+            if "pointer" in each:
+                assert leads_into(answer.request.content, each["pointer"]), each
         if field is None:
             return problem
         error: dict[str, Any] = problem["errors"][0]

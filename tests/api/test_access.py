@@ -16,6 +16,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
+from typer.testing import CliRunner
 
 from api.access.local_token import TOKEN_NAME, ensure_token, read_token
 from api.access.scopes import Scope, needed_scope
@@ -24,6 +25,7 @@ from db.base import utc_now
 from db.data_folder import database_url
 from db.models import ApiKey
 from db.session import Database
+from flexdse.cli import app
 
 Check = Callable[..., Any]
 EXPLORATIONS = "/api/v1/explorations"
@@ -128,6 +130,11 @@ def test_address_with_a_wrong_token_opens_nothing(stranger: httpx.Client, assert
     assert_problem(answer, 401, "unauthorized", "Authorization")
     assert "set-cookie" not in answer.headers
 
+    # A browser is led to the page, which asks for the right one.
+    answer = stranger.get("/jobs?x=1&token=wrong", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?x=1&signin=refused")
+    assert "set-cookie" not in answer.headers
+
 
 @pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "/%2f%2fevil.example"])
 def test_address_with_the_token_leads_nowhere_else(service: Any, stranger: httpx.Client, path: str) -> None:
@@ -165,7 +172,9 @@ def test_forged_and_foreign_cookies(service: Any, stranger: httpx.Client) -> Non
 
 
 def test_scopes(service: Any, issue: Callable[..., httpx.Client], assert_problem: Check) -> None:
-    reader, admin = issue(scopes=["read"]), issue(scopes=["admin"])
+    reader, admin, writer = issue(scopes=["read"]), issue(scopes=["admin"]), issue(scopes=["write"])
+    submitted = writer.post(EXPLORATIONS, json=service.request())
+    assert writer.get(submitted.headers["Location"]).status_code == 200  # whoever may submit may look at it
     assert reader.get(EXPLORATIONS).status_code == 200
     error = assert_problem(reader.post(EXPLORATIONS, json=service.request()), 403, "insufficient_scope", "scopes")
     assert "write" in error["rule"]
@@ -290,6 +299,58 @@ def test_audit_log(service: Any, issue: Callable[..., httpx.Client], stranger: h
     page = service.client.get("/api/v1/audit", params={"limit": 1}).json()
     older = service.client.get("/api/v1/audit", params={"limit": 1, "cursor": page["next_cursor"]}).json()
     assert older["items"][0]["id"] < page["items"][0]["id"]
+
+
+def test_audit_log_holds_what_was_refused_and_what_commands_did(
+    in_process: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEXDSE_DATABASE_URL", f"sqlite:///{tmp_path / 'flexdse.db'}")
+    client = in_process(token=SecretStr("t" * 43))
+    token = {"Authorization": f"Bearer {'t' * 43}"}
+    issued = CliRunner().invoke(app, ["keys", "issue", "looker", "--owner", "looker", "--scope", "read", "--json"])
+    key = json.loads(issued.stdout)
+    reader = {"Authorization": f"Bearer {key['key']}"}
+    assert client.post(EXPLORATIONS, json={}, headers=reader).status_code == 403
+    assert client.get(EXPLORATIONS, headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.get(EXPLORATIONS).status_code == 401  # shows nothing and changes nothing: not kept
+    second = client.post("/api/v1/keys", json={"name": "second"}, headers=token).json()
+    CliRunner().invoke(app, ["keys", "revoke", key["id"]])
+
+    def entries() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.get("/api/v1/audit", headers=token).json()["items"]
+        return found
+
+    wait_for(lambda: len(entries()) >= 5)
+    shown = {
+        (entry["action"], entry["status"], entry["owner"], (entry["detail"] or {}).get("problem"))
+        for entry in entries()
+    }
+    assert shown == {
+        ("flexdse keys issue", 201, "local", None),
+        (f"POST {EXPLORATIONS}", 403, "looker", "insufficient_scope"),
+        (f"GET {EXPLORATIONS}", 401, "-", "unauthorized"),
+        ("POST /api/v1/keys", 201, "local", None),
+        ("flexdse keys revoke", 204, "local", None),
+    }
+    details = {entry["action"]: entry["detail"] for entry in entries()}
+    assert details["flexdse keys issue"]["scopes"] == ["read"]
+    assert details["flexdse keys issue"]["user"]
+    assert details["POST /api/v1/keys"]["key_id"] == second["id"]
+    assert key["key"] not in json.dumps(entries())
+
+
+def test_refusals_do_not_fill_the_audit_log(in_process: Callable[..., Any]) -> None:
+    client = in_process(token=SecretStr("t" * 43))
+    began_s = time.monotonic()
+    for _ in range(150):
+        client.post(EXPLORATIONS, json={})
+
+    def stored() -> int:
+        with client.app.state.database.read() as work:
+            return len(work.audit.page(None, None, 1000))
+
+    wait_for(lambda: stored() >= 60)
+    assert stored() <= 61 + (time.monotonic() - began_s)
 
 
 def test_secrets_stay_out_of_the_log(service: Any, stranger: httpx.Client) -> None:

@@ -45,18 +45,33 @@ def test_entity_tags(header: str | None, same: bool) -> None:
     assert matches(header, '"a"') is same
 
 
+BODY = {
+    "name": "x",
+    "columns": {"a/b~c": [1]},
+    "memory_map": {"ports": [{}, {"width_bits": 1}]},
+    "space": {"fix": {"prefill.token_parallelism": 7}},
+}
+
+
 @pytest.mark.parametrize(
-    ("field", "pointer"),
+    ("field", "pointer", "is_there"),
     [
-        ("name", "/name"),
-        ("memory_map.ports[3].width_bits", "/memory_map/ports/3/width_bits"),
-        ("columns.a/b~c", "/columns/a~1b~0c"),
-        ("a b", None),
-        ("", None),
+        ("name", "/name", True),
+        ("memory_map.ports[1].width_bits", "/memory_map/ports/1/width_bits", True),
+        ("memory_map.ports[0].width_bits", "/memory_map/ports/0/width_bits", False),
+        ("memory_map.ports[2]", None, False),
+        ("columns.a/b~c", "/columns/a~1b~0c", True),
+        ("space.fix.prefill.token_parallelism", "/space/fix/prefill.token_parallelism", True),  # one key, with a dot
+        ("exploration_id", "/exploration_id", False),
+        ("name.device", "/name", True),  # a name stands for what has more fields
+        ("body", "", True),
+        ("a b", None, False),
     ],
 )
-def test_json_pointers(field: str, pointer: str | None) -> None:
-    assert json_pointer(field) == pointer
+def test_json_pointers(field: str, pointer: str | None, is_there: bool) -> None:
+    """Of what is in the body, and of what should have been; never of what is elsewhere, such as in the path."""
+    assert json_pointer(field, BODY, may_lack=True) == pointer
+    assert json_pointer(field, BODY, may_lack=False) == (pointer if is_there else None)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_sizes_are_those_of_the_space(in_process: Callable[..., Any], method: st
     spaces = [design_space(model, device, scheme_named(name), wanted) for name in wanted.quant_schemes]
     assert shown["prefill_designs"] == 2 * sum(space.prefill.size for space in spaces)
     assert shown["decode_designs"] == 2 * sum(space.decode.size for space in spaces)
-    assert shown["space_size"] == 2 * sum(space.size for space in spaces)
+    assert shown["legal_designs"] == 2 * sum(space.size for space in spaces)
     exact = shown["prefill_designs"] + shown["decode_designs"]
     assert shown["evaluations"] == (exact if method == "exact" else 321)
     assert shown["estimated_seconds"] > 0
@@ -50,6 +50,8 @@ def test_sizes_are_those_of_the_space(in_process: Callable[..., Any], method: st
 WRONG = [
     ({"budget": 0}, "bad_input", "budget"),
     ({"model": "lama-3.2-1b"}, "unknown_name", "model"),
+    ({"model": 5}, "bad_input", "model"),
+    ({"objectives": [5]}, "bad_input", "objectives[0]"),
     ({"space": {"fix": {"prefill.token_parallelism": 7}}}, "bad_input", "space.fix.prefill.token_parallelism"),
     ({"space": {"fix": {"prefill.token_parallelizm": 8}}}, "unknown_name", "space.fix.prefill.token_parallelizm"),
     (
@@ -66,7 +68,11 @@ def test_what_it_refuses_a_submit_refuses_alike(
 ) -> None:
     client = in_process(authentication=False)
     answers = [client.post(path, json=REQUEST | changes) for path in (f"{COLLECTION}:validate", COLLECTION)]
-    assert_problem(answers[0], 422, code, field)
+    error = assert_problem(answers[0], 422, code, field)
+    assert len(answers[0].json()["errors"]) == 1
+    assert not {"ModelConfig", "instance", "tuple"} & set(error["rule"].split())
+    assert error["hint"]
+    assert error["pointer"] == "/" + field.replace("space.fix.", "space/fix/").replace("[", "/").replace("]", "")
     assert answers[0].json() == answers[1].json()
     assert client.get("/api/v1/jobs").json()["items"] == []
 

@@ -20,7 +20,7 @@ def test_no_route_ignores_an_unknown_name(in_process: Callable[..., Any], assert
         for method, operation in operations.items():
             answer = client.request(method, path, params={"no_such_parameter": "1"})
             error = assert_problem(answer, 422, "bad_input", "query")
-            assert error["value"] == "'no_such_parameter'", template
+            assert error["value"] == "no_such_parameter", template
             known = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
             assert all(name in error["rule"] for name in known), template
             tried += 1

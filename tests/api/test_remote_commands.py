@@ -108,7 +108,7 @@ def test_jobs_of_a_service(command: Command, service: Any) -> None:
         command("jobs", "show", "0" * 16)
     assert caught.value.exit_code == 2
     with pytest.raises(InputError, match="those of a data folder or those of a service"):
-        command("jobs", "list", "--home", str(service.home))
+        command("jobs", "list", "--home", str(service.home), "--server", f"{service.url}/")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "src/x"])
@@ -137,3 +137,4 @@ def test_project_of_a_real_service_is_bit_exact(real: Command, tmp_path: Path) -
     assert "csim: PASS (bit-exact" in real("csim", str(out))
     assert json.loads((out / "reports" / "csim.json").read_text())["passed"]
     assert json.loads(real("jobs", "list", "--kind", "csim", "--json"))[0]["state"] == "succeeded"
+    assert len(json.loads(real("jobs", "list", "--kind", "generate", "--json"))) == 1  # it is there already

@@ -135,6 +135,42 @@ def test_ready_soon_and_in_a_private_folder(start: Callable[..., BackgroundServi
     assert {path.stat().st_mode & 0o077 for path in home.iterdir()} == {0}
 
 
+def test_command_logs_every_request_and_nothing_but_json(tmp_path: Path) -> None:
+    """On a folder that others could look into; the command as a user types it."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    command = [sys.executable, "-m", "flexdse.cli", "serve", "--port", "0", "--no-workers", "--home", str(home)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=(tmp_path / "log").open("wb"),
+        env={**os.environ, "FLEXDSE_LOG": "json"},
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        token = (home / "token").read_text().strip()
+        url = line.split()[2].partition("/?")[0]
+        assert f"{url}/?token={token}" in line
+        asked = httpx.get(f"{url}/api/v1/jobs", headers={"Authorization": f"Bearer {token}", "X-Request-ID": "r-1"})
+        assert asked.status_code == 200
+        assert httpx.get(f"{url}/api/v1/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        process.terminate()
+        assert process.wait(90) == 0
+    finally:
+        process.kill()
+        process.wait()
+    text = (tmp_path / "log").read_text()
+    assert token not in text
+    lines = [json.loads(one) for one in text.splitlines()]
+    requests = [(one["request_id"], one["status"], one["owner"]) for one in lines if "request_id" in one]
+    assert requests[0] == ("r-1", 200, "local")
+    assert requests[1][1:] == (401, "-")
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in home.iterdir()} == {0}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stops_in_order_with_a_stream_open_and_a_job_running(
     start: Callable[..., BackgroundService], tmp_path: Path, number: signal.Signals

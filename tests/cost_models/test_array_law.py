@@ -44,6 +44,18 @@ def test_prefill_and_decode_take_the_simulated_cycles(one: dict[str, Any]) -> No
     assert decode == pytest.approx(one["cycles"]["decode"], rel=TOLERANCE)
 
 
+def test_gate_and_up_wait_for_the_quantizer_of_down() -> None:
+    """The last two designs differ in the FIFO before that quantizer alone: the whole of the next block, and 8 words."""
+    cycles = {}
+    for one in STORED["designs"][-2:]:
+        point, workload = law(one, one["prompt_tokens"])
+        depth = point.prefill.modules.quantizer_fifo_depth
+        cycles[depth] = evaluate_point(point, MODEL, DEVICE, workload).prefill.cycles, one["cycles"]["prefill"]
+    predicted, simulated = (cycles[8][i] / cycles[None][i] for i in (0, 1))
+    assert simulated > 1.04
+    assert predicted == pytest.approx(simulated, rel=0.03)
+
+
 @pytest.mark.parametrize("one", STORED["designs"], ids=lambda one: one["source_key"][:8])
 def test_the_mean_over_contexts_is_that_of_its_tokens(one: dict[str, Any]) -> None:
     point, workload = law(one, 200)

@@ -30,6 +30,7 @@ from cost_models.calibrate import (
 from cost_models.calibrated import calibrate_power, calibrate_stage
 from cost_models.evaluate import Context, evaluate_batch, price_decode, price_prefill
 from cost_models.report import ERROR_BANDS, evaluate_document, evaluate_point
+from spec.built_design import as_built
 from spec.calibration import CalibrationTable, Measurement, MeasurementFile
 from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DesignBatch
@@ -533,6 +534,18 @@ def test_a_calibrated_report_says_so() -> None:
     assert "decode is not calibrated" in notes
     assert document["error_band"]["prefill_lut"]["basis"].startswith("calibrated on post_route of 3 designs")
     assert document["error_band"]["tpot_s"] == ERROR_BANDS["tpot_s"].model_dump()
+
+
+def test_factors_of_our_library_on_a_design_of_another_are_named() -> None:
+    """FlexLLM's design is priced as `element`; a timed simulation is of a generated project, which is `array`."""
+    fitted = fit(pair(n, provenance="timed_sim", metric="cycles") for n in range(3))
+    notes = " ".join(evaluate_point(FLEXLLM, LLAMA, U280, WORKLOAD, calibration=fitted).assumptions)
+    assert "priced as element, of which nothing of that was measured" in notes
+    assert "floorplan" not in notes.partition("calibration ")[2]
+    ours = evaluate_point(as_built(FLEXLLM), LLAMA, U280, WORKLOAD, calibration=fitted)
+    assert "nothing of that was measured" not in " ".join(ours.assumptions)
+    counts = evaluate_point(FLEXLLM, LLAMA, U280, WORKLOAD, calibration=table(metric="lut"))
+    assert "the floorplan by region is that of the models, not calibrated" in counts.assumptions
 
 
 def test_with_one_datum_no_printed_band_is_narrower() -> None:

@@ -20,11 +20,14 @@ from cost_models.evaluate import (
     STAGE_ENERGIES,
     Context,
     StageSummary,
+    decode_constraints,
     evaluate_batch,
     evaluate_product,
     missing_reasons,
+    prefill_constraints,
     price_decode,
     price_prefill,
+    stage_summary,
     summarise_decode,
     summarise_prefill,
 )
@@ -119,6 +122,7 @@ def test_chunks_do_not_show(
     whole = evaluate_batch(batch, ctx)
     for size in (1, 7, 999, 1000):
         monkeypatch.setattr(evaluate_module, "CHUNK_POINTS", size)
+        monkeypatch.setattr(evaluate_module, "BLOCK_POINTS", max(3 * size // 2, 20))
         parts = evaluate_batch(batch.take(slice(0, 200)) if size == 1 else batch, ctx)
         for name, values in parts.metrics.items():
             assert same_bits(values, whole.metrics[name][: len(values)]), name
@@ -562,6 +566,29 @@ def test_a_product_is_a_batch_of_its_pairs(
             assert same_bits(costs.metrics[name], values), name
         seen += 1
     assert seen == 7
+
+
+@pytest.mark.parametrize("pair", [("llama-3.2-1b", "u280"), ("smollm2-135m", "v80")])
+def test_laws_by_rows_are_the_laws_of_each_design(
+    space_of: SpaceOf, random_designs: Draw, same_bits: Any, pair: tuple[str, str]
+) -> None:
+    """What is found once a distinct row of columns is, bit for bit, what the laws say of the designs themselves."""
+    batch = random_designs(space_of(*pair), 400, 11)
+    for caps_at, output in (("band", 50), ("prediction", 1)):
+        ctx = replace(context(*pair, 500, output), caps_at=caps_at)
+        for stage, summarise, price, constraints in (
+            (batch.prefill, summarise_prefill, price_prefill, prefill_constraints),
+            (batch.decode, summarise_decode, price_decode, decode_constraints),
+        ):
+            found = summarise(stage, ctx)
+            numbers = np.zeros(len(stage), dtype=np.int64) if stage.module_set is None else stage.module_set
+            for number in np.unique(numbers):
+                index = np.flatnonzero(numbers == number)
+                one = replace(stage.take(index), modules=(stage.modules[number],), module_set=None)
+                cost = price(one, ctx)
+                direct = stage_summary(cost, one, constraints(cost, one, ctx), ctx)
+                for field in fields(StageSummary):
+                    assert same_bits(getattr(found, field.name)[index], getattr(direct, field.name)), field.name
 
 
 def test_laws_refuse_a_mix_of_modules(space_of: SpaceOf) -> None:

@@ -39,6 +39,7 @@ PREFILL = st.fixed_dictionaries(
         "attention_mask": st.sampled_from(["full", "causal_skip"]),
         "token_blocks_per_weight_pass": st.sampled_from([1, 3, 64]),
         "residual_fifo_depth": st.sampled_from([None, 1, 2048, 100_000]),
+        "quantizer_fifo_depth": st.sampled_from([None, 1, 2048, 100_000]),
     }
 )
 DECODE = st.fixed_dictionaries(

@@ -67,7 +67,7 @@ def start(page: Page, service: BackgroundService, **fields: str) -> str:
         if label in fields:
             form.get_by_label(label, exact=True).select_option(label=fields.pop(label))
     if "Method" in fields:
-        form.get_by_role("radio", name=fields.pop("Method")).check()
+        form.get_by_role("radio", name=fields.pop("Method"), exact=True).check()
     for label, text in fields.items():
         form.get_by_label(label, exact=True).fill(text)
     form.get_by_role("button", name="Start exploration").click()
@@ -85,7 +85,7 @@ def test_from_the_form_to_the_latency_of_a_design(
     size = page.get_by_role("status", name="Size of the space")
     expect(size).to_contain_text("Legal designs", timeout=PATIENCE_MS)
     assert_accessible(page)
-    screenshots(page, "new-exploration", 1000)
+    screenshots(page, "new-exploration", 1340)
 
     # A search of the demo's model and card, submitted by the form.
     exploration = start(page, service, **{"Name": "Browser test", "Prompt tokens": "1024", "Output tokens": "128"})
@@ -128,8 +128,10 @@ def test_from_the_form_to_the_latency_of_a_design(
     expect(page).to_have_url(re.compile(r"\?x=tpot_s&y=energy_j_per_token&yscale=(log|linear)$"))
     page.reload()
     page.get_by_role("tab", name="Progress and proof").click()
-    history = page.get_by_role("img", name=re.compile("^Hypervolume against evaluations: "))
-    expect(history).to_be_visible(timeout=PATIENCE_MS)  # of the server: the page was loaded anew
+    proof = page.get_by_role("table", name="Proof", exact=True)
+    counted = read(service, f"/explorations/{exploration}")["record"]["proof"]
+    for number in (counted["pairs"], counted["pairs_priced"], *(bound["pruned"] for bound in counted["pruned"])):
+        expect(proof).to_contain_text(f"{number:,}", timeout=PATIENCE_MS)
     expect(plot).to_have_accessible_name("Energy per output token against Time per output token")
     page.goto(service.address.login_url(f"/explorations/{exploration}"))
     expect(plot).to_have_attribute("data-points", str(len(entries)))
@@ -162,7 +164,7 @@ def test_from_the_form_to_the_latency_of_a_design(
         shown = f"{cells.nth(0).inner_text()} {cells.nth(1).inner_text()}"
         assert seconds(shown) == pytest.approx(report["metrics"][name], rel=6e-4), shown
         assert report["metrics"][name] == pytest.approx(entries[index]["metrics"][name], rel=1e-9)
-    expect(metrics.get_by_role("rowheader", name="Model quality", exact=True)).to_be_attached()
+    expect(metrics.get_by_role("rowheader", name="Perplexity increase", exact=True)).to_be_attached()
     for heading in (
         "Parameters",
         "Prefill: time per module",
@@ -189,7 +191,8 @@ def test_from_the_form_to_the_latency_of_a_design(
 
 
 def test_keys_alone_lead_through_the_table(page: Page, service: BackgroundService) -> None:
-    start(page, service, **{"Model": "SmolLM2 135M", "Method": "Random", "Budget": "300", "Output tokens": "16"})
+    fields = {"Model": "SmolLM2 135M", "Method": "Random", "Budget": "300", "Output tokens": "16"}
+    start(page, service, **fields, Constraints="tpot_s <= 1000")
     first = page.locator("tbody tr[data-row='0'] a")
     expect(first).to_be_visible(timeout=SEARCH_MS)
     first.focus()
@@ -203,6 +206,19 @@ def test_keys_alone_lead_through_the_table(page: Page, service: BackgroundServic
     page.go_back()
     expect(first).to_be_visible()
 
+    # To run it again, with all that it asked for: the space and the constraint too.
+    page.get_by_role("button", name="Change and run again").click()
+    form = page.get_by_role("form", name="New exploration")
+    lines = form.get_by_label("Narrow the space", exact=True)
+    asked = {line.split(" = ")[0] for line in lines.input_value().splitlines()}
+    assert asked == set(SMALL_SPACE)
+    expect(form.get_by_label("Constraints", exact=True)).to_have_value("tpot_s <= 1000")
+    # A line that takes another back is refused before anything is sent.
+    lines.fill("prefill.token_parallelism = 8\nprefill.token_parallelism = 16")
+    form.get_by_role("button", name="Start exploration").click()
+    expect(lines).to_have_accessible_description(re.compile("Line 2: prefill.token_parallelism stands in line 1"))
+    expect(page).to_have_url(re.compile("/new$"))
+
 
 def test_refusals_stand_beside_their_fields(
     page: Page, service: BackgroundService, errors: Errors, screenshots: Pictures, assert_accessible: Check
@@ -210,7 +226,7 @@ def test_refusals_stand_beside_their_fields(
     page.goto(service.address.login_url("/new"))
     form = page.get_by_role("form", name="New exploration")
     form.get_by_label("Prompt tokens").fill("0")
-    form.get_by_role("radio", name="NSGA-II").check()
+    form.get_by_role("radio", name="NSGA-II", exact=True).check()
     form.get_by_label("Budget").fill("lots")
     form.get_by_role("button", name="Start exploration").click()
     for label in ("Prompt tokens", "Budget"):
@@ -328,6 +344,28 @@ def test_from_a_lasso_to_a_proven_project(
     with page.expect_download() as picture:
         page.get_by_role("button", name="Save Pareto front as PNG").click()
     assert Path(picture.value.path()).read_bytes().startswith(b"\x89PNG")
+    # The picture says what it is of and what its colours mean, in words.
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Save Pareto front as SVG").click()
+    drawing = Path(picture.value.path()).read_text()
+    for text in ("best in these two metrics", "infeasible", "smollm2-135m on u280, 64 prompt", "analytical, models"):
+        assert text in drawing, text
+
+    # How it went, and what was drawn from: of the server, and of the selection.
+    page.get_by_role("tab", name="Progress and proof").click()
+    expect(page.get_by_role("img", name=re.compile("^(Hypervolume|Front size) against evaluations: "))).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+    assert_accessible(page)
+    screenshots(page, "progress", 1300)
+    page.get_by_role("tab", name="Distributions").click()
+    expect(page.get_by_role("heading", name="Why designs are infeasible")).to_be_visible(timeout=PATIENCE_MS)
+    rules = page.get_by_role("region", name="Why designs are infeasible")
+    within = re.search(r"([\d,]+) of [\d,]+ (evaluations|sampled designs)", selection.inner_text())
+    assert within is not None
+    expect(rules).to_contain_text(f"of {within[1]} selected designs")
+    assert_accessible(page)
+    screenshots(page, "distributions", 1300)
     page.get_by_role("tab", name="Designs").click()
     page.locator("tbody tr[data-row='0'] a").click()
     page.wait_for_url(re.compile(r"/designs/\d+"))
@@ -385,7 +423,9 @@ def test_login_and_the_end_of_a_session(
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("does not know this credential")
     token = service.address.login_url("/").split("token=")[1]
-    field.fill(token)
+    # The whole address that the server printed does it too.
+    field.fill(service.address.login_url("/"))
+    expect(page.get_by_role("alert")).to_have_count(0)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     page.reload()
@@ -401,4 +441,11 @@ def test_login_and_the_end_of_a_session(
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    # An address with the token of yesterday leads to the sign-in, which says so.
+    page.goto(service.url + "/jobs?token=of-yesterday")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("token in the address is not the one of this server")
+    expect(page).to_have_url(re.compile("/jobs$"))
+    assert_accessible(page)
     errors.expected("401")

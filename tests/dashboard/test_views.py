@@ -154,7 +154,7 @@ def test_what_it_would_take_and_the_datasheet(
     panel = page.get_by_role("region", name="What would it take")
     form.get_by_label("Target").fill("tpot_s <= 100")
     form.get_by_role("button", name="Search").click()
-    expect(panel).to_contain_text("it meets the target as it is", timeout=PATIENCE_MS)
+    expect(panel).to_contain_text("It meets the target as it is", timeout=PATIENCE_MS)
     form.get_by_label("Target").fill("no_such_metric >= 1")
     form.get_by_role("button", name="Search").click()
     expect(panel.get_by_role("alert")).to_contain_text("no_such_metric", timeout=PATIENCE_MS)
@@ -203,6 +203,14 @@ def test_designs_and_explorations_side_by_side(
     _finish(_call(service), second)
     page.goto(service.address.login_url(f"/compare?exploration={first}&exploration={second}"))
     expect(table.get_by_role("link", name="On u55c")).to_be_visible(timeout=PATIENCE_MS)
+    records = [_call(service)(f"/explorations/{one}")["record"] for one in (first, second)]
+    shown = table.locator("[data-row=Evaluations] td").all_inner_texts()
+    assert [text.strip() for text in shown] == [f"{record['evaluations']:,}" for record in records]
+    # Both fronts on one pair of axes, every design of them.
+    fronts = page.get_by_role("img", name=re.compile(" of On u280 and On u55c$"))
+    for place, one in enumerate((first, second)):
+        entries = _call(service)(f"/explorations/{one}/front")["entries"]
+        expect(fronts.locator(f"[data-front='{place}'] [data-which]:not([fill=none])")).to_have_count(len(entries) + 1)
     assert_accessible(page)
     screenshots(page, "compare-explorations", 1000)
 

@@ -134,6 +134,35 @@ def fill_third_revision(connection: sa.Connection) -> None:
     _fill_old(connection, {"priority": 0}, {"labels": [], "note": "", "evaluations": 77, "summary": asked})
 
 
+def fill_fourth_revision(connection: sa.Connection) -> None:
+    """The same in schema 7e92d4b015ca, where lists have more figures, with a project whose zip is gone."""
+    asked = REQUEST.model_dump(mode="json", by_alias=True, include=SUMMARY_FIELDS)
+    figures = {"designs_per_s": 9.5, "hypervolume": None, "feasible_fraction": 11 / 77}
+    _fill_old(
+        connection, {"priority": 0}, {"labels": [], "note": "", "evaluations": 77, "summary": {**asked, **figures}}
+    )
+    tables = sa.MetaData()
+    tables.reflect(connection)
+    connection.execute(
+        sa.insert(tables.tables["project"]),
+        {
+            "id": "p000000000000001",
+            "owner": "local",
+            "job_id": "j000000000000002",
+            "name": "old",
+            "labels": [],
+            "note": "",
+            "model_name": "llama-3.2-1b",
+            "device_name": "u280",
+            "design_key": "0" * 16,
+            **{name: {"a": 1} for name in ("design", "model", "device", "workload")},
+            "seed": 0,
+            "manifest": {"files": []},
+            "created_at": _moment(connection),
+        },
+    )
+
+
 def _moment(connection: sa.Connection) -> datetime:
     moment = utc_now()
     return moment.replace(tzinfo=None) if connection.dialect.name == "sqlite" else moment

@@ -122,3 +122,20 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
 def test_address_that_nobody_knows() -> None:
     with pytest.raises(InputError, match="cannot be opened"):
         ArtifactStore.open("nosuchprotocol://bucket/prefix")
+
+
+def test_two_publish_the_same_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The housekeeper and a worker: a rename of a remote store takes seconds, in which the other one may be done."""
+    store = ArtifactStore.open(f"memory://{uuid4().hex}")
+    stored = store.stage(b"bytes")
+    rename = store._rename  # type: ignore[attr-defined]
+
+    def second(*places: str) -> None:
+        rename(*places)  # the other one is quicker
+        rename(*places)
+
+    monkeypatch.setattr(store, "_rename", second)
+    store.publish(stored.sha256)
+    assert store.open_read(stored.sha256).read() == b"bytes"
+    with pytest.raises(ArtifactMissing):
+        store.publish("0" * 64)

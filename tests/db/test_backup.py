@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from db.artifacts import ArtifactStore
+from db.artifacts import ArtifactStore, ArtifactStoreError
 from db.backup import backup, compact, restore
 from db.base import Base
 from db.errors import UnusableDatabaseError
@@ -22,7 +22,13 @@ from db.migrations import SCHEMA_REVISION, alembic_config, upgrade
 from db.repositories.explorations import SUMMARY_FIELDS
 from db.session import Database
 from spec.errors import InputError
-from tests.db.sample_rows import fill, fill_first_revision, fill_second_revision, fill_third_revision
+from tests.db.sample_rows import (
+    fill,
+    fill_first_revision,
+    fill_fourth_revision,
+    fill_second_revision,
+    fill_third_revision,
+)
 
 
 @pytest.fixture
@@ -109,6 +115,25 @@ def test_restore_never_mixes_two_databases(sqlite_database: Database, store: Art
         backup(sqlite_database, store, tmp_path / "backup.tar")
 
 
+def test_restore_that_broke_off_can_be_done_again(
+    sqlite_database: Database, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(sqlite_database, store)
+    backup(sqlite_database, store, tmp_path / "backup.tar")
+    new, url = ArtifactStore.open(tmp_path / "new"), f"sqlite:///{tmp_path / 'new.db'}"
+
+    def full(_content: object) -> None:
+        raise ArtifactStoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(new, "put", full)
+        with pytest.raises(ArtifactStoreError):
+            restore(url, new, tmp_path / "backup.tar")
+    summary = restore(url, new, tmp_path / "backup.tar")
+    assert (summary.blobs, len(list(new.published()))) == (1, 1)
+    assert everything(url) == everything(str(sqlite_database.url))
+
+
 def test_backup_of_a_newer_version_is_refused(sqlite_database: Database, store: ArtifactStore, tmp_path: Path) -> None:
     backup(sqlite_database, store, tmp_path / "backup.tar")
     changed = tmp_path / "changed.tar"
@@ -158,6 +183,7 @@ FILLS: dict[str, Callable[[sa.Connection], None]] = {
     "8983e4aa89a0": fill_first_revision,
     "5b1f0c7d92e4": fill_second_revision,
     "c41d70a6b8f3": fill_third_revision,
+    "7e92d4b015ca": fill_fourth_revision,
 }
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
-import dse.space as space_module
 import dse.spread as spread_module
+import dse.stage_axes as axes_module
 from cost_models.evaluate import Context, evaluate_batch
+from dse.overrides import Overrides
 from dse.pricing import price
-from dse.space import DesignSpace, design_space, even_divisors, even_values
+from dse.space import DesignSpace, design_space
+from dse.stage_axes import even_divisors, even_values
 from spec.catalog import load_device, load_model, names
 from spec.design_batch import DecodeBatch, DesignBatch, PrefillBatch, StagePlacements
 from spec.device import Device
@@ -23,7 +26,7 @@ from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import W4A4KV8
 from spec.space_overrides import SpaceOverrides
 from spec.spread_memory_map import decode_ports, lane_port_bits, next_power_of_two, prefill_ports
-from spec.workload import Workload
+from spec.workload import Stage, Workload
 
 SpaceOf = Callable[[str, str], DesignSpace]
 SAMPLE = 3000
@@ -78,7 +81,8 @@ def small_values(monkeypatch: pytest.MonkeyPatch) -> Device:
         "ENGINE_SPLITS": (1, 2),
         "CLOCK_FRACTIONS": (1.0,),
     }.items():
-        monkeypatch.setattr(space_module, name, value)
+        monkeypatch.setattr(axes_module, name, value)
+    monkeypatch.setattr(axes_module, "_legal", OrderedDict())
     device = load_device("u280")
     assert device.hbm is not None
     narrow = device.hbm.model_copy(update={"max_port_bits": 128, "channels": 18})
@@ -230,6 +234,32 @@ def test_fix_and_restrict_leave_what_they_name() -> None:
     assert set(decode["block_parallelism"].tolist()) == {8, 16}
     assert 32 <= prefill["ffn_weight_parallelism"].min() <= prefill["ffn_weight_parallelism"].max() <= 64
     assert space.size == space.prefill.size * space.decode.size
+
+
+def test_what_is_remembered_of_other_spaces_changes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each space after the others, and alone in a process that remembers nothing."""
+    changes: tuple[dict[str, object], ...] = (
+        {},
+        {"extend": {"decode.weight_parallelism": [40]}},
+        {"restrict": {"decode.block_parallelism": [8, 16]}},
+        {"fix": {"prefill.clock_mhz": 250}, "modules": {"decode.kv_read": ["per_kv_head"]}},
+    )
+    models = [load_model(name) for name in ("smollm2-135m", "smollm2-360m")]
+    spaces = [(model, SpaceOverrides.model_validate(change)) for change in changes for model in models]
+
+    def rows(model: ModelConfig, wanted: SpaceOverrides) -> list[tuple[list[list[int]], list[int]]]:
+        device, changes = load_device("u280"), Overrides(wanted)
+        stages: tuple[Stage, ...] = ("prefill", "decode")
+        return [
+            (axis.rows.tolist(), axis.port_class.tolist())
+            for stage in stages
+            for axis in changes.applied(stage, axes_module.default_axes(stage, model, device, W4A4KV8, changes, 1))
+        ]
+
+    together = [rows(*one) for one in (*spaces, *reversed(spaces))]
+    for one, after, last in zip(spaces, together, reversed(together), strict=False):
+        monkeypatch.setattr(axes_module, "_legal", OrderedDict())
+        assert after == last == rows(*one)
 
 
 def test_extend_adds_legal_values_only() -> None:

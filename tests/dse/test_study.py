@@ -21,6 +21,7 @@ from dse.pricing import price
 from dse.progress import Reporter
 from dse.samplers.evolution import Nsga2BatchSampler
 from dse.samplers.registry import register_sampler, sampler_factory
+from dse.samplers.stagewise import StagewiseSampler
 from dse.space import DesignSpace
 from dse.study import run_study
 from spec.catalog import load_device, load_model
@@ -84,7 +85,7 @@ def test_killed_search_resumes_to_the_same_result(space: DesignSpace, tmp_path: 
     budget = 100 if method == "tpe" else 450
     whole = search(request(method, seed=5, budget=budget)).result
     path = tmp_path / "search.journal"
-    explore_module.explore(request(method, seed=5, budget=budget - 40), journal=path)
+    explore_module.explore(request(method, seed=5, budget=budget - 45), journal=path)  # within a batch
     content = path.read_bytes()
     path.write_bytes(content[: len(content) - cut])
     again = search(request(method, seed=5, budget=budget), journal=path).result
@@ -135,6 +136,72 @@ def test_warm_start_comes_first(space: DesignSpace, context_of: Callable[..., Co
     assert ratio > cold
 
 
+def test_what_a_journal_cannot_go_on_with_is_refused(space: DesignSpace, tmp_path: Path) -> None:
+    path = tmp_path / "search.journal"
+    front = search(request("random", seed=5, budget=100), journal=path).result.front
+    with pytest.raises(InputError, match="holds 100 evaluations") as smaller:
+        search(request("random", seed=5, budget=40), journal=path)
+    assert smaller.value.field == "budget"
+    with pytest.raises(InputError, match="did not begin with this warm start"):
+        search(request("random", seed=5, budget=200), journal=path, warm_start=[front[0].design])
+    strange = front[0].design.model_copy(update={"deployment": "co_resident"})
+    with pytest.raises(InputError, match="no design of the warm start is in this space"):
+        search(request("random", seed=5, budget=100), warm_start=[strange])
+
+
+@pytest.mark.parametrize("method", ["gp", "plugin:nobody"])
+def test_sampler_that_is_missing_is_refused_before_anything_is_priced(
+    space: DesignSpace, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr(explore_module, "_yardstick", lambda *_: pytest.fail("the exact front was solved first"))
+    with pytest.raises(FlexDSEError, match=r"PyTorch|unknown sampler"):
+        search(request(method, budget=40))
+
+
+@pytest.mark.parametrize("method", ["exact", "stagewise", "nsga2", "tpe"])
+def test_designs_without_a_value_are_unfit(space: DesignSpace, method: str) -> None:
+    partial = "min: sqrt(ttft_s - 200 * tpot_s)"
+    wanted = request(method, budget=40 if method == "tpe" else 300).model_copy(
+        update={"objectives": ("tpot_s", partial)}
+    )
+    result = search(wanted).result
+    assert result.front
+    assert all(entry.metrics["ttft_s"] >= 200 * entry.metrics["tpot_s"] for entry in result.front)
+    assert result.record.hypervolume_ratio is None or 0 <= result.record.hypervolume_ratio <= 1
+    if method != "exact":
+        assert "no value in" in result.record.missing[partial]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "constraints", "field"),
+    [
+        (OBJECTIVES, ("log(ttft_s - 1000000 * tpot_s) <= 1",), "constraints"),
+        (("tpot_s", "min: sqrt(ttft_s - 1000000 * tpot_s)"), (), "objectives"),
+    ],
+)
+def test_goals_without_any_value_are_infeasible_by_name(
+    space: DesignSpace, objectives: tuple[str, ...], constraints: tuple[str, ...], field: str
+) -> None:
+    wanted = request("exact").model_copy(update={"objectives": objectives, "constraints": constraints})
+    with pytest.raises(NoFeasibleDesignError, match=r"value|constraints") as told:
+        search(wanted)
+    assert told.value.field == field
+    assert "1000000 * tpot_s" in str(told.value.value)
+    assert told.value.nearest
+    assert all(one["excess"] is None for one in told.value.nearest)  # no infinity in a JSON document
+
+
+def test_hypervolume_of_a_thinned_front_is_that_of_what_is_shown(space: DesignSpace) -> None:
+    whole, thin = (search(request("exact").model_copy(update={"epsilon": e})).result for e in (0.0, 0.2))
+    assert len(thin.front) < len(whole.front)
+    assert thin.record.exact_hypervolume == whole.record.hypervolume
+    assert thin.record.hypervolume is not None
+    assert whole.record.hypervolume is not None
+    assert thin.record.hypervolume < whole.record.hypervolume
+    assert thin.record.hypervolume_ratio == thin.record.hypervolume / whole.record.hypervolume
+
+
 def test_sampler_of_a_user(space: DesignSpace) -> None:
     asked: list[int] = []
 
@@ -171,7 +238,7 @@ def test_infeasible_constraints_name_the_nearest_designs(space: DesignSpace) -> 
     assert error.to_problem()["nearest"][0]["design"]["schema"] == "flexdse/design/v1"
     # The nearest is the fastest decoder of the space.
     fastest = search(request("exact").model_copy(update={"objectives": ("tpot_s",)})).result
-    assert error.nearest[0]["missed"] == [f"tpot_s <= 1e-09 is {fastest.front[0].metrics['tpot_s']:.4g}"]
+    assert error.nearest[0]["missed"] == [f"tpot_s <= 1e-09 is {fastest.front[0].metrics['tpot_s']:.7g}"]
 
 
 def test_nsga2_is_nearer_to_the_optimum_than_random(space: DesignSpace) -> None:
@@ -234,15 +301,15 @@ def test_a_batch_is_what_optuna_asks_one_by_one(
     genes = GeneSpace(arms)
     factory, _ = sampler_factory(method)
     study = optuna.create_study(sampler=factory(genes, 2), directions=["minimize"] * len(OBJECTIVES))
-    for number in range(330):
-        trial = study.ask(genes.distributions())
+    parameters, trials = genes.distributions(), found.study.trials
+    for number, made in enumerate(trials):
+        trial = study.ask(parameters)
         assert genes.genes(trial.params) == found.genes[number].tolist()
-        made = found.study.trials[number]
         assert trial.params == made.params
         for name, missed in made.constraints.items():
             trial.set_constraint(name, missed)
         study.tell(trial, found.values[number].tolist())
-    assert [made.values for made in found.study.trials] == found.values.tolist()
+    assert [made.values for made in trials] == found.values.tolist()
     assert found.study is found.study
 
 
@@ -292,3 +359,15 @@ def test_samplers_work_in_optuna_alone(space: DesignSpace, context_of: Callable[
     study.optimize(objective, n_trials=250)
     first, last = (np.array([t.values for t in study.trials[part]]) for part in (slice(0, 100), slice(150, 250)))
     assert last[:, 0].mean() < first[:, 0].mean()
+
+
+def test_stagewise_refuses_a_study_that_tells_it_nothing_of_the_halves(
+    space: DesignSpace, context_of: Callable[..., Context]
+) -> None:
+    genes = GeneSpace([Arm(space, context_of(space, 512, 128))])
+    study = optuna.create_study(sampler=StagewiseSampler(genes, 0))
+    parameters = genes.distributions()
+    for _ in range(StagewiseSampler.batch):
+        study.tell(study.ask(parameters), 1.0)
+    with pytest.raises(InputError, match="in an exploration only"):
+        study.ask(parameters)

@@ -150,6 +150,9 @@ def test_a_table_of_an_old_model_is_announced(tmp_path: Path) -> None:
         ({"predicted": -5}, "measurements[0].predicted"),
         ({"mesured": 5}, "measurements[0].mesured"),
         ({"metric": "latency"}, "measurements[0].metric"),
+        ({"metric": "lut"}, "measurements[0].metric"),
+        ({"provenance": "open_synthesis"}, "measurements[0].metric"),
+        ({"measured_at_least": 2000}, "measurements[0].measured_at_least"),
     ],
 )
 def test_a_wrong_file_names_the_place(tmp_path: Path, change: dict[str, Any], field: str) -> None:

@@ -71,3 +71,9 @@ def test_rung_that_cannot_run_here_is_refused_before_the_search(explore_tiny: Ru
     shown = explore_tiny("--promote", 2, "--backend", "post_route")
     assert shown.code == 2
     assert "post_route cannot run here" in shown.err
+
+
+def test_backend_without_promotion_is_refused(explore_tiny: Run) -> None:
+    shown = explore_tiny("--backend", "csim:1")
+    assert shown.code == 2
+    assert "--backend names the rungs of a promotion" in shown.err

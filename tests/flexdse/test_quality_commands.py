@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.quality_fronts import SPEEDUP_BAR, rows_of
 from cost_models.quality import scheme_quality
 from flexdse.exploration_folders import read_space
-from spec.catalog import load_model, resolve_design
+from spec.catalog import CATALOG_DIR, load_model, resolve_design
 from spec.quality import MeasuredTable, SensitivityTable
 from spec.quality_catalog import load_quality_table
 from spec.quantized_checkpoint import load_checkpoint
@@ -227,6 +228,7 @@ def test_evaluate_shows_quality_with_its_source(flexdse: Run, tmp_path: Path) ->
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "spaces"
+DEVICES = EXAMPLES.parent / "devices"
 ONE_OF_EACH = {
     "prefill.token_parallelism": [16], "prefill.qkvo_weight_parallelism": [64], "prefill.key_parallelism": [4],
     "prefill.ffn_weight_parallelism": [128], "decode.block_parallelism": [32], "decode.key_parallelism": [32],
@@ -260,6 +262,34 @@ def test_a_search_over_schemes_trades_bits_for_speed_and_says_which_design_has_w
     for printed in (shown.out, flexdse("front", out).out, flexdse("shortlist", out).out):
         assert "scheme" in printed.splitlines()[0]
         assert sum(name in printed for name in best) >= 2
+    page = (out / "report.html").read_text()
+    rows = [row.split("</td><td>")[1] for row in page.split("<tr><td>#")[1:]]
+    assert rows == [entry["design"]["quant_scheme"]["name"] for entry in front]
+    assert [page.count(f"<title>#{i}, {name}: ") for i, name in enumerate(rows)] == [1] * len(front)
+
+
+def test_where_memory_decides_half_the_bits_are_the_speed(flexdse: Run, tmp_path: Path) -> None:
+    """The example of a card with two DDR channels: the catalog's U280 but for its HBM; four bits of activations buy nothing."""
+    card, mine = (
+        yaml.safe_load(path.read_text()) for path in (CATALOG_DIR / "devices" / "u280.yaml", DEVICES / "u280-ddr.yaml")
+    )
+    assert mine == card | {"hbm": None, "name": "u280-ddr", "title": mine["title"]}
+    document = yaml.safe_load((EXAMPLES / "smollm2-135m-precision-ddr.yaml").read_text())
+    document["restrict"] |= {"decode.block_parallelism": [16], "decode.clock_mhz": [300]}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(document))
+    out = tmp_path / "out"
+    shown = flexdse("explore", "--model", "smollm2-135m", "--device", DEVICES / "u280-ddr.yaml", "--prompt-tokens", 128,
+                    "--output-tokens", 128, "--objectives", "tpot_s,energy_j_per_token,quality", "--space",
+                    tmp_path / "space.yaml", "--no-floorplan", "--out", out)  # fmt: skip
+    assert shown.code == 0, shown.err
+    rows = {row.scheme: row for row in rows_of(json.loads((out / "front.json").read_text()))}
+    assert rows["w8a8kv8"].tpot_s > SPEEDUP_BAR * rows["w4a8kv8"].tpot_s
+    assert "w4a4kv8" not in rows
+    for row in rows.values():  # what the numbers rest on, in the terminal and on the page
+        assert f"quality of {row.scheme}: perplexity {row.quality:+.1%} over unquantized, measured" in " ".join(
+            shown.out.split()
+        )
+        assert f"quality of {row.scheme}: perplexity {row.quality:+.1%}" in (out / "report.html").read_text()
 
 
 def test_the_example_of_llama_names_schemes_whose_quality_is_published() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ from flexdse.quality_verification import check_verifiable, quality_rung, verify_
 from quantize.sensitivity import refit
 from spec.catalog import load_model, resolve_design, resolve_model
 from spec.errors import InputError
-from spec.quality import MeasuredCombination, PrecisionPlan, SensitivityTable, WidthOverride, predicted_nll
+from spec.quality import (
+    MIN_UNSEEN,
+    MeasuredCombination,
+    PrecisionPlan,
+    SensitivityTable,
+    WidthOverride,
+    predicted_nll,
+)
 from spec.quality_catalog import quality_tables, user_tables_folder
 from spec.scheme_names import scheme_named
 from tests.flexdse.conftest import Run
@@ -79,8 +87,16 @@ def test_a_table_of_the_users_own_is_found_and_a_measured_scheme_is_shown_as_suc
     [found] = verify(checkpoint, text, MILD)
     assert found.predicted.value == pytest.approx(before.value)
     after = scheme_quality(model, MILD.scheme, MILD.overrides)
-    assert (after.kind, after.low, after.high) == ("measured", None, None)
+    assert after.kind == "measured"
     assert after.value == pytest.approx(found.measured)
+    assert found.standard_error is not None
+    assert after.low is not None
+    assert after.high is not None
+    assert after.low < found.measured < after.high  # two standard errors, of the logarithm
+    assert (1 + after.high) * (1 + after.low) == pytest.approx((1 + found.measured) ** 2)
+    assert math.log((1 + after.high) / (1 + after.low)) == pytest.approx(
+        4 * found.standard_error / (1 + found.measured)
+    )
     assert "tiny-model" in after.detail or "text.txt" in after.detail
     [table] = quality_tables("tiny-model")
     assert isinstance(table, SensitivityTable)
@@ -135,7 +151,9 @@ def test_a_measurement_has_no_say_in_the_band_that_it_is_held_against(
     """Verified again, with the measurement in the table and so in its band, a scheme gets the verdict of the first time."""
     groups = ("weight.down", "weight.lm_head", "value")
     others = [tuple(WidthOverride(group=g, bits=b) for g, b in zip(groups, bits, strict=True))  # type: ignore[arg-type]
-              for bits in ((7, 7, 8), (8, 7, 7), (7, 8, 7), (7, 7, 7), (6, 7, 7))]  # fmt: skip
+              for bits in product((7, 6), (8, 7, 6), (7, 6))]  # fmt: skip
+    others.remove(next(o for o in others if [one.bits for one in o] == [6, 8, 6]))  # the one to be verified
+    assert len(others) >= MIN_UNSEEN
     near = [MeasuredCombination(overrides=o, nll=predicted_nll(measured, o) + 1e-9, used_in_fit=False) for o in others]
     write_table(user_table_file("tiny-model", measured.mode), refit(measured, near))
     gentle = plan_of("w8a8kv8", WidthOverride(group="weight.down", bits=6), WidthOverride(group="value", bits=6))

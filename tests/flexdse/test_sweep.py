@@ -92,13 +92,47 @@ def test_results_of_another_model_version_are_not_mixed(
     plan = read_plan(plan_file)
     store = SweepStore.start(tmp_path / "out", plan)
     case = plan.all_cases()[1]
-    store.put_result(case.key(), case, run_case(case, 30, store.journal(case.key())), 1.0)
+    store.put_result(case.key(), case, run_case(case, 60, store.journal(case)), 1.0)
     assert store.result(case.key()) is not None
     sweep_report.write_report(store, plan, Night())
     monkeypatch.setitem(sweep_store._VERSIONS, "model_version", "next")
     assert store.result(case.key()) is None
     row = next(row for row in sweep_report.summary_rows(store, plan) if row["key"] == case.key())
     assert row["change"] == "done -> waiting"
+
+
+def test_a_result_of_an_edited_model_or_another_budget_is_made_anew(
+    plan_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own" / "config.json"
+    own.parent.mkdir()
+    own.write_text(tiny_model.read_text())
+    document = json.loads(plan_file.read_text())
+    document["grid"]["models"] = [str(own)]
+    plan_file.write_text(json.dumps(document))
+    plan = read_plan(plan_file)
+    store = SweepStore.start(tmp_path / "out", plan)
+    case = next(one for one in plan.all_cases() if one.method == "random")
+    store.put_result(case.key(), case, run_case(case, 60, store.journal(case)), 1.0)
+    journal = store.journal(case)
+    assert store.result(case.key()) is not None
+    more = plan.model_copy(update={"budget": plan.budget.model_copy(update={"evaluations": 90})})
+    assert SweepStore.start(store.folder, more).result(case.key()) is None
+    config = json.loads(own.read_text())
+    own.write_text(json.dumps(config | {"vocab_size": config["vocab_size"] * 2}))
+    assert store.result(case.key()) is None
+    assert store.journal(case) != journal
+
+
+def test_titles_tell_the_cases_apart(plan_file: Path, tmp_path: Path) -> None:
+    document = json.loads(plan_file.read_text())
+    document["grid"]["objectives"] = [["ttft_s", "tpot_s"], ["ttft_s", "power_w"]]
+    document["cases"].append({**document["cases"][0], "space": None})
+    plan_file.write_text(json.dumps(document))
+    cases = read_plan(plan_file).all_cases()
+    assert len({case.title for case in cases}) == len(cases) == 6
+    assert any("for ttft_s | power_w" in case.title for case in cases)
+    assert any("where tpot_s <= 1e-9" in case.title for case in cases)
 
 
 def test_one_process_at_a_time_and_one_sweep_a_folder(plan_file: Path, tmp_path: Path) -> None:

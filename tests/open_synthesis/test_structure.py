@@ -11,9 +11,12 @@ from typing import get_args
 import pytest
 
 import hls_gen
+from benchmarks.leaf_synthesis import PAGE, SAMPLE_SECTION
+from benchmarks.page_section import section_of
 from cost_models.report import evaluate_point
 from hls_gen.errors import OpenSynthesisError
 from hls_gen.manifest import load_manifest
+from hls_gen.project import generate_project
 from hls_gen.toolchain.compiler import find_ap_headers
 from hls_gen.toolchain.flags import CXX_FLAGS
 from hls_gen.toolchain.open.cxx_text import split_call, split_list
@@ -23,13 +26,15 @@ from hls_gen.toolchain.open.structure import ProjectSources
 from hls_gen.toolchain.open.synthesize import project_parts
 from hls_gen.toolchain.open.totals import kernel_amounts, total
 from hls_gen.toolchain.open.units import LAWS
+from spec.built_design import as_built
+from spec.catalog import load_design, load_device, load_model
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.library_units import MacFormat
 from spec.model_config import ModelConfig
 from spec.strict import validate
 from spec.timing import DEFAULT_TIMING_TABLE
-from spec.workload import Stage
+from spec.workload import Stage, Workload
 
 LIBRARY = Path(hls_gen.__file__).parent / "library" / "include" / "flexdse_hls"
 
@@ -138,6 +143,13 @@ def test_every_function_of_the_library_has_a_law_or_only_calls_others() -> None:
     assert unknown <= {"accumulate", "hadamard_streaming", "name_streams"}
 
 
+def test_every_product_that_counts_as_a_dsp_slice_is_bound_to_one() -> None:
+    """Vitis HLS puts narrow products into LUTs unless told otherwise: the count must be a decision of the source."""
+    for name, products in (("bf16.hpp", 1), ("pe.hpp", 4), ("attention_scores.hpp", 2), ("attention_values.hpp", 2)):
+        text = (LIBRARY / name).read_text()
+        assert len(re.findall(r"#pragma HLS bind_op variable=product op=mul impl=dsp", text)) == products, name
+
+
 def test_an_unknown_function_is_refused_by_name(generated: Path, tmp_path: Path) -> None:
     project = Path(shutil.copytree(generated, tmp_path / "p"))
     source = project / "src" / "decode.cpp"
@@ -176,26 +188,53 @@ def test_values() -> None:
         inside.word("std::vector<int>")
 
 
-def test_the_cost_models_count_what_the_sources_hold(generated: Path) -> None:
-    """DSP slices and memories of the inventory in `cost_models.kernels` are those of the processes in the C++."""
-    inputs = load_manifest(generated).inputs
-    design, device = validate(DesignPoint, inputs.design), validate(Device, inputs.device)
-    stages = {}
-    for stage in get_args(Stage):
-        chosen = getattr(design, stage)
-        modules = chosen.modules.model_copy(update={"process_granularity": "array"})
-        stages[stage] = chosen.model_copy(update={"modules": modules})
+def _priced_and_built(project: Path) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+    """DSP, BRAM18 and URAM of each kernel: by the inventory of the cost models, and of the processes in the C++."""
+    inputs = load_manifest(project).inputs
+    device = validate(Device, inputs.device)
     report = evaluate_point(
-        design.model_copy(update=stages),
-        validate(ModelConfig, inputs.model),
-        device,
-        inputs.workload,
+        as_built(validate(DesignPoint, inputs.design)), validate(ModelConfig, inputs.model), device, inputs.workload
     )
-    for stage, parts in project_parts(generated).items():
+    found = []
+    for stage, parts in project_parts(project).items():
         mapped = {leaf: Mapped(dsp=leaf.dsp) for leaf in parts.leaves()}
         built = total(kernel_amounts(parts, mapped, DEFAULT_TIMING_TABLE, device.dsp_kind))
         priced = getattr(report, stage).resources
-        assert (priced.dsp, priced.bram_18k, priced.uram) == (built.dsp, built.bram_18k, built.uram)
-        assert built.dsp > 100
-        assert built.bram_18k > 100
-        assert built.uram > 0
+        found.append(((priced.dsp, priced.bram_18k, priced.uram), (built.dsp, built.bram_18k, built.uram)))
+    return found
+
+
+def test_the_cost_models_count_what_the_sources_hold(generated: Path) -> None:
+    """DSP slices and memories of the inventory in `cost_models.kernels` are those of the processes in the C++."""
+    for priced, built in _priced_and_built(generated):
+        assert priced == built
+        assert built[0] > 100
+        assert built[1] > 100
+        assert built[2] > 0
+
+
+@pytest.mark.parametrize("name", ["flexdse-u280", "flexdse-v80"])
+def test_and_of_a_catalog_design_in_bf16(name: str, tmp_path: Path) -> None:
+    """Vectors of 2,048 values: their blocks tell 16 bits from 32, which small random models do not."""
+    design, device = load_design(name), load_device(name.removeprefix("flexdse-"))
+    assert design.nonlinear_format == "bf16"
+    workload = Workload(prompt_tokens=1024, output_tokens=1024)
+    generate_project(design, load_model("llama-3.2-1b"), device, workload, tmp_path / "p", vectors=False)
+    for priced, built in _priced_and_built(tmp_path / "p"):
+        assert priced == built
+
+
+def test_the_sample_of_the_page_is_that_of_the_sources(tmp_path: Path) -> None:
+    """The counts by rule; LUT and FF need minutes of mapping, and are written by `make bench-leaf-synthesis`."""
+    workload, model, device = (
+        Workload(prompt_tokens=1024, output_tokens=1024),
+        load_model("llama-3.2-1b"),
+        load_device("u280"),
+    )
+    generate_project(load_design("flexllm-u280"), model, device, workload, tmp_path / "p", vectors=False)
+    (priced, built) = _priced_and_built(tmp_path / "p")[1]
+    text = section_of(Path(__file__).parents[2] / PAGE, SAMPLE_SECTION)
+    (kernel,) = re.findall(r"^kernel .* (\S+) +(\S+) +(\S+)$", text, re.MULTILINE)
+    assert tuple(int(count.replace(",", "")) for count in kernel) == built
+    dsp, bram, uram = (f"{round(count):,}" for count in priced)
+    assert f"DSP {dsp}, BRAM18 {bram}, URAM {uram}" in text

@@ -13,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dse.region_shares import region_shares
 from flexdse.commands.doctor import checks
 from flexdse.commands.synthesize import synthesize
 from hls_gen.errors import OpenSynthesisError, ProjectDamagedError
@@ -22,9 +23,11 @@ from hls_gen.toolchain.open.leaves import Leaf
 from hls_gen.toolchain.open.mapping import Mapping
 from hls_gen.toolchain.open.netlist import Mapped
 from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
+from spec.catalog import load_design, load_device, load_model
 from spec.errors import InputError
 from spec.strict import parse_json, validate
 from spec.synthesis_report import ResourceCounts, SynthesisReport, SynthesisStepReport
+from spec.workload import Workload
 from tests.open_synthesis.conftest import make_project
 
 app = typer.Typer()
@@ -107,8 +110,25 @@ def test_a_region_gets_its_kernel(counted: list[Leaf], project: Path, tmp_path: 
     assert prefill.slrs == ()
     assert [row.name for row in decode.slrs] == ["SLR1"]
     assert decode.slrs[0].resources == decode.resources
+    assert decode.slrs[0].resources_at_least == decode.resources_at_least
     assert decode.resources is not None
     assert decode.slrs[0].utilization.dsp == pytest.approx((decode.resources.dsp or 0) / 3072)
+
+
+def test_regions_of_an_assignment_sum_to_the_kernel(counted: list[Leaf], project: Path, tmp_path: Path) -> None:
+    workload = Workload(prompt_tokens=1024, output_tokens=1024)
+    shares = region_shares(load_design("flexllm-u280"), load_model("llama-3.2-1b"), load_device("u280"), workload)
+    assert set(shares) == {"prefill", "decode"}
+    for regions in shares.values():
+        assert set(regions) == {"SLR0", "SLR1", "SLR2"}
+        assert all(sum(one[name] for one in regions.values()) == pytest.approx(1.0) for name in ("lut", "ff", "dsp"))
+    report = synthesize_open(project, OpenSynthesisOptions(tmp_path, region_shares=shares))
+    for kernel in report.kernels:
+        (one,) = kernel.reports
+        for end, whole in (("resources_at_least", _amounts(one)[0]), ("resources", _amounts(one)[1])):
+            for name in ("lut", "ff", "dsp", "bram_18k", "uram"):
+                assert sum(getattr(getattr(row, end), name) for row in one.slrs) == getattr(whole, name)
+        assert any("regions: the kernel divided" in assumption for assumption in one.assumptions)
 
 
 def test_edited_sources_and_what_is_no_project(counted: list[Leaf], project: Path, tmp_path: Path) -> None:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from cost_models.quality import WidthLookup, scheme_qualities, scheme_quality
+from cost_models.quality import scheme_quality
 from quantize.decoder import Decoder
 from quantize.evaluation import Evaluator, cut_windows
 from quantize.sensitivity import (
@@ -26,8 +24,8 @@ from quantize.sensitivity import (
 from spec.catalog import load_model
 from spec.errors import InputError
 from spec.quality import (
-    DEPTHLESS,
     DEPTHS,
+    MIN_UNSEEN,
     TENSOR_GROUPS,
     MeasuredCombination,
     Measurement,
@@ -36,6 +34,7 @@ from spec.quality import (
     Sensitivity,
     SensitivityTable,
     WidthOverride,
+    band_of,
     delta_nll,
     measured_alone,
     measured_mixture,
@@ -134,30 +133,6 @@ def test_an_interrupted_table_is_not_measured_twice(tmp_path: Path, monkeypatch:
     assert calls <= 16 + 1  # the windows of the second change, and calibration
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**31))
-def test_the_vectorised_lookup_equals_the_prediction_of_one_mixture(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    table = made_up_table(seed % 5)
-    lookup = WidthLookup.of(table)
-    n = 7
-    widths, mixtures = {}, [[] for _ in range(n)]
-    for group in TENSOR_GROUPS:
-        by_depth = group not in DEPTHLESS and generator.random() < 0.5
-        bits = generator.integers(4, 17, (n, 3) if by_depth else n)
-        widths[group] = bits
-        for i in range(n):
-            if by_depth:
-                mixtures[i] += [
-                    WidthOverride(group=group, depth=d, bits=int(b)) for d, b in zip(DEPTHS, bits[i], strict=True)
-                ]
-            else:
-                mixtures[i].append(WidthOverride(group=group, bits=int(bits[i])))
-    found = lookup.quality(widths)
-    expected = [math.exp(predicted_nll(table, mixture) - table.reference.nll) - 1 for mixture in mixtures]
-    assert np.allclose(found, expected, rtol=1e-9, equal_nan=True)
-
-
 def test_the_last_override_wins_and_thirds_add_up() -> None:
     table = made_up_table()
     whole = sum_of_sensitivities(table, [WidthOverride(group="key", bits=4)])
@@ -187,29 +162,31 @@ def test_refit_finds_the_curvature_that_made_the_data_and_its_band() -> None:
     table = truth.model_copy(update={"curvature": 0.0, "band_relative": None})
     combinations = [
         MeasuredCombination(overrides=mixture, nll=predicted_nll(truth, mixture) + generator.normal(0, noise), used_in_fit=i % 2 == 0)
-        for i, (mixture, noise) in enumerate((random_combination(generator), 0.01) for _ in range(60))
+        for i, (mixture, noise) in enumerate((random_combination(generator), 0.01) for _ in range(240))
     ]  # fmt: skip
     fitted = refit(table, combinations)
     assert fitted.curvature == pytest.approx(0.23, abs=0.05)
-    assert 0.005 < fitted.band_relative < 0.04  # 90 % of |normal(0, 0.01)| is 0.016
+    assert 0.01 < (fitted.band_relative or 0) < 0.04  # 90 % of |normal(0, 0.01)| is 0.016
     again = refit(fitted, combinations[:10])
-    assert len(again.combinations) == 60
+    assert len(again.combinations) == len(fitted.combinations)
 
 
 def test_few_unseen_mixtures_give_no_band_and_none_is_not_zero() -> None:
     table, generator = made_up_table(), np.random.default_rng(4)
-    mild = [(WidthOverride(group="key", bits=b), WidthOverride(group="value", bits=c)) for b in (5, 6) for c in (5, 6)]
+    mild = [
+        (WidthOverride(group="key", bits=b), WidthOverride(group="value", bits=c)) for b in (5, 6, 7) for c in (5, 6, 7)
+    ]
     combinations = [
         MeasuredCombination(overrides=m, nll=predicted_nll(table, m) + generator.normal(0, 0.01), used_in_fit=False)
         for m in mild
     ]
-    few = refit(table, combinations[:3])
+    few = refit(table, combinations[:8])
     assert few.band_relative is None
     estimate = scheme_quality(load_model("smollm2-135m"), scheme_named("w6a6kv6"), tables=[few])
     assert estimate.value is not None
     assert (estimate.low, estimate.high) == (None, None)
-    assert "no band: the table has fewer than 4" in estimate.detail
-    assert 0 < (refit(few, combinations[3:]).band_relative or 0) < 0.05
+    assert "no band: the table has fewer than 9" in estimate.detail
+    assert 0 < (refit(few, combinations[8:]).band_relative or 0) < 0.05
     old = few.model_dump(mode="json", by_alias=True) | {"band_relative": 0.0}  # as it was written before
     assert SensitivityTable.model_validate(old).band_relative is None
 
@@ -272,12 +249,6 @@ def test_more_bits_than_the_base_have_no_prediction_but_unquantized_is_zero_by_d
         found = scheme_quality(model, scheme_named(name), tables=[table])
         assert found.value is None
         assert "quality-verify" in str(found.missing)
-    lookup = WidthLookup.of(table)
-    all_16 = {group: np.full(2, 16) for group in TENSOR_GROUPS}
-    all_16["key"] = np.array([16, 8])
-    found_16 = lookup.quality(all_16)
-    assert found_16[0] == 0
-    assert np.isnan(found_16[1])
     mixture = plan_overrides(scheme_named("w8a16kv16"))
     measured = refit(table, [MeasuredCombination(overrides=mixture, nll=3.002, used_in_fit=False)])
     assert scheme_quality(model, scheme_named("w8a16kv16"), tables=[measured]).kind == "measured"
@@ -286,12 +257,46 @@ def test_more_bits_than_the_base_have_no_prediction_but_unquantized_is_zero_by_d
 def test_a_width_between_measured_ones_says_that_no_mixture_checked_it() -> None:
     table, model = made_up_table(), load_model("smollm2-135m")
     for name, said in (("w5a8kv8", "5 bits interpolated"), ("w7a5kv8", "5, 7 bits interpolated")):
-        assert said in scheme_quality(model, scheme_named(name), tables=[table]).detail
+        found = scheme_quality(model, scheme_named(name), tables=[table])
+        assert f"no band: {said}" in found.detail
+        assert (found.low, found.high) == (None, None)  # a band that nothing was measured for
     assert "interpolated" not in scheme_quality(model, scheme_named("w6a8kv8"), tables=[table]).detail
     checked = tuple(WidthOverride(group=g, bits=5) for g in TENSOR_GROUPS if g.startswith("weight."))
     mild = (*checked, WidthOverride(group="key", bits=6))
     refitted = refit(table, [MeasuredCombination(overrides=mild, nll=3.2, used_in_fit=False)])
     assert "interpolated" not in scheme_quality(model, scheme_named("w5a8kv8"), tables=[refitted]).detail
+
+
+@pytest.mark.parametrize("n", [9, 10, 19, 42, 60])
+def test_nine_of_ten_further_errors_stay_within_the_band(n: int) -> None:
+    """Whatever their distribution: as many as stated on average, and no band where no error can say so."""
+    generator = np.random.default_rng(n)
+    held = []
+    for draw in (generator.exponential, generator.lognormal, generator.random):
+        errors = np.abs(draw(size=(2000, n + 1)))
+        held.append(np.mean([row[-1] <= (band_of(row[:-1].tolist()) or 0) for row in errors]))
+    assert min(held) >= 0.9 - 0.02  # three standard errors of 2,000 draws
+    assert max(held) <= 0.9 + 1 / (n + 1) + 0.02
+    assert band_of([0.1] * (MIN_UNSEEN - 1)) is None
+    assert band_of([0.0] * n) is None
+
+
+def test_fewer_bits_are_never_predicted_better() -> None:
+    """Single changes below the noise of the text come out in any order; what is predicted of them does not."""
+    entries = [("all", 6, -0.002), ("first", 4, 0.05), ("middle", 4, -0.001), ("last", 4, 0.02), ("all", 3, 0.04)]
+    table = made_up_table().model_copy(
+        update={
+            "sensitivities": tuple(
+                Sensitivity(group="weight.down", depth=d, bits=bits, delta_nll=delta)
+                for d, bits, delta in entries  # type: ignore[arg-type]
+            )
+        }
+    )
+    for depth in ("all", *DEPTHS):
+        deltas = [delta_nll(table, "weight.down", depth, bits) for bits in (8, 7, 6, 5, 4, 3)]
+        assert None not in deltas
+        assert deltas == sorted(deltas), depth  # type: ignore[type-var]
+        assert deltas[0] == 0
 
 
 def test_the_shipped_table_predicts_what_it_has_not_seen() -> None:
@@ -309,7 +314,9 @@ def test_the_shipped_table_predicts_what_it_has_not_seen() -> None:
     assert np.corrcoef(*ranks)[0, 1] >= 0.95
     errors = np.abs(np.expm1(predicted - measured))[measured - table.reference.nll < math.log(2)]
     assert np.median(errors) <= 0.05
-    assert np.quantile(errors, 0.9) == pytest.approx(table.band_relative, rel=1e-6)
+    assert table.band_relative is not None
+    inside = errors <= table.band_relative * (1 + 1e-9)
+    assert 0.9 <= inside.mean() < 0.96  # what is said of the next one holds for those that were measured
     again = refit(table.model_copy(update={"curvature": 0.0, "band_relative": None}), [])
     assert again.curvature == pytest.approx(table.curvature, rel=1e-6)
 
@@ -373,14 +380,3 @@ def test_a_predicted_quality_has_a_band_and_its_source() -> None:
     assert "only ranks" in estimate.detail
     symmetric = W4A4KV8.model_copy(update={"activation_symmetry": "symmetric"})
     assert "another kind of scheme" in str(scheme_quality(model, symmetric, tables=[table]).missing)
-
-
-def test_schemes_of_a_search_are_looked_up_by_index() -> None:
-    model = load_model("smollm2-135m")
-    schemes = [scheme_named(name) for name in ("w8a8kv8", "w4a8kv8", "w4a4kv4", "w2a8kv8")]
-    found = scheme_qualities(model, schemes, [made_up_table()])
-    assert np.all(np.diff(found.value[:3]) > 0)
-    assert found.estimates[0].kind == "measured"  # the base of the table
-    assert np.all((found.low < found.value)[1:3] & (found.value < found.high)[1:3])
-    assert np.isnan(found.value[3])
-    assert "narrower" in str(found.estimates[3].missing)

@@ -164,6 +164,48 @@ def test_cut_off_anywhere(tmp_path: Path, name: str) -> None:
                 assert getattr(part.resources, field) in (None, getattr(whole.resources, field))
 
 
+@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(".rpt")])
+def test_a_cut_inside_a_line_is_always_refused(tmp_path: Path, name: str) -> None:
+    """The last digits of a number may be gone: 3.381 would read as 3.38."""
+    text = (DATA / name).read_text()
+    for share in range(40, 100, 3):
+        cut = text[: len(text) * share // 100].rstrip("\n")
+        refusal(written(tmp_path, cut, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("utilization_slr_routed.rpt", "| CLB LUTs ", "| CLB LUTs"),
+        ("utilization_slr_routed.rpt", "|  SLR1 |  SLR2 |", "|  SLR1 |  SLR  |"),
+        ("accelerator_routed.rpt", "[100.00%]", "[.00%]"),
+        ("csynth_summary.rpt", "2048 (22%)", "2048 (2%)"),
+    ],
+)
+def test_a_table_whose_columns_have_slipped_is_refused(tmp_path: Path, name: str, old: str, new: str) -> None:
+    """A row that no longer fits would give the values of other columns."""
+    text = (DATA / name).read_text()
+    assert old in text
+    error = refusal(written(tmp_path, text.replace(old, new, 1), name))
+    assert "damaged" in error.message
+    assert error.line
+
+
+def test_a_least_above_the_most_is_refused(tmp_path: Path) -> None:
+    text = (DATA / "cosim_pass.rpt").read_text()
+    assert "|           1041|" in text
+    error = refusal(written(tmp_path, text.replace("|           1041|", "|           9041|", 1), "cosim.rpt"))
+    assert "min_cycles" in str(error)
+
+
+def test_digits_of_other_scripts_are_no_numbers(tmp_path: Path) -> None:
+    text = (DATA / "csynth_2023.xml").read_text()
+    assert "<DSP>2048</DSP>" in text
+    report = parse_report(written(tmp_path, text.replace("<DSP>2048</DSP>", "<DSP>204\u0663</DSP>", 1), "csynth.xml"))
+    assert report.resources is not None
+    assert report.resources.dsp is None
+
+
 @pytest.mark.parametrize("name", [name for name in OWN if name.endswith(".xml")])
 def test_a_cut_xml_is_always_refused(tmp_path: Path, name: str) -> None:
     text = (DATA / name).read_text()

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DesignBatch
 from spec.errors import InputError
-from spec.fifo_depths import fifo_depths, least_depths
+from spec.fifo_depths import VECTOR_DEPTH, fifo_depths, least_depths
 from spec.legality import rules
 from spec.module_choices import DecodeModules, PrefillModules
 
@@ -34,6 +34,15 @@ def test_defaults_are_far_above_what_stops_a_kernel() -> None:
         fifo_depths(PrefillModules(), LLAMA).residual == 8 * 2048
     )  # FlexLLM SpinQuant_Prefilling_mem_opt.h: 8 * HIDDEN_DIM
     assert fifo_depths(DecodeModules(weight_fifo_depth=16), LLAMA).weight == 16
+
+
+def test_double_buffers_of_an_array_hold_the_next_block_of_down() -> None:
+    def words(**choices: str) -> int:
+        return fifo_depths(PrefillModules.model_validate(choices), LLAMA).quantizer
+
+    assert words(input_buffers="double", process_granularity="array") == LLAMA.ffn_dim
+    assert words(input_buffers="double") == words(process_granularity="array") == VECTOR_DEPTH
+    assert fifo_depths(PrefillModules(quantizer_fifo_depth=2048), LLAMA).quantizer == 2048
 
 
 def test_a_residual_fifo_below_a_block_is_a_deadlock() -> None:

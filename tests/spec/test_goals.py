@@ -9,7 +9,7 @@ import pytest
 
 from spec.errors import InputError, UnknownNameError
 from spec.expressions import parse_expression
-from spec.goals import check_goals, parse_constraint, parse_objective
+from spec.goals import check_goals, parse_constraint, parse_objective, split_objectives
 from spec.metrics import METRICS
 
 ALLOWED = [
@@ -108,6 +108,21 @@ def test_unknown_metric_names_the_nearest() -> None:
 def test_refused_constraints(text: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         parse_constraint(text)
+
+
+@pytest.mark.parametrize("bound", [123456789.0, 0.38574951, 1e-9, 0.01, 1 / 3])
+def test_a_bound_is_kept_as_it_was_written(bound: float) -> None:
+    constraint = parse_constraint(f"tpot_s <= {bound!r}")
+    assert constraint.bound == bound
+    assert parse_constraint(constraint.text) == constraint  # a request keeps the text
+
+
+def test_objectives_are_parted_outside_brackets() -> None:
+    assert split_objectives("tpot_s, min: max(ttft_s, 100 * tpot_s),power_w") == (
+        "tpot_s",
+        "min: max(ttft_s, 100 * tpot_s)",
+        "power_w",
+    )
 
 
 def test_constraints_and_objectives_are_kept_in_one_form() -> None:

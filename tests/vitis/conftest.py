@@ -134,7 +134,8 @@ def no_vitis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stand_in(no_vitis: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Stand-ins to be installed under the names of a generation."""
+    """Stand-ins to be installed under the names of a generation; what projects share stays in this test."""
+    monkeypatch.setenv("FLEXDSE_HOME", str(tmp_path / "home"))
     return StandIn(tmp_path, monkeypatch)
 
 

@@ -81,6 +81,15 @@ def test_cause(tools: StandIn, done: Path, step: str, mode: str, cause: str, say
     assert len(record.reports) == (1 if mode == "fails" else 0)  # a co-simulation that failed was still measured
 
 
+def test_a_synthesis_that_a_unified_tool_forgot(new_tools: StandIn, project: Path) -> None:
+    """Only vitis_hls can synthesize and co-simulate in one go; here the step fails and says what to run."""
+    new_tools.modes(cosim="forgets")
+    with pytest.raises(SynthesisStepError) as caught:
+        synthesize_project(project, SynthesisOptions(steps=("csynth", "cosim")))
+    assert caught.value.cause == "missing_synthesis"
+    assert "csynth" in str(caught.value.hint)
+
+
 def test_the_end_of_the_log_is_in_the_message(old_tools: StandIn, project: Path) -> None:
     old_tools.modes(csynth="odd")
     error, _ = fail(project, "csynth")

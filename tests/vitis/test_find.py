@@ -58,7 +58,7 @@ def test_half_of_the_unified_tools(stand_in: StandIn) -> None:
 def test_a_tool_that_tells_no_version(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in.install("vitis_hls", version="2023.2")
     (stand_in.folder / "bin" / "vitis_hls").write_text("#!/bin/sh\necho broken installation\nexit 1\n")
-    with pytest.raises(ToolNotFoundError, match="vitis_hls unknown"):
+    with pytest.raises(ToolNotFoundError, match=r"vitis_hls at .* whose version can not be read"):
         find_vitis()
 
 

@@ -149,6 +149,18 @@ def greedy_together(job_input: dict[str, Any], report: Callable[[Any], None]) ->
     return result()
 
 
+def with_tools(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    """Runs a tool as ours are run, which starts parts of its own, one of them in a session of its own."""
+    from hls_gen.toolchain.processes import run_program
+
+    seconds, journal = _orders(job_input)
+    part = f"echo part $$ >> {journal}; sleep 3600"
+    script = f"sh -c '{part}' & setsid sh -c '{part}' & wait"
+    _journal(journal, "start")
+    run_program(["sh", "-c", script], Path.cwd(), time.monotonic() + (seconds or 3600))
+    return result()
+
+
 def says_its_cores(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
     sys.stderr.write(f"cores {len(os.sched_getaffinity(0))} threads {os.environ['OMP_NUM_THREADS']}\n")
     return result()

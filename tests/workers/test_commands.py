@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from db.artifacts import ArtifactStore
 from db.base import utc_now
-from db.data_folder import database_url
+from db.data_folder import database_url, locked_home
 from db.job_state import JobState
 from db.repositories.job_logs import LogLine
 from db.session import Database
 from flexdse.cli import app
-from spec.errors import InputError
+from spec.errors import FlexDSEError, InputError
 
 Flexdse = Callable[..., str]
 
@@ -98,6 +100,38 @@ def test_backup_restore_and_vacuum(flexdse: Flexdse, job_id: str, tmp_path: Path
     with pytest.raises(InputError, match="not empty"):
         flexdse("db", "restore", str(backup), at=tmp_path / "other")
     assert "artifacts" in flexdse("db", "vacuum")
+
+
+def test_vacuum_gives_room_back_at_once_where_it_is_asked_to(flexdse: Flexdse, home: Path, job_id: str) -> None:
+    store, database = ArtifactStore.open(home / "artifacts"), Database(database_url(home))
+    with database.write() as work:
+        put = store.put(b"x" * 1000)
+        work.artifacts.add(
+            owner="local", job_id=job_id, sha256=put.sha256, size_bytes=1000, media_type="text/plain", file_name="x"
+        )
+    assert re.search(r"\b1 artifacts", flexdse("db", "vacuum", "--artifact-days", "0"))
+    assert list(store.published()) == [put.sha256]  # a job at its end may name it again
+    with locked_home(home), pytest.raises(InputError, match="serves this data folder"):
+        flexdse("db", "vacuum", "--now")
+    assert re.search(r"\b1 blobs", flexdse("db", "vacuum", "--now"))
+    assert list(store.published()) == []
+    database.close()
+
+
+def test_an_option_wins_over_the_environment(home: Path, flexdse: Flexdse, job_id: str) -> None:
+    nowhere = "http://127.0.0.1:9"
+
+    def run(*options: str, **variables: str) -> str:
+        result = CliRunner().invoke(app, ["jobs", "list", *options], env=variables, standalone_mode=False)
+        if result.exception is not None:
+            raise result.exception
+        return result.output
+
+    assert job_id in run("--home", str(home), FLEXDSE_SERVER=nowhere)
+    with pytest.raises(FlexDSEError, match=nowhere):
+        run("--server", nowhere, FLEXDSE_HOME=str(home))
+    with pytest.raises(InputError, match="data folder or those of a service"):
+        run("--server", nowhere, "--home", str(home))
 
 
 def test_worker_check_says_what_is_wrong(flexdse: Flexdse, home: Path, job_id: str) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db.job_state import JobState
 
 Wait = Callable[..., None]
@@ -52,6 +54,27 @@ def test_killed_worker_takes_its_job_along_and_another_worker_runs_it(bench: Any
     bench.start_worker()
     wait_until(lambda: bench.job(job_id).state is JobState.SUCCEEDED)
     assert (bench.job(job_id).attempt, len(bench.journal_lines("end"))) == (2, 1)
+
+
+@pytest.mark.needs_program("setsid")
+@pytest.mark.parametrize("how", ["worker killed", "job killed", "job cancelled", "job ended"])
+def test_whatever_a_tool_started_goes_with_it(bench: Any, wait_until: Wait, how: str) -> None:
+    """What a compiler starts has another parent than the job, and may be in another group or session."""
+    job_id = bench.submit(2 if how == "job ended" else 0)
+    worker = bench.start_worker("with_tools")
+    wait_until(lambda: len(bench.journal_lines("part")) == 2)
+    parts = bench.journal_lines("part")
+    if how == "worker killed":
+        worker.kill()
+        worker.wait()
+    elif how == "job killed":
+        with bench.database.write() as work:
+            work.jobs.get(job_id).max_attempts = 1
+        os.kill(bench.journal_lines("start")[0], signal.SIGKILL)
+    elif how == "job cancelled":
+        with bench.database.write() as work:
+            work.jobs.request_cancel(job_id)
+    wait_until(lambda: not any(map(alive, parts)), what="for the parts of the tool to die")
 
 
 def test_worker_that_sleeps_past_its_lease_cannot_finish_twice(bench: Any, wait_until: Wait) -> None:

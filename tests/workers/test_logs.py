@@ -15,7 +15,7 @@ with logging_about(job_id="0123", attempt=2):
         1 / 0
     except ZeroDivisionError:
         logging.getLogger("flexdse.worker").exception("broken")
-logging.getLogger("flexdse.worker").warning("about nothing")
+logging.getLogger("flexdse.worker").warning("about nothing", extra={"request_id": "r1", "status": 404})
 logging.getLogger("celery").info("chatter")
 """
 
@@ -33,6 +33,9 @@ def test_json_lines_say_which_job_they_are_about() -> None:
     assert [line["level"] for line in lines] == ["info", "error", "warning"]
     assert "ZeroDivisionError" in lines[1]["traceback"]
     assert lines[0]["time"].endswith("+00:00")
+    assert [(line.get("request_id"), line.get("status")) for line in lines] == [(None, None), (None, None), ("r1", 404)]
+    about = {"job_id", "attempt", "traceback", "request_id", "status"}
+    assert {name for line in lines for name in line} == {"time", "level", "logger", "message", "pid"} | about
 
 
 def test_lines_to_read() -> None:

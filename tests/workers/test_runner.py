@@ -252,7 +252,7 @@ def test_bodies_are_checked() -> None:
 
 
 def test_worker_refuses_a_database_that_is_not_migrated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert main(["--database", f"sqlite:///{tmp_path / 'empty.db'}", "--artifacts", str(tmp_path)]) == 1
+    assert main(["--database", f"sqlite:///{tmp_path / 'empty.db'}", "--artifacts", str(tmp_path)]) == 2
     assert "flexdse db upgrade" in caplog.text
 
 

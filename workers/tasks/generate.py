@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,9 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
     )
     report({"phase": "pack"})
     pack(project, folder / "project.zip")
+    manifest = (project / "manifest.json").read_bytes()
     return {
-        "manifest": json.loads((project / "manifest.json").read_text()),
+        "manifest": json.loads(manifest),
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
         "files": [{"path": "project.zip", "media_type": "application/zip"}],
     }

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dse.region_shares import region_shares
+from hls_gen.manifest import load_manifest
 from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 from hls_gen.toolchain.vitis import SynthesisOptions, synthesize_project
 from hls_gen.toolchain.vitis.find import find_vitis
+from spec.design_point import DesignPoint
+from spec.device import Device
 from spec.errors import InputError, ToolNotFoundError, UnknownNameError
+from spec.model_config import ModelConfig
+from spec.strict import validate
 from spec.synthesis_report import SynthesisStepReport
 from workers.tasks.project_files import pack, unpack
 from workers.tasks.tool_log import tool_log
@@ -35,7 +42,9 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
     if backend == "open":
         reports = (_open(project, options),)
     else:
-        reports = synthesize_project(project, _vendor_options(options), on_log=tool_log)
+        reports = synthesize_project(
+            project, replace(_vendor_options(options), shared=_cache() / "vitis"), on_log=tool_log
+        )
     pack(project, folder / "reports.zip", (project / "reports").rglob("*"))
     return {
         "passed": all(each.passed for each in reports),
@@ -58,9 +67,19 @@ def _backend(asked: str) -> str:
 
 def _open(project: Path, options: dict[str, Any]) -> SynthesisStepReport:
     _check_names(options, _OPEN_OPTIONS)
-    # The folder of mapped leaves, of this host: filled once, it turns minutes into seconds.
-    home = Path(os.environ.get("FLEXDSE_HOME") or "~/.local/share/flexdse").expanduser()
-    return synthesize_open(project, OpenSynthesisOptions(home / "synthesis", **options), on_log=tool_log)
+    inputs = load_manifest(project).inputs
+    shares = region_shares(
+        validate(DesignPoint, inputs.design),
+        validate(ModelConfig, inputs.model),
+        validate(Device, inputs.device),
+        inputs.workload,
+    )
+    return synthesize_open(project, OpenSynthesisOptions(_cache(), region_shares=shares, **options), on_log=tool_log)
+
+
+def _cache() -> Path:
+    """Results on this host, by content: mapped leaves and steps of the vendor's tools. No job makes one a second time."""
+    return Path(os.environ.get("FLEXDSE_HOME") or "~/.local/share/flexdse").expanduser() / "synthesis"
 
 
 def _check_names(options: dict[str, Any], known: tuple[str, ...]) -> None:

@@ -14,11 +14,12 @@ export interface ArrowAnswer {
 }
 
 /** GET of a route that answers with a table. */
-export async function getTable(path: string, query: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<ArrowAnswer> {
+export async function getTable(path: string, query: Readonly<Record<string, string | readonly string[]>>, signal?: AbortSignal): Promise<ArrowAnswer> {
   let response: Response;
   let body: ArrayBuffer;
   try {
-    response = await fetch(`${path}?${new URLSearchParams(query).toString()}`, {
+    const parameters = Object.entries(query).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : value.map((one) => [name, one])));
+    response = await fetch(`${path}?${new URLSearchParams(parameters).toString()}`, {
       headers: { Accept: `${ARROW}, application/problem+json` },
       ...(signal === undefined ? {} : { signal }),
     });

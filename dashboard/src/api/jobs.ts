@@ -1,5 +1,6 @@
 /** Calls of the jobs resource. */
 import type { components } from "../client/schema";
+import type { JobChange } from "../domain/jobs";
 import { answer, client } from "./client";
 
 type Schemas = components["schemas"];
@@ -54,4 +55,18 @@ export function followLog(id: string, on: (lines: readonly LogLine[]) => void, o
     window.clearTimeout(frame);
     source.close();
   };
+}
+
+const STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
+
+/** Calls `on` with each change of the state of a job from its beginning on, until it ends or the returned function is called. */
+export function followChanges(id: string, on: (change: JobChange) => void): () => void {
+  const source = new EventSource("/api/v1/events?since=0");
+  for (const state of STATES) {
+    source.addEventListener(`job.${state}`, (message: MessageEvent<string>) => {
+      const event = JSON.parse(message.data) as { job_id: string; at: string };
+      if (event.job_id === id) on({ state, at: event.at });
+    });
+  }
+  return () => source.close();
 }

@@ -18,8 +18,14 @@ export function getProject(id: string): Promise<Project> {
 }
 
 export async function listProjectsOf(designKey: string): Promise<readonly Schemas["ProjectSummary"][]> {
-  const { items } = await answer(client.GET("/api/v1/projects", { params: { query: { limit: 200 } } }));
-  return items.filter((item) => item.design_key === designKey);
+  // Newest first: the first page that has one has the newest.
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page: Schemas["ProjectPage"] = await answer(client.GET("/api/v1/projects", { params: { query: { limit: 200, ...(cursor === undefined ? {} : { cursor }) } } }));
+    const found = page.items.filter((item) => item.design_key === designKey);
+    if (found.length > 0) return found;
+    cursor = page.next_cursor;
+  }
+  return [];
 }
 
 export async function listFiles(id: string): Promise<readonly ProjectFile[]> {

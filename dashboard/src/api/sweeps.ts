@@ -13,3 +13,7 @@ export async function listSweeps(): Promise<readonly SweepSummary[]> {
 export function getSweepReport(id: string): Promise<SweepReport> {
   return answer(client.GET("/api/v1/sweeps/{sweep_id}/report", { params: { path: { sweep_id: id } } }));
 }
+
+export async function cancelSweep(id: string): Promise<void> {
+  await answer(client.POST("/api/v1/sweeps/{sweep_id}:cancel", { params: { path: { sweep_id: id } } }));
+}

@@ -77,7 +77,10 @@ export interface paths {
         };
         /**
          * List Audit
-         * @description What was changed, and what was refused for want of a credential; newest first.
+         * @description What was changed or tried, and what was refused to whom; newest first.
+         *
+         *     Kept are all requests that change something, requests with a credential that were refused (401, 403, 429; of one address
+         *     60 at once and one a second), and keys that were issued and revoked by command.
          */
         get: operations["list_audit"];
         put?: never;
@@ -971,6 +974,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}:generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Generate Project
+         * @description Make the files of a project again, the same, where their age, the quota or somebody took them.
+         */
+        post: operations["generate_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}:simulate": {
         parameters: {
             query?: never;
@@ -1553,6 +1576,12 @@ export interface components {
             designs: number;
             /** Factor */
             factor: number;
+            /**
+             * Floored
+             * @description band never narrower than uncalibrated: one design, ranges, or a tool that shares our laws
+             * @default false
+             */
+            floored: boolean;
             leave_one_out: components["schemas"]["LeaveOneOut"] | null;
             /** Measurements */
             measurements: number;
@@ -1574,7 +1603,7 @@ export interface components {
              * Provenance
              * @enum {string}
              */
-            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            provenance: "timed_sim" | "open_synthesis" | "csynth" | "cosim" | "post_route" | "board";
             /** Relative High */
             relative_high: number;
             /** Relative Low */
@@ -2590,6 +2619,11 @@ export interface components {
             columns: {
                 [key: string]: (number | boolean | string | null)[];
             };
+            /**
+             * Evaluations
+             * @description designs that the search priced; the exact method prices the stages apart
+             */
+            evaluations: number | null;
             /** Exploration Id */
             exploration_id: string;
             /**
@@ -2615,7 +2649,7 @@ export interface components {
             schema: "flexdse/evaluations/v1";
             /**
              * Total
-             * @description evaluations of the search
+             * @description rows of the whole table, of which these are some or all
              */
             total: number;
         };
@@ -2810,6 +2844,11 @@ export interface components {
              */
             cause: string | null;
             /**
+             * Constraints
+             * @description bounds on metrics that the search keeps
+             */
+            constraints: string[];
+            /**
              * Created At
              * Format: date-time
              */
@@ -2824,6 +2863,11 @@ export interface components {
              * @description name of the device
              */
             device: string;
+            /**
+             * Epsilon
+             * @description designs within this fraction in every objective count as one
+             */
+            epsilon: number;
             /** @description why it failed */
             error: components["schemas"]["Problem"] | null;
             /**
@@ -2838,6 +2882,11 @@ export interface components {
             feasible_fraction: number | null;
             /** Finished At */
             finished_at: string | null;
+            /**
+             * Floorplan
+             * @description what the exact assignment to SLRs refuses is cut
+             */
+            floorplan: boolean;
             /**
              * Front Size
              * @description designs on the front; null until it succeeded
@@ -2882,6 +2931,8 @@ export interface components {
             record: components["schemas"]["SearchRecord"] | null;
             /** Seed */
             seed: number;
+            /** @description changes to the default design space; null: none */
+            space: components["schemas"]["SpaceOverrides"] | null;
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
@@ -3021,13 +3072,13 @@ export interface components {
              * @description of the front so far; its reference point is final only in the result
              */
             hypervolume?: number | null;
-            /** Phase */
-            phase: string;
             /**
-             * Space Size
+             * Legal Designs
              * @description legal pairs of designs in the space
              */
-            space_size?: number | null;
+            legal_designs?: number | null;
+            /** Phase */
+            phase: string;
             /** Total */
             total: number | null;
         };
@@ -3227,6 +3278,23 @@ export interface components {
             metrics: {
                 [key: string]: number | null;
             };
+        };
+        /**
+         * GenerateOptions
+         * @description How to make the files again: nothing but how the job is treated.
+         */
+        GenerateOptions: {
+            /**
+             * @description what the job may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
+            /**
+             * Priority
+             * @description higher goes first
+             * @default 0
+             */
+            priority: number;
         };
         /**
          * Health
@@ -3810,7 +3878,7 @@ export interface components {
              * Provenance
              * @enum {string}
              */
-            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            provenance: "timed_sim" | "open_synthesis" | "csynth" | "cosim" | "post_route" | "board";
             /**
              * Ratio
              * @description measured / predicted; null without a prediction
@@ -3825,7 +3893,8 @@ export interface components {
          * Measurement
          * @description One value that was measured, beside what the models of a stated version predicted for the same design.
          *
-         *     `measured` as the tool or the board gave it; `fit` alone takes csynth resources to post-route.
+         *     `measured` as the tool or the board gave it; `fit` alone takes csynth resources to post-route. A tool that gives a range
+         *     (LUT and FF of an open synthesis): `measured` is its upper end, `measured_at_least` its lower one.
          */
         Measurement: {
             /**
@@ -3839,6 +3908,11 @@ export interface components {
             lineage?: components["schemas"]["Lineage"] | null;
             /** Measured */
             measured: number;
+            /**
+             * Measured At Least
+             * @description lower end of a range; null: one value
+             */
+            measured_at_least?: number | null;
             /**
              * Metric
              * @enum {string}
@@ -3854,7 +3928,7 @@ export interface components {
              * Provenance
              * @enum {string}
              */
-            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            provenance: "timed_sim" | "open_synthesis" | "csynth" | "cosim" | "post_route" | "board";
             /**
              * Source
              * @description report, run or publication of the value
@@ -4517,6 +4591,11 @@ export interface components {
              */
             quantizer: "divider" | "reciprocal";
             /**
+             * Quantizer Fifo Depth
+             * @description words before the quantizer of down; all of a token block with double input buffers of an array
+             */
+            quantizer_fifo_depth?: number | null;
+            /**
              * Residual Fifo Depth
              * @description words of a token block that a residual FIFO holds
              */
@@ -4584,7 +4663,7 @@ export interface components {
         };
         /**
          * Preview
-         * @description What an exploration would search. `space_size`: legal pairs of prefill and decode designs.
+         * @description What an exploration would search. `legal_designs`: legal pairs of prefill and decode designs.
          */
         Preview: {
             /** Decode Designs */
@@ -4604,13 +4683,13 @@ export interface components {
              * @description what the method will price: the budget; every design of each stage where it is exact
              */
             evaluations: number;
+            /** Legal Designs */
+            legal_designs: number;
             /**
              * Prefill Designs
              * @description legal designs of prefill, of all schemes and deployments
              */
             prefill_designs: number;
-            /** Space Size */
-            space_size: number;
         };
         /**
          * Problem
@@ -4664,7 +4743,7 @@ export interface components {
             source?: string | null;
             /**
              * Value
-             * @description the value that was given, shortened
+             * @description the value that was given, text as it is and anything else as JSON, shortened
              */
             value?: string | null;
         };
@@ -5544,7 +5623,7 @@ export interface components {
         };
         /**
          * SlrRow
-         * @description One super logic region.
+         * @description One super logic region; `utilization` is that of `resources`, of an open synthesis their upper end.
          */
         SlrRow: {
             /**
@@ -5557,6 +5636,7 @@ export interface components {
             /** Name */
             name: string;
             resources: components["schemas"]["ResourceCounts"];
+            resources_at_least?: components["schemas"]["ResourceCounts"] | null;
             utilization: components["schemas"]["ResourceFractions"];
         };
         /**
@@ -6132,7 +6212,7 @@ export interface components {
              * Provenance
              * @enum {string}
              */
-            provenance: "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            provenance: "timed_sim" | "open_synthesis" | "csynth" | "cosim" | "post_route" | "board";
             /**
              * Source
              * @description report, run or board
@@ -6797,6 +6877,15 @@ export interface operations {
             };
             /** @description The state of the resource does not allow it */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was there, and is gone */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11938,6 +12027,129 @@ export interface operations {
             };
         };
     };
+    generate_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the same request under the same key is done once and answered alike */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GenerateOptions"];
+            };
+        };
+        responses: {
+            /** @description Accepted; a worker will do it */
+            202: {
+                headers: {
+                    /** @description `true` where the Idempotency-Key was used before */
+                    "Idempotency-Replayed"?: string;
+                    /** @description path of the resource */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such resource */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     simulate_project: {
         parameters: {
             query?: never;
@@ -12257,6 +12469,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It was there, and is gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The input breaks a rule */
             422: {
                 headers: {
@@ -12352,6 +12573,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It was there, and is gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The input breaks a rule */
             422: {
                 headers: {
@@ -12431,6 +12661,15 @@ export interface operations {
             };
             /** @description The state of the resource does not allow it */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was there, and is gone */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12526,6 +12765,15 @@ export interface operations {
             };
             /** @description The state of the resource does not allow it */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was there, and is gone */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12972,6 +13220,15 @@ export interface operations {
             };
             /** @description The state of the resource does not allow it */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was there, and is gone */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -33,12 +33,22 @@ export interface ExploreContext extends DesignContext {
   readonly method: string;
   readonly budget: number;
   readonly seed: number;
+  readonly constraints: readonly string[];
+  /** Name of the file with the changes to the space; null where there are none. */
+  readonly spaceFile: string | null;
+  readonly epsilon: number;
+  readonly floorplan: boolean;
 }
 
 export function exploreCommand(context: ExploreContext): string {
-  const budget = context.method === "exact" ? "" : ` --budget ${context.budget}`;
-  return (
-    `flexdse explore ${target(context)} --objectives ${shellWord(context.objectives.join(","))}` +
-    ` --method ${shellWord(context.method)}${budget} --seed ${context.seed}`
-  );
+  const options = [
+    ...context.constraints.map((text) => `--constraint ${shellWord(text)}`),
+    ...(context.spaceFile === null ? [] : [`--space ${shellWord(context.spaceFile)}`]),
+    ...(context.epsilon === 0 ? [] : [`--epsilon ${context.epsilon}`]),
+    ...(context.floorplan ? [] : ["--no-floorplan"]),
+    `--method ${shellWord(context.method)}`,
+    ...(context.method === "exact" ? [] : [`--budget ${context.budget}`]),
+    `--seed ${context.seed}`,
+  ];
+  return `flexdse explore ${target(context)} --objectives ${shellWord(context.objectives.join(","))} ${options.join(" ")}`;
 }

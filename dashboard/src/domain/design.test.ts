@@ -51,8 +51,12 @@ test("commands are safe to paste", () => {
     "flexdse generate --design design-ab.json --model llama-3.2-1b --device 'my card' --prompt-tokens 1024 --output-tokens 64 --out flexdse-ab",
     "flexdse csim flexdse-ab",
   ]);
-  const explore = exploreCommand({ ...context, device: "u280", objectives: ["ttft_s", "tpot_s"], method: "nsga2", budget: 500, seed: 7 });
+  const explore = exploreCommand({ ...context, device: "u280", objectives: ["ttft_s", "tpot_s"], method: "nsga2", budget: 500, seed: 7, constraints: [], spaceFile: null, epsilon: 0, floorplan: true });
   expect(explore).toBe(
     "flexdse explore --model llama-3.2-1b --device u280 --prompt-tokens 1024 --output-tokens 64 --objectives ttft_s,tpot_s --method nsga2 --budget 500 --seed 7",
+  );
+  const narrowed = { objectives: ["ttft_s"], method: "exact", budget: 500, seed: 7, constraints: ["tpot_s <= 0.01"], spaceFile: "space-1.json", epsilon: 0.05, floorplan: false };
+  expect(exploreCommand({ ...context, device: "u280", ...narrowed })).toMatch(
+    / --objectives ttft_s --constraint 'tpot_s <= 0.01' --space space-1.json --epsilon 0.05 --no-floorplan --method exact --seed 7$/,
   );
 });

@@ -1,5 +1,6 @@
 /** The form as typed, and the request that it stands for. */
-import type { ExplorationSummary, Method, NewExploration } from "./documents";
+import type { Exploration, Method, NewExploration } from "./documents";
+import { spaceOf, spaceProblems, spaceText, typedNumber } from "./space";
 
 /** Numbers stay text until they are sent: the server judges them, and its message stands beside the field. */
 export interface Draft {
@@ -12,8 +13,12 @@ export interface Draft {
   readonly method: Method;
   readonly budget: string;
   readonly seed: string;
-  /** Lines of a parameter and the values to keep. */
+  /** One bound of a metric a line. */
+  readonly constraints: string;
+  /** Changes to the space, one a line; see space.ts. */
   readonly space: string;
+  /** Of another exploration, where it was not the default; the form has no field for these. */
+  readonly kept: Readonly<Partial<Pick<NewExploration, "epsilon" | "floorplan">>>;
 }
 
 /** Fields of the form by the path that the server's problems name them with. */
@@ -27,6 +32,7 @@ export const FIELDS = [
   "method",
   "budget",
   "seed",
+  "constraints",
   "space",
 ] as const;
 
@@ -43,39 +49,15 @@ export function initialDraft(objectives: readonly string[], budget: number): Dra
     method: "exact",
     budget: String(budget),
     seed: "0",
+    constraints: "",
     space: "",
+    kept: {},
   };
 }
 
-/** A number as typed; what is none goes out as it is, so that the server's message can quote it. */
-function typedNumber(text: string): number {
-  const trimmed = text.trim();
-  const value = Number(trimmed);
-  return (trimmed === "" || Number.isNaN(value) ? trimmed : value) as number;
-}
-
-/** true, 8 or a word. */
-function typedValue(text: string): boolean | number | string {
-  if (text === "true" || text === "false") return text === "true";
-  return typedNumber(text);
-}
-
-/** `knob = 8` fixes a knob, `knob = 8, 16` keeps these values; a line without a value goes out as it is and is refused. */
-function spaceOf(text: string): { readonly space?: Record<string, Record<string, unknown>> } {
-  const fix: Record<string, unknown> = {};
-  const restrict: Record<string, unknown> = {};
-  for (const line of text.split("\n")) {
-    const [name = "", ...rest] = line.split("=");
-    if (line.trim() === "") continue;
-    const values = rest.join("=").split(",").map((value) => typedValue(value.trim()));
-    if (values.length === 1) fix[name.trim()] = values[0];
-    else restrict[name.trim()] = values;
-  }
-  const space = { ...(Object.keys(fix).length > 0 ? { fix } : {}), ...(Object.keys(restrict).length > 0 ? { restrict } : {}) };
-  return Object.keys(space).length === 0 ? {} : { space };
-}
-
 export function toRequest(draft: Draft): NewExploration {
+  const constraints = draft.constraints.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const space = spaceOf(draft.space);
   return {
     name: draft.name.trim(),
     model: draft.model,
@@ -86,12 +68,30 @@ export function toRequest(draft: Draft): NewExploration {
     // Hidden with `exact`: what is left in it must not be able to fail.
     ...(draft.method === "exact" ? {} : { budget: typedNumber(draft.budget) }),
     seed: typedNumber(draft.seed),
-    ...spaceOf(draft.space),
+    ...(constraints.length === 0 ? {} : { constraints }),
+    ...(space === undefined ? {} : { space }),
+    ...draft.kept,
   } as unknown as NewExploration;
 }
 
-/** The form for another exploration like this one. */
-export function draftOf(exploration: ExplorationSummary): Draft {
+const WHOLE_NUMBERS = { "workload.prompt_tokens": "promptTokens", "workload.output_tokens": "outputTokens", budget: "budget", seed: "seed" } as const;
+
+/** What the page itself can say, in the words of the form; the rest is for the server to judge. */
+export function draftProblems(draft: Draft): Partial<Record<FieldName, readonly string[]>> {
+  const problems: Partial<Record<FieldName, readonly string[]>> = {};
+  for (const [field, name] of Object.entries(WHOLE_NUMBERS) as [FieldName, "promptTokens" | "outputTokens" | "budget" | "seed"][]) {
+    if (field === "budget" && draft.method === "exact") continue;
+    const typed = draft[name].trim();
+    if (typed === "") problems[field] = ["A whole number is needed"];
+    else if (!Number.isInteger(Number(typed))) problems[field] = [`“${typed}” is no whole number`];
+  }
+  const space = spaceProblems(draft.space);
+  if (space.length > 0) problems.space = space;
+  return problems;
+}
+
+/** The form for another exploration like this one: all that it asked for but its name. */
+export function draftOf(exploration: Exploration): Draft {
   return {
     name: "",
     model: exploration.model,
@@ -102,6 +102,8 @@ export function draftOf(exploration: ExplorationSummary): Draft {
     method: exploration.method,
     budget: String(exploration.budget),
     seed: String(exploration.seed),
-    space: "",
+    constraints: exploration.constraints.join("\n"),
+    space: spaceText(exploration.space),
+    kept: { ...(exploration.epsilon === 0 ? {} : { epsilon: exploration.epsilon }), ...(exploration.floorplan ? {} : { floorplan: false }) },
   };
 }

@@ -15,6 +15,8 @@ const exploration = {
 
 const record = {
   space_size: 3e11,
+  legal_designs: 4e11,
+  exact_hypervolume: 5,
   evaluations: 1000,
   feasible_evaluations: 250,
   seconds: 2,
@@ -32,7 +34,7 @@ test("an exploration without a name is called by its model and card", () => {
 describe("keyFigures", () => {
   test("what is not known yet has a reason, never a zero", () => {
     const figures = keyFigures(exploration, initialLive("queued"));
-    for (const key of ["evaluations", "rate", "spaceSize", "feasible", "frontSize", "hypervolume", "seconds"] as const) {
+    for (const key of ["evaluations", "rate", "legalDesigns", "feasible", "frontSize", "hypervolume", "seconds"] as const) {
       expect(figures[key].value).toBeNull();
       expect(figures[key].reason).toMatch(/\w+/);
     }
@@ -54,6 +56,19 @@ describe("keyFigures", () => {
     const figures = keyFigures(exploration, live);
     expect(figures).toMatchObject({ phase: "pricing decode designs", done: 0.25, frontSize: { value: 2 }, seconds: { value: 7.5 } });
     expect(figures.hypervolume.value).toBeNull();
+  });
+
+  test("the number of legal designs means the same while it runs and afterwards", () => {
+    const progress = { phase: "decode", evaluations: 1, total: 2, designs_per_s: 1, eta_s: 1, feasible_fraction: 1, front: [], hypervolume: null, legal_designs: 4e11 };
+    expect(keyFigures(exploration, initialLive("running", progress)).legalDesigns.value).toBe(4e11);
+    const done = { ...exploration, state: "succeeded", front_size: 12, record } as Exploration;
+    expect(keyFigures(done, null)).toMatchObject({ legalDesigns: { value: 4e11 }, differentDesigns: 3e11 });
+  });
+
+  test("a front of one design has no hypervolume, and says why", () => {
+    const one = { ...record, exact: true, hypervolume: 0, exact_hypervolume: 0, hypervolume_ratio: 1 };
+    const figures = keyFigures({ ...exploration, state: "succeeded", front_size: 1, record: one } as Exploration, null);
+    expect(figures.hypervolume).toMatchObject({ value: null, reason: expect.stringContaining("one design") as string });
   });
 
   test("the record when it is done, with the distance from the optimum", () => {

@@ -26,6 +26,52 @@ export function jobSeconds(job: JobTimes, now: number): { readonly waited: numbe
   };
 }
 
+/** What the job works on, as the page of this dashboard: `/api/v1/explorations/ID`, or `/api/v1/projects/ID` and what is below it. */
+export function jobSubject(resource: string): { readonly kind: "exploration" | "project"; readonly id: string } | null {
+  const match = /\/(exploration|project)s\/([^/]+)(?:\/|$)/.exec(resource);
+  return match === null ? null : { kind: match[1] as "exploration" | "project", id: decodeURIComponent(match[2]!) };
+}
+
+/** A change of the state of a job. */
+export interface JobChange {
+  readonly state: string;
+  /** ISO 8601 */
+  readonly at: string;
+}
+
+/** From the changes of its state: each wait and each attempt, with how it ended; `now` in milliseconds for what goes on. */
+export function attemptPhases(changes: readonly JobChange[], now: number): JobPhase[] {
+  let attempt = 0;
+  return changes.flatMap(({ state, at }, i): JobPhase[] => {
+    const next = changes[i + 1];
+    if (state !== "queued" && state !== "running") return [];
+    const seconds = Math.max(0, (next === undefined ? now : Date.parse(next.at)) - Date.parse(at)) / 1000;
+    if (state === "queued") return [{ title: i === 0 ? "waiting for a worker" : "waiting for another worker", seconds, colour: "bound-fill" }];
+    attempt += 1;
+    const end = next === undefined ? "running" : next.state === "queued" ? "its worker was lost" : `until it ${ENDS[next.state] ?? "ended"}`;
+    return [{ title: `attempt ${attempt}: ${end}`, seconds, colour: next?.state === "failed" || next?.state === "queued" ? "slice-first" : "slice-prefill" }];
+  });
+}
+
+/**
+ * Stages of a tool run, from what it says that it does: "compiling src/decode.cpp", "linking decode", "simulating decode".
+ * `end`: in milliseconds, of the last one.
+ */
+export function logStages(lines: readonly { readonly at: string; readonly text: string }[], end: number): JobPhase[] {
+  const starts: { readonly title: string; readonly at: number }[] = [];
+  for (const { at, text } of lines) {
+    const title = /^([a-z]+ing)\s\S/.exec(text)?.[1];
+    if (title !== undefined && starts.at(-1)?.title !== title) starts.push({ title, at: Date.parse(at) });
+  }
+  return starts.map(({ title, at }, i) => ({
+    title,
+    seconds: Math.max(0, (starts[i + 1]?.at ?? end) - at) / 1000,
+    colour: STAGE_COLOURS[i % STAGE_COLOURS.length]!,
+  }));
+}
+
+const STAGE_COLOURS = ["slice-prefill", "slice-decode", "slice-swap", "bound-serial"] as const;
+
 export interface JobPhase {
   readonly title: string;
   readonly seconds: number;
@@ -33,10 +79,12 @@ export interface JobPhase {
   readonly colour: string;
 }
 
+const ENDS: Readonly<Record<string, string>> = { succeeded: "succeeded", failed: "failed", cancelled: "was cancelled" };
+
 export function jobPhases(job: JobTimes, now: number): JobPhase[] {
   const { waited, ran } = jobSeconds(job, now);
   const phases: JobPhase[] = [{ title: "waiting for a worker", seconds: waited, colour: "bound-fill" }];
-  if (ran !== null) phases.push({ title: job.finished_at === null ? "running" : job.state, seconds: ran, colour: job.state === "failed" ? "slice-first" : "slice-prefill" });
+  if (ran !== null) phases.push({ title: job.finished_at === null ? "running" : `at work until it ${ENDS[job.state] ?? "ended"}`, seconds: ran, colour: job.state === "failed" ? "slice-first" : "slice-prefill" });
   return phases;
 }
 

@@ -33,10 +33,11 @@ export function residual(pair: Pick<Pair, "predicted" | "measured">): number {
   return pair.predicted / pair.measured - 1;
 }
 
-export const FIDELITIES = ["timed_sim", "csynth", "cosim", "post_route", "board"] as const;
+export const FIDELITIES = ["timed_sim", "open_synthesis", "csynth", "cosim", "post_route", "board"] as const;
 
 export const FIDELITY_TITLES: Readonly<Record<string, string>> = {
   timed_sim: "timed simulation",
+  open_synthesis: "open synthesis",
   csynth: "HLS synthesis",
   cosim: "co-simulation",
   post_route: "place and route",

@@ -30,7 +30,7 @@ test("an error of a group stands at its first field, one of no field above the f
   const problem = toProblem({ detail: "d", errors: [{ field: "workload", rule: "too long" }, { field: "device.hbm", rule: "no HBM" }, { rule: "no" }] }, 422);
   const placed = placeProblems(problem, FIELDS);
   expect(placed.fields["workload.prompt_tokens"]).toEqual(["Too long"]);
-  expect(placed.fields["device"]).toEqual(["No HBM"]);
+  expect(placed.fields["device"]).toEqual(["hbm: No HBM"]);
   expect(placed.general).toEqual(["No"]);
 });
 

@@ -45,7 +45,8 @@ export function toProblem(body: unknown, status: number): Problem {
 /** One sentence for one error: the rule that was broken, then the way out. */
 export function explain(error: FieldError, detail: string): string {
   const rule = error.rule ?? detail;
-  const sentence = rule.charAt(0).toUpperCase() + rule.slice(1);
+  // A name stays as it is written.
+  const sentence = /^\w*_/.test(rule) ? rule : rule.charAt(0).toUpperCase() + rule.slice(1);
   return error.hint === undefined ? sentence : `${sentence} — ${error.hint}`;
 }
 
@@ -74,7 +75,9 @@ export function placeProblems(problem: Problem, fields: readonly string[]): Plac
       .filter((field) => path === field || path.startsWith(`${field}.`) || field.endsWith(`.${path}`))
       .sort((a, b) => b.length - a.length)[0];
     const members = fields.filter((field) => path !== "" && field.startsWith(`${path}.`));
-    if (owner !== undefined) put(owner, message);
+    // A field that stands for several things says which: space.fix.prefill.token_parallelism in the field `space`.
+    const part = owner !== undefined && path.startsWith(`${owner}.`) ? path.slice(owner.length + 1).replace(/^(fix|restrict|extend|modules|forbid)\./, "") : "";
+    if (owner !== undefined) put(owner, part === "" ? message : `${part}: ${message}`);
     else if (members.length > 0) put(members[0]!, message);
     else general.push(message);
   }

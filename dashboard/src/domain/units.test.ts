@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   columnDecimals,
   formatAge,
+  formatApart,
   formatDuration,
   formatFixed,
   formatLargeCount,
@@ -80,4 +81,10 @@ test("ages", () => {
   expect(formatAge("2026-05-01T11:59:57Z", now)).toBe("just now");
   expect(formatAge("2026-05-01T11:56:00Z", now)).toBe("4 min ago");
   expect(formatAge("2026-04-01T11:56:00Z", now)).toBe("2026-04-01");
+});
+
+test("the ends of a range are told apart", () => {
+  expect(formatApart(2.628936, 2.628976, 3)).toEqual(["2.6289", "2.629"]);
+  expect(formatApart(1, 2)).toEqual(["1", "2"]);
+  expect(formatApart(3, 3)).toEqual(["3", "3"]);
 });

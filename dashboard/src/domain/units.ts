@@ -76,6 +76,15 @@ export function formatNumber(value: number, digits = 4): string {
   return rounded.toLocaleString("en-US", { minimumFractionDigits: 0, maximumFractionDigits: Math.min(decimals, 12) });
 }
 
+/** Two ends of a range, with as many digits as it takes to tell them apart, `digits` at least. */
+export function formatApart(low: number, high: number, digits = 4): readonly [string, string] {
+  for (let most = digits; most < 13; most += 1) {
+    const texts = [formatNumber(low, most), formatNumber(high, most)] as const;
+    if (low === high || texts[0] !== texts[1]) return texts;
+  }
+  return [String(low), String(high)];
+}
+
 /** The same number of decimals for a whole column, so that the decimal points line up. */
 export function formatFixed(value: number, decimals: number): string {
   return value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });

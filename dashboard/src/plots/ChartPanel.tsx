@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Panel } from "../ui/basics";
+import { caption } from "../ui/caption";
 import { downloadBlob, downloadText } from "../ui/download";
 import { chartImage, pngOf } from "./chartImage";
 import css from "./plots.module.css";
@@ -23,7 +24,7 @@ export function ChartPanel({ title, file, note, tools, flush = false, children }
   const save = async (kind: "svg" | "png"): Promise<void> => {
     setFailed("");
     try {
-      const image = chartImage(chart.current!, title);
+      const image = chartImage(chart.current!, title, caption.value === "" ? document.title : caption.value);
       if (kind === "svg") downloadText(`${file}.svg`, "image/svg+xml", image.svg);
       else downloadBlob(`${file}.png`, await pngOf(image));
     } catch (error) {

@@ -1,6 +1,6 @@
 /** A series with uPlot: many points, cursor with values, colours of the theme. */
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useWidth } from "../ui/basics";
@@ -26,11 +26,14 @@ interface LinePlotProps {
 
 /** Okabe-Ito, and dashes for those who do not see colours. */
 const COLOURS = ["--accent", "--bound-hbm", "--bound-serial", "--slice-swap"] as const;
+/** Width of a digit of the labels at an axis. */
+const DIGIT_PX = 6.2;
 const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]] as const;
 
 export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = false, height = 240, label }: LinePlotProps): JSX.Element {
   const [box, width] = useWidth<HTMLDivElement>();
   const plot = useRef<uPlot | null>(null);
+  const [cursor, setCursor] = useState<number | null>(null);
   const isDark = dark.value;
   const names = lines.map((line) => line.label).join();
   const data = [[...x], ...lines.map((line) => [...line.values])] as uPlot.AlignedData;
@@ -46,8 +49,9 @@ export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = fal
       grid: { stroke: colour("--grid"), width: 1 },
       ticks: { stroke: colour("--line-strong"), width: 1 },
       font: `11px ${colour("--sans")}`,
-      labelFont: `12px ${colour("--sans")}`,
-      size: 58,
+      labelFont: `550 11.5px ${colour("--sans")}`,
+      labelSize: 22,
+      gap: 6,
       values: (_, values) => values.map((value) => (value === null ? "" : show(value))),
     });
     const made = new uPlot(
@@ -55,8 +59,12 @@ export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = fal
         width,
         height,
         scales: { x: { time: false, ...(xLog ? { distr: 3 as const } : {}) } },
-        legend: { live: true },
-        axes: [{ ...axis(xLabel, formatX), size: 40 }, axis(yLabel, format)],
+        legend: { show: false },
+        hooks: { setCursor: [(self) => setCursor(self.cursor.idx ?? null)] },
+        axes: [
+          { ...axis(xLabel, formatX), size: 34 },
+          { ...axis(yLabel, format), size: (_, shown) => 14 + DIGIT_PX * Math.max(4, ...(shown ?? []).map((text) => text.length)) },
+        ],
         series: [
           { label: xLabel, value: (_, value) => (value === null ? "" : formatX(value)) },
           ...lines.map((line, i) => ({
@@ -64,7 +72,7 @@ export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = fal
             stroke: colour(COLOURS[i % COLOURS.length]!),
             width: 1.6,
             dash: [...DASHES[i % DASHES.length]!],
-            points: { show: x.length < 40 },
+            points: { show: x.length < 40, size: 5 },
             value: (_: uPlot, value: number | null) => (value === null ? "" : format(value)),
           })),
         ],
@@ -80,5 +88,23 @@ export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = fal
   }, [width, height, isDark, names, xLabel, yLabel, xLog]);
 
   useEffect(() => plot.current?.setData(data), [x, lines]);
-  return <div ref={box as { current: HTMLDivElement | null }} class={css.line} role="img" aria-label={label} />;
+  const at = cursor !== null && cursor < x.length ? cursor : x.length - 1;
+  return (
+    <div>
+      <div ref={box as { current: HTMLDivElement | null }} class={css.line} role="img" aria-label={label} />
+      <ul class={css.lineKeys}>
+        <li>
+          {xLabel} <strong>{at < 0 ? "" : formatX(x[at]!)}</strong>
+        </li>
+        {lines.map((line, i) => (
+          <li key={line.label}>
+            <svg width={26} height={10} aria-hidden="true">
+              <path d="M1 5H25" fill="none" stroke-width="2" stroke-dasharray={DASHES[i % DASHES.length]!.join(" ")} style={{ stroke: `var(${COLOURS[i % COLOURS.length]!})` }} />
+            </svg>
+            {line.label} <strong>{line.values[at] == null ? "" : format(line.values[at]!)}</strong>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
 }

@@ -1,7 +1,7 @@
 /** Draws parallel coordinates: lines on a canvas, axes that can be brushed in SVG. */
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { formatNumber } from "../domain/units";
+import { formatApart } from "../domain/units";
 import { useWidth } from "../ui/basics";
 import { dark } from "../ui/theme";
 import { viridisSteps } from "./colour";
@@ -75,7 +75,7 @@ function Axis({ axis, place, figure, range, onRange }: AxisProps): JSX.Element {
   const brush = drag ?? (range === null ? null : ([axis.scale.toPixel(Math.max(range[0], axis.domain[0])), axis.scale.toPixel(Math.min(range[1], axis.domain[1]))] as const));
   const [low, high] = axis.domain;
   const isDown = axis.scale.toPixel(low) < axis.scale.toPixel(high);
-  const text = (value: number): string => `${formatNumber(value * axis.factor, 3)}${axis.unit === "" ? "" : ` ${axis.unit}`}`;
+  const ends = formatApart(low * axis.factor, high * axis.factor, 3).map((text) => `${text}${axis.unit === "" ? "" : ` ${axis.unit}`}`);
   return (
     <g>
       <line class={css.axis} x1={axis.x} x2={axis.x} y1={top} y2={bottom} />
@@ -83,10 +83,10 @@ function Axis({ axis, place, figure, range, onRange }: AxisProps): JSX.Element {
         {axis.label}
       </text>
       <text class={css.tick} x={axis.x} y={top - 6} text-anchor="middle">
-        {text(isDown ? low : high)}
+        {ends[isDown ? 0 : 1]}
       </text>
       <text class={css.tick} x={axis.x} y={bottom + 16} text-anchor="middle">
-        {text(isDown ? high : low)}
+        {ends[isDown ? 1 : 0]}
       </text>
       {brush !== null && <rect class={css.parallelBrush} x={axis.x - 6} width={12} y={Math.min(...brush)} height={Math.max(2, Math.abs(brush[1] - brush[0]))} />}
       <rect

@@ -7,7 +7,7 @@ import { type CloudLayer, useCloud } from "./cloud/useCloud";
 import { CloudCanvas } from "./cloud/CloudCanvas";
 import { WHOLE, type Window } from "./cloud/window";
 import { neighbour, scatterFigure, type ScatterInput, scatterSpans } from "./scatter";
-import { Frame, FrontLine, LassoPath, Marks, Points, type Ring, Tooltip } from "./scatterLayers";
+import { Frame, FrontLine, LassoPath, Marks, Points, References, type Ring, Tooltip } from "./scatterLayers";
 import { type Target, useScatterPointer } from "./scatterPointer";
 import css from "./plots.module.css";
 
@@ -132,6 +132,7 @@ export function ScatterPlot(props: ScatterPlotProps): JSX.Element {
           {drawn !== null && cloud !== null && (
             <CloudCanvas points={drawn.points} tones={drawn.tones} flags={drawn.flags} hasSelection={cloud.hasSelection} window={view} plot={figure.plot} />
           )}
+          <References figure={figure} width={width} height={height} />
           <FrontLine figure={figure} width={width} height={height} />
           <Points figure={figure} width={width} height={height} mask={mask} />
           <Marks

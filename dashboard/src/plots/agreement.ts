@@ -68,10 +68,11 @@ export const RESIDUAL_ROW = 34;
 const JITTER_ROWS = 3;
 const LEAST_SPAN = 0.05;
 
-/** A strip of dots for each group, on one axis that is symmetric around zero. */
+/** A strip of dots for each group, on one axis that is symmetric around zero as far as residuals can reach. */
 export function residualFigure(groups: readonly { readonly residuals: readonly number[]; readonly bias: number }[], left: number, right: number): ResidualFigure {
   const most = Math.max(LEAST_SPAN, ...groups.flatMap((group) => group.residuals.map(Math.abs))) * 1.08;
-  const scale = makeScale("linear", [-most, most], [left, right]);
+  // A ratio cannot fall below nothing: beyond −100 % there is no value to leave room for.
+  const scale = makeScale("linear", [-Math.min(most, 1.02), most], [left, right]);
   return {
     zero: scale.toPixel(0),
     ticks: ticksOf(scale, 6).map((tick) => ({ x: scale.toPixel(tick.value), value: tick.value })),

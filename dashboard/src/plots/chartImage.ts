@@ -1,4 +1,5 @@
-/** A chart as a picture of its own: what the page draws with SVG and canvas, with its colours and without the page. */
+/** A chart as a picture of its own: what the page draws, its legends and tables included, with its colours and without the page. */
+import { lettering, SVG } from "./lettering";
 
 /** What the style sheet gives to a mark, written into the mark itself. */
 const STYLES = [
@@ -18,17 +19,20 @@ const STYLES = [
   "shape-rendering",
 ] as const;
 
-const SVG = "http" + "://www.w3.org/2000/svg"; // a name, not an address
-
 export interface ChartImage {
   readonly svg: string;
   readonly width: number;
   readonly height: number;
 }
 
-/** `container` with all that is drawn in it, at the place that it has on the page. */
-export function chartImage(container: HTMLElement, title: string): ChartImage {
-  const frame = container.getBoundingClientRect();
+/** Above the drawing for its title, below it for what it is of. */
+const HEAD = 30;
+const FOOT = 24;
+
+/** `container` with all that is drawn in it, at the place that it has on the page, under its title and above `caption`. */
+export function chartImage(container: HTMLElement, title: string, caption: string): ChartImage {
+  const box = container.getBoundingClientRect();
+  const frame = new DOMRect(box.left, box.top - HEAD, box.width, box.height + HEAD + FOOT);
   const [width, height] = [Math.ceil(frame.width), Math.ceil(frame.height)];
   const root = document.createElementNS(SVG, "svg");
   const attributes: Readonly<Record<string, string | number>> = { xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}` };
@@ -40,6 +44,17 @@ export function chartImage(container: HTMLElement, title: string): ChartImage {
   ground.setAttribute("height", "100%");
   ground.setAttribute("fill", getComputedStyle(container).getPropertyValue("--panel"));
   root.append(label, ground);
+  const styles = getComputedStyle(container);
+  const line = (text: string, y: number, colour: string, weight: number, size: number): void => {
+    const element = document.createElementNS(SVG, "text");
+    const attributes = { x: 14, y, fill: styles.getPropertyValue(colour), "font-family": styles.fontFamily, "font-size": size, "font-weight": weight };
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    element.textContent = text;
+    root.append(element);
+  };
+  line(title, 20, "--text", 650, 13);
+  line(caption, height - 9, "--muted", 400, 11);
+  for (const element of lettering(container, frame)) root.append(element);
   for (const drawing of container.querySelectorAll<SVGSVGElement | HTMLCanvasElement>("svg, canvas")) {
     if (drawing.parentElement?.closest("svg") != null) continue;
     const box = drawing.getBoundingClientRect();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Column, colourScaleOf, labelShifts, nearestPoint, neighbour, scatterFigure, type ScatterInput, toneOf } from "./scatter";
+import { type Column, colourScaleOf, labelPlaces, nearestPoint, neighbour, scatterFigure, type ScatterInput, toneOf } from "./scatter";
 
 function column(values: number[], sense: "min" | "max" = "min"): Column {
   return { values: Float64Array.from(values), label: "metric", unit: "s", factor: 1, sense };
@@ -53,12 +53,29 @@ test("colour is logarithmic where values span more than a factor of 20", () => {
   expect(toneOf({ low: 2, high: 2, log: false }, 2)).toBe(0.5);
 });
 
-test("labels of marks that lie close are moved apart", () => {
-  const marks = [{ px: 100, py: 50 }, { px: 120, py: 52 }, { px: 110, py: 49 }, { px: 900, py: 50 }];
-  const shifts = labelShifts(marks);
-  expect(shifts[0]).toBe(0);
-  expect(shifts[3]).toBe(0);
-  const heights = marks.slice(0, 3).map((mark, i) => mark.py + shifts[i]!).sort((a, b) => a - b);
-  expect(heights[1]! - heights[0]!).toBeGreaterThanOrEqual(13);
-  expect(heights[2]! - heights[1]!).toBeGreaterThanOrEqual(13);
+test("labels lie on no other label and on no other mark, and within the plot", () => {
+  const plot = { left: 0, right: 600, top: 0, bottom: 300 };
+  const marks = [
+    { px: 100, py: 50, label: "flexllm-u280" },
+    { px: 112, py: 51, label: "flexllm-u280-hmt" },
+    { px: 110, py: 49, label: "third" },
+    { px: 595, py: 299, label: "at the edge" },
+    { px: 300, py: 150, label: "alone" },
+  ];
+  const places = labelPlaces(marks, plot);
+  const boxes = places.map(({ x, y, anchor }, i) => {
+    const width = marks[i]!.label.length * 6.3;
+    const left = anchor === "start" ? x : x - width;
+    return { left, right: left + width, top: y - 10.5, bottom: y + 2.5 };
+  });
+  const meet = (a: (typeof boxes)[0], b: (typeof boxes)[0]): boolean => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  boxes.forEach((box, i) => {
+    expect(box.left >= plot.left && box.right <= plot.right && box.bottom <= plot.bottom).toBe(true);
+    for (let k = 0; k < i; k += 1) expect(meet(box, boxes[k]!)).toBe(false);
+    marks.forEach((mark, k) => {
+      if (k !== i) expect(meet(box, { left: mark.px - 7, right: mark.px + 7, top: mark.py - 7, bottom: mark.py + 7 })).toBe(false);
+    });
+  });
+  expect(places[3]!.anchor).toBe("end");
+  expect(places[4]).toEqual({ x: 311, y: 154, anchor: "start" });
 });

@@ -152,16 +152,41 @@ export function scatterFigure(input: ScatterInput, spans: ScatterSpans | null = 
 }
 
 const LABEL_HEIGHT = 13;
-const LABEL_WIDTH = 150;
+const LETTER = 6.3;
+/** From the middle of a mark to its label. */
+const GAP = 11;
 
-/** Vertical shifts in pixels that keep the labels of marks from lying on each other, in the order given. */
-export function labelShifts(marks: readonly { readonly px: number; readonly py: number }[]): number[] {
-  const placed: { readonly x: number; readonly y: number }[] = [];
-  return marks.map(({ px, py }) => {
-    const isFree = (y: number): boolean => placed.every((other) => Math.abs(other.y - y) >= LABEL_HEIGHT || Math.abs(other.x - px) >= LABEL_WIDTH);
-    const shift = [0, 1, -1, 2, -2, 3, -3].map((step) => step * LABEL_HEIGHT).find((candidate) => isFree(py + candidate)) ?? 0;
-    placed.push({ x: px, y: py + shift });
-    return shift;
+export interface LabelPlace {
+  readonly x: number;
+  readonly y: number;
+  readonly anchor: "start" | "end";
+}
+
+interface Box {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/** A place for the label of each mark, beside it and within the plot, where it lies on no other label and on no other mark. */
+export function labelPlaces(marks: readonly { readonly px: number; readonly py: number; readonly label: string }[], plot: Box): LabelPlace[] {
+  const taken: Box[] = marks.map(({ px, py }) => ({ left: px - 8, right: px + 8, top: py - 8, bottom: py + 8 }));
+  return marks.map(({ px, py, label }, own) => {
+    const width = label.length * LETTER;
+    const candidates = [0, 1, -1, 2, -2, 3, -3, 4, -4].flatMap((step) =>
+      (["start", "end"] as const).map((anchor) => {
+        const left = anchor === "start" ? px + GAP : px - GAP - width;
+        const middle = py + step * LABEL_HEIGHT;
+        return { anchor, x: anchor === "start" ? px + GAP : px - GAP, y: middle + 4, box: { left, right: left + width, top: middle - LABEL_HEIGHT / 2, bottom: middle + LABEL_HEIGHT / 2 } };
+      }),
+    );
+    const isWithin = ({ box }: { readonly box: Box }): boolean => box.left >= plot.left && box.right <= plot.right && box.top >= plot.top && box.bottom <= plot.bottom;
+    const isFree = ({ box }: { readonly box: Box }): boolean =>
+      taken.every((other, i) => i === own || other.right <= box.left || other.left >= box.right || other.bottom <= box.top || other.top >= box.bottom);
+    const chosen = candidates.find((one) => isWithin(one) && isFree(one)) ?? candidates.find(isWithin) ?? candidates[0]!;
+    taken.push(chosen.box);
+    return { x: chosen.x, y: chosen.y, anchor: chosen.anchor };
   });
 }
 

@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { dark } from "../ui/theme";
 import { viridisSteps } from "./colour";
-import { labelShifts, type ScatterFigure, type ScatterInput } from "./scatter";
+import { labelPlaces, type ScatterFigure, type ScatterInput } from "./scatter";
 import css from "./plots.module.css";
 
 const TONES = 24;
@@ -142,6 +142,21 @@ function drawPoints(canvas: HTMLCanvasElement, figure: ScatterFigure, width: num
   for (const i of figure.front) disc(i, radius + 1.1, colourOf(i));
 }
 
+/** Published designs and other systems: below the front, which they must not hide; their names are above it. */
+export function References({ figure, width, height }: LayerProps): JSX.Element {
+  const clip = useId();
+  return (
+    <svg class={css.layer} width={width} height={height} aria-hidden="true">
+      <Clip figure={figure} id={clip} />
+      <g clip-path={`url(#${clip})`}>
+        {figure.references.map((mark) => (
+          <path key={mark.label} class={css.reference} d={`M${mark.px} ${mark.py - 6.5}l6.5 6.5l-6.5 6.5l-6.5 -6.5z`} />
+        ))}
+      </g>
+    </svg>
+  );
+}
+
 interface MarksProps extends LayerProps {
   readonly hovered: readonly [number, number] | null;
   readonly selected: number;
@@ -154,7 +169,7 @@ export function Marks({ figure, width, height, hovered, selected, knees, rings }
   const clip = useId();
   const at = (index: number): readonly [number, number] | null => (index >= 0 && index < px.length && !Number.isNaN(px[index]!) ? [px[index]!, py[index]!] : null);
   const place = at(selected);
-  const shifts = labelShifts(figure.references);
+  const labels = labelPlaces(figure.references, plot);
   return (
     <svg class={css.layer} width={width} height={height} aria-hidden="true">
       <Clip figure={figure} id={clip} />
@@ -166,17 +181,11 @@ export function Marks({ figure, width, height, hovered, selected, knees, rings }
           const knee = at(index);
           return knee === null ? null : <path key={index} class={css.knee} d={`M${knee[0]} ${knee[1] - 11}l-4.5 -8h9z`} />;
         })}
-        {figure.references.map((mark, i) => {
-          const left = mark.px > (plot.left + plot.right) / 2;
-          return (
-            <g key={mark.label}>
-              <path class={css.reference} d={`M${mark.px} ${mark.py - 6.5}l6.5 6.5l-6.5 6.5l-6.5 -6.5z`} />
-              <text class={css.referenceLabel} x={mark.px + (left ? -11 : 11)} y={mark.py + 4 + shifts[i]!} text-anchor={left ? "end" : "start"}>
-                {mark.label}
-              </text>
-            </g>
-          );
-        })}
+        {figure.references.map((mark, i) => (
+          <text key={mark.label} class={css.referenceLabel} x={labels[i]!.x} y={labels[i]!.y} text-anchor={labels[i]!.anchor}>
+            {mark.label}
+          </text>
+        ))}
         {place !== null && (
           <g class={css.selected}>
             <circle cx={place[0]} cy={place[1]} r={8.5} />

@@ -18,11 +18,21 @@ export interface Axes {
   readonly yKind: ScaleKind;
 }
 
-/** Logarithmic from a factor of 20 on: below it a linear axis reads better and hides nothing. */
-export function defaultKind(values: Float64Array | undefined): ScaleKind {
-  const range = values === undefined ? null : extent(values);
-  return range !== null && range[0] > 0 && range[1] / range[0] > 20 ? "log" : "linear";
+/**
+ * Logarithmic from a factor of 20 on: below it a linear axis reads better and hides nothing.
+ *
+ * With designs behind the front (`also`: their lowest and highest value) from a factor of 5 on, where the front takes so
+ * little of a linear axis that it would be a dot in the corner.
+ */
+export function defaultKind(values: Float64Array | undefined, also: readonly [number, number] | null = null): ScaleKind {
+  const front = values === undefined ? null : extent(values);
+  if (front === null || front[0] <= 0) return "linear";
+  const [low, high] = [Math.min(front[0], also?.[0] ?? Infinity), Math.max(front[1], also?.[1] ?? 0)];
+  const isSmall = front[1] - front[0] < SMALL_SHARE * (high - low);
+  return low > 0 && (high / low > 20 || (isSmall && high / low > 5)) ? "log" : "linear";
 }
+
+const SMALL_SHARE = 0.15;
 
 /**
  * The two objectives that pull against each other most: the pair whose 2-D front has the most points.
@@ -55,6 +65,7 @@ export function chooseAxes(
   objectives: readonly string[],
   view: View,
   preferred: readonly string[] = [],
+  also: (name: string) => readonly [number, number] | null = () => null,
 ): Axes | null {
   const names = [...columns.keys()];
   if (names.length === 0) return null;
@@ -70,7 +81,7 @@ export function chooseAxes(
     y,
     colour,
     size: view.size !== null && columns.has(view.size) ? view.size : "",
-    xKind: view.xKind ?? defaultKind(columns.get(x)),
-    yKind: view.yKind ?? defaultKind(columns.get(y)),
+    xKind: view.xKind ?? defaultKind(columns.get(x), also(x)),
+    yKind: view.yKind ?? defaultKind(columns.get(y), also(y)),
   };
 }

@@ -7,7 +7,8 @@ import { isFinished } from "../domain/live";
 import { resource } from "./resource";
 
 const BUSY_MS = 1500;
-const IDLE_MS = 15_000;
+/** Also how long a page takes to notice that the server is away. */
+const IDLE_MS = 4000;
 
 const nextCursor = signal<string | null>(null);
 /** Older pages, loaded on demand; the first page is what is refreshed. */

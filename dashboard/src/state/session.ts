@@ -1,6 +1,7 @@
 /** Whether the server knows the user: asked at the start, and again when it refuses. */
 import { signal } from "@preact/signals";
 import { whenUnauthorized } from "../api/client";
+import { credentialOf } from "../domain/credential";
 import { closeSession, getSession, openSession } from "../api/session";
 
 /**
@@ -20,8 +21,12 @@ export async function checkSession(): Promise<void> {
   else session.value = session.value === "open" ? "expired" : "closed";
 }
 
+/** The address that led here had a token that the server does not know; said once. */
+export const addressRefused = signal(new URLSearchParams(window.location.search).get("signin") === "refused");
+
 export async function signIn(credential: string): Promise<void> {
-  await openSession(credential.trim());
+  await openSession(credentialOf(credential));
+  addressRefused.value = false;
   session.value = "open";
 }
 

@@ -84,7 +84,7 @@ export function ProvenanceBadge({ provenance }: { readonly provenance: Provenanc
   );
 }
 
-export function Badge({ children, title }: { readonly children: ComponentChildren; readonly title?: string }): JSX.Element {
+export function Badge({ children, title }: { readonly children: ComponentChildren; readonly title?: string | undefined }): JSX.Element {
   return (
     <span class={css.badge} title={title}>
       {children}

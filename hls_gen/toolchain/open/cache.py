@@ -45,9 +45,11 @@ class ResultCache:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 partial.unlink()
+            if isinstance(error, OSError) and error.filename is None:  # a write does not know where it went
+                error.filename = str(path)
             raise
 
     @contextlib.contextmanager

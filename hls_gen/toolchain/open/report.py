@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, floor
 
 from hls_gen.toolchain.open.totals import Amount, UnitAmount, total
 from spec.design_point import DesignPoint
-from spec.device import Device
+from spec.device import Device, SuperLogicRegion
+from spec.resources import RESOURCE_NAMES as _NAMES
 from spec.synthesis_report import (
     Absent,
     CycleRange,
@@ -23,7 +24,7 @@ from spec.workload import Stage
 
 _NOT_PLACED = Absent("nothing is placed or routed: no clock, no timing and no power follow from counts of cells")
 _OTHER_STEP = Absent("counts of cells have no cycles: flexdse simulate gives them")
-_NO_SLR = Absent("not a report per region")
+_NO_SLR = Absent("the regions of a card differ: see slrs, whose fractions are of each")
 
 _ASSUMPTIONS = (
     (
@@ -64,25 +65,54 @@ def _module(row: UnitAmount) -> ModuleRow:
 
 
 def _available(device: Device) -> ResourceCounts:
-    names = ("lut", "ff", "dsp", "bram_18k", "uram")
-    return ResourceCounts(**{name: sum(getattr(slr.total, name) for slr in device.slrs) for name in names})
+    return ResourceCounts(**{name: sum(getattr(slr.total, name) for slr in device.slrs) for name in _NAMES})
 
 
-def _slrs(stage: Stage, design: DesignPoint, device: Device, resources: ResourceCounts) -> tuple[SlrRow, ...]:
-    """The region of a kernel that is bound to one; a kernel that is left to the placer has none."""
+def _slrs(
+    stage: Stage,
+    design: DesignPoint,
+    device: Device,
+    least: ResourceCounts,
+    most: ResourceCounts,
+    shares: Mapping[str, Mapping[str, float]],
+) -> tuple[tuple[SlrRow, ...], str]:
+    """What each region holds of a kernel, and where that comes from: the region that the design names, else `shares`."""
     names = {one.slr for one in design.kernels if one.kernel == stage or one.module == stage}
     bound = [slr for slr in device.slrs if slr.name in names]
-    if len(names) != 1 or len(bound) != 1:
-        return ()
-    whole = bound[0].total
-
-    def share(name: str) -> float:
-        return getattr(resources, name) / getattr(whole, name) if getattr(whole, name) else 0.0
-
-    utilization = ResourceFractions(
-        lut=share("lut"), ff=share("ff"), dsp=share("dsp"), bram_18k=share("bram_18k"), uram=share("uram")
+    if len(names) == 1 and len(bound) == 1:
+        return (_slr_row(bound[0], least, most),), f"region: {bound[0].name}, which the design names"
+    if not shares:
+        return (
+            (),
+            "no region is named for the kernel, and no assignment of its modules is known: it counts for the card",
+        )
+    low, high = _divided(least, shares), _divided(most, shares)
+    return tuple(_slr_row(slr, low[slr.name], high[slr.name]) for slr in device.slrs), (
+        "regions: the kernel divided like an assignment of its modules that fits, by the cost models; nothing is placed"
     )
-    return (SlrRow(name=bound[0].name, resources=resources, utilization=utilization),)
+
+
+def _divided(whole: ResourceCounts, shares: Mapping[str, Mapping[str, float]]) -> dict[str, ResourceCounts]:
+    """`whole` by region, rounded so that the regions sum to it."""
+    counts: dict[str, dict[str, int | Absent]] = {region: {} for region in shares}
+    for name in _NAMES:
+        before, given = 0.0, 0
+        for region, share in shares.items():
+            before += share[name] * getattr(whole, name)
+            counts[region][name] = round(before) - given
+            given = round(before)
+    return {region: measured(ResourceCounts, **found) for region, found in counts.items()}
+
+
+def _slr_row(slr: SuperLogicRegion, least: ResourceCounts, most: ResourceCounts) -> SlrRow:
+    whole = slr.total
+    fractions = {name: getattr(most, name) / getattr(whole, name) if getattr(whole, name) else 0.0 for name in _NAMES}
+    return SlrRow(
+        name=slr.name,
+        resources=most,
+        resources_at_least=least,
+        utilization=measured(ResourceFractions, **fractions),
+    )
 
 
 def kernel_report(
@@ -92,12 +122,13 @@ def kernel_report(
     device: Device,
     yosys: str,
     timing_table_version: str,
+    shares: Mapping[str, Mapping[str, float]],
 ) -> SynthesisReport:
-    """The report of one kernel."""
+    """The report of one kernel. `shares`: of its resources in each region, where the design names none; may be empty."""
     whole = total(rows)
     resources = _resources(whole, upper=True)
-    slrs = _slrs(stage, design, device, resources)
-    placed = () if slrs else ("no region is named for the kernel: all of it counts for the card alone",)
+    least = _resources(whole, upper=False)
+    slrs, placed = _slrs(stage, design, device, least, resources, shares)
     return measured(
         SynthesisReport,
         flexdse_version=FLEXDSE_VERSION,
@@ -113,12 +144,12 @@ def kernel_report(
         latency=_OTHER_STEP,
         interval=_OTHER_STEP,
         resources=resources,
-        resources_at_least=_resources(whole, upper=False),
+        resources_at_least=least,
         available=_available(device),
         available_per_slr=_NO_SLR,
         timing=_NOT_PLACED,
         power=_NOT_PLACED,
         modules=tuple(_module(row) for row in rows),
         slrs=slrs,
-        assumptions=(*_ASSUMPTIONS, *((_VERSAL,) if device.dsp_kind == "dsp58" else ()), *placed),
+        assumptions=(*_ASSUMPTIONS, *((_VERSAL,) if device.dsp_kind == "dsp58" else ()), placed),
     )

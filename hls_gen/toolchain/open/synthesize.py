@@ -6,7 +6,8 @@ import errno
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -34,10 +35,14 @@ _LOG = Path("build/open/open_synthesis.log")
 
 @dataclass(frozen=True, slots=True)
 class OpenSynthesisOptions:
-    """`cache_dir`: mapped leaves, shared by all projects and runs on this machine."""
+    """`cache_dir`: mapped leaves, shared by all projects and runs on this machine.
+
+    `region_shares`: of each kernel's resources, in which region: stage -> region -> resource -> share, 1 in all.
+    """
 
     cache_dir: Path
     timeout_s: float = 3600.0
+    region_shares: Mapping[Stage, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
 def project_parts(project_dir: Path) -> dict[Stage, KernelParts]:
@@ -134,7 +139,11 @@ def _synthesized(
                 clock_mhz=clock,
                 seconds=round(time.monotonic() - started, 3),
                 log=_LOG.as_posix(),
-                reports=(kernel_report(stage, rows, design, device, version, timing.version),),
+                reports=(
+                    kernel_report(
+                        stage, rows, design, device, version, timing.version, options.region_shares.get(stage, {})
+                    ),
+                ),
             )
         )
     report = SynthesisStepReport(

@@ -27,9 +27,13 @@ _SHORT_FIFO_LUT, _SHORT_FIFO_FF = (
     Range(6, 16),
 )  # counter, comparisons, handshake: fifo_registers of one bit
 # An m_axi adapter. BRAM: load and store unit each buffer the words in flight; 512 bits x (16 bursts of 16) twice are the
-# 30 blocks that Vitis HLS 2023.2 reports (csynth of UCLA-VAST/Prometheus 2mm). LUT, FF: our estimate, no report has them.
-_AXI_LUT, _AXI_LUT_PER_BIT = Range(600, 1400), Range(5, 12)
-_AXI_FF, _AXI_FF_PER_BIT = Range(800, 2000), Range(8, 20)
+# 30 blocks that Vitis HLS 2023.2 reports (csynth of UCLA-VAST/Prometheus 2mm). LUT, FF: the lower end lies below every row
+# `*_m_axi_U` of public csynth reports of a known width (LUT/FF of 32 bits 580/512, 64 bits 766/566, 256 bits 1,052/881), the
+# base of the upper end at the largest row of a narrow port (2,265/2,080); its slope in the width is our estimate.
+_AXI_LUT, _AXI_LUT_PER_BIT = Range(480, 2300), Range(2.2, 12)
+_AXI_FF, _AXI_FF_PER_BIT = Range(430, 2100), Range(1.7, 20)
+# The s_axilite port with the kernel's arguments: the least and the largest row `control_s_axi_U` of the same reports.
+_CONTROL_PORT_LUT, _CONTROL_PORT_FF = Range(488, 4520), Range(290, 2486)
 # What a placed register or multiplexer of ours may come to: Vitis HLS registers the stages of a pipeline once more, and merges.
 _MUX_LUT_PER_BIT, _REGISTER_FF_PER_BIT, _REGISTER_LUT_PER_BIT = Range(0.5, 1.0), Range(1.0, 2.0), Range(0.0, 0.5)
 
@@ -136,6 +140,7 @@ def kernel_amounts(
             "fifos", sum(int(fifo.banks) for fifo in parts.fifos), _total(_fifo(f, fifo_control) for f in parts.fifos)
         ),
         UnitAmount("axi_adapters", len(parts.ports), _total(_adapter(port) for port in parts.ports)),
+        UnitAmount("control_port", 1, Amount(_CONTROL_PORT_LUT, _CONTROL_PORT_FF)),
     ]
     return rows
 

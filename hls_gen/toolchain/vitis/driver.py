@@ -30,10 +30,12 @@ from hls_gen.toolchain.vitis.outputs import Outcome, collect, stale_outputs
 from hls_gen.toolchain.vitis.records import load_record, save_record, step_key, still_holds
 from hls_gen.toolchain.vitis.runner import Ended, await_end_of_tool, held, run_guarded
 from hls_gen.toolchain.vitis.scripts import script_path, script_text, step_command, tool_folder
+from hls_gen.toolchain.vitis.shared import SharedResults
 from spec.synthesis_report import KernelStep, SynthesisStep, SynthesisStepReport
 
 _LOCK_PATIENCE_S = 2.0
-_NEEDS_VIVADO: dict[SynthesisStep, str] = {"export": "package kernels", "impl": "implement kernels"}
+_NO_TOOL_PROJECT = "taken-from-another-folder"  # a file where the tool's project would be
+_NEEDS_VIVADO: tuple[SynthesisStep, ...] = ("export", "impl")  # to package and to implement
 _REPORT_NAMES: dict[SynthesisStep, str] = {"csim": "vitis_csim"}  # reports/csim.json is that of g++
 
 
@@ -68,7 +70,7 @@ def synthesize_project(
     jobs = kernel_jobs(project, manifest, given)
     refuse_foreign_link(steps, given, jobs)
     vitis = find_vitis()
-    packaging = next((what for step, what in _NEEDS_VIVADO.items() if step in steps), None)
+    packaging = tuple(step for step in steps if step in _NEEDS_VIVADO)
     vivado = require_vivado(packaging) if packaging else find_vivado()
     if "link" in steps:
         for job in jobs:
@@ -144,6 +146,7 @@ class _Run:
         self._log = log
         self._cancel = cancel
         self._keys: dict[tuple[str, SynthesisStep], str] = {}
+        self._shared = SharedResults(options.shared)
 
     def step(self, step: SynthesisStep) -> SynthesisStepReport:
         """A step of all kernels, up to the first that fails."""
@@ -217,9 +220,39 @@ class _Run:
         if earlier is not None and not self._options.restart and still_holds(job, earlier, key):
             self._log(f"{step} {job.kernel}: done before with the same sources, tool, part and clock")
             return earlier.model_copy(update={"reused": True})
+        with self._shared.turn(key, self._cancel) as waited:
+            if waited:
+                self._log(f"{step} {job.kernel}: waited for another run of the same")
+            if not self._options.restart and (found := self._from_elsewhere(job, step, key)) is not None:
+                return found
+            return self._made(job, step, key, earlier)
+
+    def _from_elsewhere(self, job: KernelJob, step: SynthesisStep, key: str) -> KernelStep | None:
+        """The result that another project on this machine has made of the same."""
+        found = self._shared.find(job, key)
+        if found is None:
+            return None
+        self._await_tool(job)
+        self._forget_later(job, step)
+        if step in ("csim", "csynth"):
+            shutil.rmtree(tool_folder(job, step), ignore_errors=True)  # of other sources
+        self._shared.copy_files(job, found)
+        if step == "csynth":
+            (tool_folder(job, step) / _NO_TOOL_PROJECT).touch()
+        self._log(f"{step} {job.kernel}: done before in another folder with the same sources, tool, part and clock")
+        (job.folder / "logs").mkdir(parents=True, exist_ok=True)
+        (job.project / found.log).write_text("not run here: the result of an equal project\n")
+        save_record(job, found)
+        return found.model_copy(update={"reused": True})
+
+    def _forget_later(self, job: KernelJob, step: SynthesisStep) -> None:
         for later in _built_on(step):  # no longer good, nor what they say
             (job.folder / "records" / f"{later}.json").unlink(missing_ok=True)
             (job.project / report_path(later)).unlink(missing_ok=True)
+
+    def _made(self, job: KernelJob, step: SynthesisStep, key: str, earlier: KernelStep | None) -> KernelStep:
+        """The result of a step by the tool."""
+        self._forget_later(job, step)
         record = KernelStep(
             stage=job.stage,
             kernel=job.kernel,
@@ -253,7 +286,14 @@ class _Run:
         )
         save_record(job, record)
         self._log(f"{step} {job.kernel}: {record.status} after {record.seconds:.0f} s")
+        self._share(job, record)
         return record
+
+    def _share(self, job: KernelJob, record: KernelStep) -> None:
+        try:
+            self._shared.put(job, record)
+        except OSError as error:  # the result stands in the project all the same
+            self._log(f"note: {record.step} of {job.kernel} is not kept for other projects: {error.strerror or error}")
 
     def _settle(self, job: KernelJob, record: KernelStep | None) -> KernelStep | None:
         """A step that still counts as running, though nobody holds the project: its runner was killed."""
@@ -271,6 +311,10 @@ class _Run:
         return lost
 
     def _run(self, job: KernelJob, step: SynthesisStep) -> tuple[Ended, Outcome]:
+        for missing in self._missing_in_tool_project(job, step):
+            ended, outcome = self._again(job, missing)
+            if outcome.failure is not None:
+                return ended, outcome
         ended, outcome = self._tool(job, step, with_csynth=False)
         forgotten = outcome.failure is not None and outcome.failure.cause == "missing_synthesis"
         if forgotten and self._vitis.generation == "vitis_hls":
@@ -278,10 +322,32 @@ class _Run:
             ended, outcome = self._tool(job, step, with_csynth=True)
         return ended, outcome
 
-    def _tool(self, job: KernelJob, step: SynthesisStep, *, with_csynth: bool) -> tuple[Ended, Outcome]:
-        lock = job.folder / ".tool.lock"
-        (job.folder / "logs").mkdir(parents=True, exist_ok=True)
-        if not await_end_of_tool(lock):
+    def _missing_in_tool_project(self, job: KernelJob, step: SynthesisStep) -> tuple[SynthesisStep, ...]:
+        """What the tool must run here first: its own project can not move, so that of a result from elsewhere is missing."""
+        if not (tool_folder(job, "csynth") / _NO_TOOL_PROJECT).exists():
+            return ()
+        if step == "link":
+            return ("csynth", "export") if job.is_versal else ()  # slashkit links the core in the tool's project
+        return ("csynth",) if NEEDS.get(step) == "csynth" else ()
+
+    def _again(self, job: KernelJob, step: SynthesisStep) -> tuple[Ended, Outcome]:
+        """Run a step whose result was taken from elsewhere, and bring back what stood in the folder that it makes anew."""
+        self._log(f"{step} {job.kernel}: runs here too, the tool needs its own project for what follows")
+        ended, outcome = self._tool(job, step, with_csynth=False)
+        if outcome.failure is None:
+            record = load_record(job, step)
+            assert record is not None
+            save_record(job, record.model_copy(update=outcome._asdict()))
+            for later in _built_on(step):
+                record = load_record(job, later)
+                found = self._shared.find(job, record.key) if record is not None else None
+                if found is not None:
+                    self._shared.copy_files(job, found)
+        return ended, outcome
+
+    def _await_tool(self, job: KernelJob) -> None:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        if not await_end_of_tool(job.tool_lock):
             raise ProjectBusyError(
                 f"a tool of an earlier run of {job.kernel} does not end",
                 field="project",
@@ -289,6 +355,10 @@ class _Run:
                 rule="one tool for a kernel at a time",
                 hint="end the processes that work in build/vitis of the project",
             )
+
+    def _tool(self, job: KernelJob, step: SynthesisStep, *, with_csynth: bool) -> tuple[Ended, Outcome]:
+        self._await_tool(job)
+        (job.folder / "logs").mkdir(parents=True, exist_ok=True)
         if step in ("csim", "csynth"):
             shutil.rmtree(tool_folder(job, step), ignore_errors=True)
         for path in stale_outputs(job, step, self._vitis):
@@ -305,7 +375,7 @@ class _Run:
             timeout_s=timeout_s,
             memory_limit_bytes=self._options.memory_limit_bytes,
             log_file=job.folder / "logs" / f"{step}.log",
-            lock=lock,
+            lock=job.tool_lock,
             on_log=self._log,
             cancel=self._cancel,
         )

@@ -22,8 +22,9 @@ _VERSION = re.compile(r"\bv(\d{4}\.\d+(?:\.\d+)?)\b")
 # Where settings64.sh of each product points to.
 _ROOTS = ("XILINX_VITIS", "XILINX_HLS", "XILINX_VIVADO")
 _WAY_OUT = (
-    "install AMD Vitis and source its settings64.sh in this shell, or run the scripts in the project's vitis/ folder where "
-    "it is installed and read the result with: flexdse report show csynth.xml"
+    "install AMD Vitis and source its settings64.sh in this shell; or count resources without it: --backend open; or run the "
+    "scripts in the project's vitis/ folder where it is installed, and attach what it says: flexdse report import csynth.xml "
+    "--project DIR"
 )
 
 
@@ -90,9 +91,8 @@ def find_vitis() -> Vitis:
     old = _tool("vitis_hls", "-version")
     if old is not None and old.version != "unknown":
         return Vitis("vitis_hls", old, compiler)
-    seen = [
-        f"{tool.path.name} {tool.version} at {tool.path}" for tool in (run, compiler, old) if tool is not None
-    ]  # fmt: skip
+    seen = [_seen(tool, argument) for tool, argument in ((run, "--version"), (compiler, "--version"), (old, "-version"))
+            if tool is not None]  # fmt: skip
     missing = "Vitis HLS was not found" if not seen else f"Vitis HLS is incomplete here: only {', '.join(seen)}"
     raise ToolNotFoundError(
         f"{missing}; looked for vitis-run with v++ (2024.1 or later) and for vitis_hls (2023.2 or earlier)",
@@ -102,12 +102,19 @@ def find_vitis() -> Vitis:
     )
 
 
+def _seen(tool: Tool, argument: str) -> str:
+    name = tool.path.name
+    if tool.version == "unknown":
+        return f"{name} at {tool.path}, whose version can not be read: `{name} {argument}` named none within {_VERSION_TIMEOUT_S:g} s"
+    return f"{name} {tool.version} at {tool.path}"
+
+
 def find_vivado() -> Tool | None:
     """Vivado, which packages, implements and simulates for the HLS tool."""
     return _tool("vivado", "-version")
 
 
-def require_vivado(steps: str) -> Tool:
+def require_vivado(steps: tuple[str, ...]) -> Tool:
     """Vivado, for `steps`.
 
     Raises:
@@ -116,10 +123,10 @@ def require_vivado(steps: str) -> Tool:
     found = find_vivado()
     if found is None:
         raise ToolNotFoundError(
-            f"Vivado was not found, and Vitis HLS needs it to {steps}",
+            f"Vivado was not found, which the step {' and '.join(steps)} needs",
             field="PATH",
             rule="vivado on the PATH or under XILINX_VIVADO",
-            hint=f"install Vivado and source its settings64.sh, or leave out the step: {_WAY_OUT}",
+            hint="install Vivado and source its settings64.sh, or leave the step out: --steps csim,csynth,cosim",
         )
     return found
 

@@ -6,14 +6,20 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from hls_gen.manifest import ProjectManifest
 from spec.errors import InputError, UnknownNameError, echo
 from spec.synthesis_report import SynthesisStep
 from spec.workload import STAGES, Stage
 
-STEPS: tuple[SynthesisStep, ...] = get_args(SynthesisStep)
+STEPS: tuple[SynthesisStep, ...] = (
+    "csim",
+    "csynth",
+    "cosim",
+    "export",
+    "impl",
+    "link",
+)  # in the order in which they run
 DEFAULT_STEPS: tuple[SynthesisStep, ...] = ("csim", "csynth", "cosim", "export")
 NEEDS: dict[SynthesisStep, SynthesisStep] = {"cosim": "csynth", "export": "csynth", "impl": "csynth", "link": "export"}
 
@@ -36,7 +42,10 @@ _PATH = re.compile(r"[A-Za-z0-9_./+@%,=:-]+")
 
 @dataclass(frozen=True, slots=True)
 class SynthesisOptions:
-    """What the user may choose. None: as the project says, or the default of the step."""
+    """What the user may choose. None: as the project says, or the default of the step.
+
+    `shared`: folder of results that other projects of this machine may use and have made; None: none.
+    """
 
     steps: tuple[str, ...] = DEFAULT_STEPS
     part: str | None = None
@@ -44,6 +53,7 @@ class SynthesisOptions:
     timeout_s: float | None = None
     memory_limit_bytes: int | None = None
     restart: bool = False
+    shared: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,11 @@ class KernelJob:
     def folder(self) -> Path:
         """Where the tools work."""
         return self.project / WORK_FOLDER / self.kernel
+
+    @property
+    def tool_lock(self) -> Path:
+        """Held by the guard until nothing of a tool is left."""
+        return self.folder / ".tool.lock"
 
     @property
     def period_ns(self) -> str:

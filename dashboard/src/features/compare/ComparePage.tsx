@@ -1,36 +1,54 @@
 /** Designs, or two explorations, side by side: what differs comes first. */
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { getDesign, getExploration, getFront } from "../../api/explorations";
-import { bestOf, compareRow, type CompareRow, differencesFirst, flatDesign } from "../../domain/compare";
-import type { Exploration, FrontDesign } from "../../domain/documents";
-import { explorationTitle } from "../../domain/exploration";
-import { formatMetric } from "../../domain/metrics";
-import { metricOf, REGISTRY } from "../../domain/registry";
-import { formatNumber } from "../../domain/units";
+import { type CompareRow, differencesFirst } from "../../domain/compare";
 import { resource } from "../../state/resource";
-import { formatPage, type DesignRef } from "../../state/route";
-import { href, route } from "../../state/router";
-import { Blank, Failure, Missing, Panel, ProvenanceBadge, Skeleton } from "../../ui/basics";
+import { basket, setBasket } from "../../state/basket";
+import { href, route, setView } from "../../state/router";
+import { Blank, Button, Failure, Missing, Panel, ProvenanceBadge, Skeleton } from "../../ui/basics";
+import { DataTable, NumericCell } from "../../ui/DataTable";
 import { Link } from "../../ui/Link";
+import { compareDesigns, compareExplorations, type Comparison as Loaded } from "./comparison";
+import { FrontsPanel } from "./FrontsPanel";
 import css from "./compare.module.css";
 
-const MOST = 6;
+const MOST_DESIGNS = 6;
+const MOST_EXPLORATIONS = 2;
 
 export function ComparePage(): JSX.Element {
   const { designs, explorations } = route.value.view;
   useEffect(() => {
     document.title = "Compare · FlexDSE";
   }, []);
+  useEffect(() => {
+    if (designs.length > 0) setBasket(designs);
+  }, [designs]);
+  const refs = designs.slice(0, MOST_DESIGNS);
+  const ids = explorations.slice(0, MOST_EXPLORATIONS);
   return (
     <div class={css.page}>
-      <h1>Compare</h1>
-      {explorations.length >= 2 ? (
-        <Explorations ids={explorations.slice(0, MOST)} />
-      ) : designs.length >= 2 ? (
-        <Designs refs={designs.slice(0, MOST)} />
+      <header class={css.head}>
+        <h1>Compare</h1>
+        {(designs.length > 0 || basket.value.length > 0) && (
+          <Button
+            onClick={() => {
+              setBasket([]);
+              setView({ designs: [] });
+            }}
+          >
+            Forget the chosen designs
+          </Button>
+        )}
+      </header>
+      {ids.length >= 2 ? (
+        <Comparison key={ids.join()} load={() => compareExplorations(ids)} />
+      ) : refs.length >= 2 ? (
+        <>
+          {designs.length > MOST_DESIGNS && <p class={css.note}>The first {MOST_DESIGNS} of {designs.length} designs: more do not stay readable side by side.</p>}
+          <Comparison key={refs.map((ref) => `${ref.exploration}:${ref.index}`).join()} load={() => compareDesigns(refs)} />
+        </>
       ) : (
-        <Panel title="Nothing to compare yet">
+        <Panel title={designs.length === 1 ? "One more is needed" : "Nothing to compare yet"}>
           <Blank title={designs.length === 1 ? "One design is chosen" : "Choose two to six designs, or two explorations"}>
             {designs.length === 1 && (
               <p>
@@ -38,82 +56,13 @@ export function ComparePage(): JSX.Element {
               </p>
             )}
             <p>
-              Designs are added with “Add to compare” on their page; two explorations are chosen in the <Link to="/explorations">table of explorations</Link>.
+              Designs, also of other explorations, are added with “Add to compare” on their page; two explorations are chosen in the <Link to="/explorations">table of explorations</Link>.
             </p>
           </Blank>
         </Panel>
       )}
     </div>
   );
-}
-
-interface Column {
-  readonly title: string;
-  readonly href: string;
-}
-
-interface Loaded {
-  readonly columns: readonly Column[];
-  readonly groups: readonly { readonly title: string; readonly rows: readonly CompareRow[] }[];
-}
-
-function Designs({ refs }: { readonly refs: readonly DesignRef[] }): JSX.Element {
-  const key = refs.map((ref) => `${ref.exploration}:${ref.index}`).join();
-  return <Comparison key={key} load={() => loadDesigns(refs)} />;
-}
-
-function Explorations({ ids }: { readonly ids: readonly string[] }): JSX.Element {
-  return <Comparison key={ids.join()} load={() => loadExplorations(ids)} />;
-}
-
-async function loadDesigns(refs: readonly DesignRef[]): Promise<Loaded> {
-  const designs: readonly FrontDesign[] = await Promise.all(refs.map((ref) => getDesign(ref.exploration, ref.index)));
-  const flat = designs.map((entry) => flatDesign(entry.design as unknown as Record<string, unknown>));
-  const parameters = [...new Set(flat.flatMap((map) => [...map.keys()]))];
-  return {
-    columns: refs.map((ref) => ({ title: `Design #${ref.index}`, href: formatPage({ name: "design", id: ref.exploration, index: ref.index }) })),
-    groups: [
-      { title: "Metrics", rows: metricRows(designs.map((entry) => entry.metrics)) },
-      { title: "Parameters", rows: parameters.map((name) => compareRow(name, flat.map((map) => map.get(name)))) },
-    ],
-  };
-}
-
-function metricRows(metrics: readonly Readonly<Record<string, number | null>>[]): CompareRow[] {
-  return [...REGISTRY.metrics.keys()].map((name) => compareRow(name, metrics.map((one) => one[name]))).filter((row) => row.values.some((value) => value !== null));
-}
-
-async function loadExplorations(ids: readonly string[]): Promise<Loaded> {
-  const explorations: readonly Exploration[] = await Promise.all(ids.map(getExploration));
-  const fronts = await Promise.all(ids.map(getFront));
-  const best = (name: string): (number | null)[] =>
-    fronts.map(({ table }) => {
-      const values = table.numbers(name);
-      const known = values === null ? [] : [...values].filter((value) => !Number.isNaN(value));
-      return known.length === 0 ? null : metricOf(name).sense === "min" ? Math.min(...known) : Math.max(...known);
-    });
-  const of = (title: string, value: (exploration: Exploration) => number | string | null): CompareRow => compareRow(title, explorations.map(value));
-  return {
-    columns: explorations.map((exploration) => ({ title: explorationTitle(exploration), href: formatPage({ name: "exploration", id: exploration.id }) })),
-    groups: [
-      { title: "Best of each metric on the front", rows: [...REGISTRY.metrics.keys()].map((name) => compareRow(name, best(name))).filter((row) => row.values.some((value) => value !== null)) },
-      {
-        title: "Search",
-        rows: [
-          of("model", (one) => one.model),
-          of("device", (one) => one.device),
-          of("prompt tokens", (one) => one.workload.prompt_tokens),
-          of("output tokens", (one) => one.workload.output_tokens),
-          of("method", (one) => one.method),
-          of("designs on the front", (one) => one.front_size),
-          of("evaluations", (one) => one.record?.evaluations ?? null),
-          of("designs per second", (one) => one.record?.designs_per_s ?? null),
-          of("hypervolume", (one) => one.record?.hypervolume ?? null),
-          of("seconds", (one) => one.record?.seconds ?? null),
-        ],
-      },
-    ],
-  };
 }
 
 function Comparison({ load }: { readonly load: () => Promise<Loaded> }): JSX.Element {
@@ -123,23 +72,27 @@ function Comparison({ load }: { readonly load: () => Promise<Loaded> }): JSX.Ele
   if (error !== null) return <Failure error={error} retry={() => void loaded.load()} />;
   if (data === null) return <Skeleton label="Loading what is compared" lines={12} />;
   return (
-    <Panel title="Side by side" note="differences first, the widest apart on top; the better value is marked" flush tools={<ProvenanceBadge provenance="analytical" />}>
-      <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the comparison">
-        <table class={css.table} aria-label="Comparison">
-          <thead>
-            <tr>
-              <td />
-              {data.columns.map((column) => (
-                <th key={column.href} scope="col">
-                  <Link to={column.href}>{column.title}</Link>
-                </th>
-              ))}
-            </tr>
-          </thead>
+    <>
+      {data.caveat !== null && (
+        <p class={css.caveat} role="note">
+          {data.caveat}
+        </p>
+      )}
+      {data.fronts.length > 0 && <FrontsPanel fronts={data.fronts} />}
+      <Panel
+        title="Side by side"
+        note={`differences first, the widest apart on top${data.caveat === null ? "; the better value is marked" : ""}`}
+        flush
+        tools={<ProvenanceBadge provenance="analytical" />}
+      >
+        <DataTable
+          label="Comparison"
+          heads={[{ title: "Metric or parameter", hidden: true }, ...data.columns.map((column) => ({ title: <Link to={column.href}>{column.title}</Link>, numeric: true }))]}
+        >
           {data.groups.map((group) => (
             <tbody key={group.title}>
-              <tr class={css.group}>
-                <th scope="rowgroup" colSpan={data.columns.length + 1}>
+              <tr>
+                <th scope="rowgroup" class={css.group} colSpan={data.columns.length + 1}>
                   {group.title}
                 </th>
               </tr>
@@ -148,32 +101,28 @@ function Comparison({ load }: { readonly load: () => Promise<Loaded> }): JSX.Ele
               ))}
             </tbody>
           ))}
-        </table>
-      </div>
-    </Panel>
+        </DataTable>
+      </Panel>
+    </>
   );
 }
 
 function Row({ row }: { readonly row: CompareRow }): JSX.Element {
-  const isMetric = REGISTRY.metrics.has(row.name);
-  const metric = metricOf(row.name);
-  const best = isMetric ? bestOf(row.values, metric.sense) : -1;
-  const text = (value: number | string): string => (typeof value === "string" ? value : isMetric ? formatMetric(metric, value) : formatNumber(value));
   return (
-    <tr data-differs={row.differs}>
-      <th scope="row" title={isMetric ? metric.definition : undefined}>
-        {isMetric ? metric.title : row.name.replaceAll("_", " ").replaceAll(".", " · ")}
+    <tr data-row={row.name} data-differs={row.differs}>
+      <th scope="row" class={css.rowName} title={row.definition === "" ? undefined : row.definition}>
+        {row.title}
       </th>
-      {row.values.map((value, i) => (
-        <td key={i} data-best={i === best}>
-          {value === null ? <Missing /> : text(value)}
-          {i === best && (
+      {row.texts.map((text, i) => (
+        <NumericCell key={i} class={row.differs ? css.differs : undefined}>
+          {text ?? <Missing reason={row.reason} />}
+          {i === row.best && (
             <span class={css.best} title="the better value">
               {" "}
               ✓<span class="visually-hidden">better</span>
             </span>
           )}
-        </td>
+        </NumericCell>
       ))}
     </tr>
   );

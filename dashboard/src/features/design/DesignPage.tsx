@@ -5,21 +5,23 @@ import { ApiError } from "../../api/client";
 import type { CostReport, Exploration, FrontDesign } from "../../domain/documents";
 import { frontColumns, type FrontView } from "../../domain/columns";
 import { designCommands } from "../../domain/commands";
-import { explorationTitle } from "../../domain/exploration";
+import { captionOf, explorationTitle } from "../../domain/exploration";
 import { isFinished } from "../../domain/live";
 import { metricOf, registryOf } from "../../domain/registry";
 import { formatCount } from "../../domain/units";
 import { chooseAxes, opposingPair } from "../../state/axes";
+import { basket, withDesign } from "../../state/basket";
 import { openExploration, type OpenExploration } from "../../state/exploration";
 import { references } from "../../state/references";
 import { settled } from "../../state/resource";
-import { type DesignRef, formatPage } from "../../state/route";
+import { formatPage } from "../../state/route";
 import { href, navigate, route } from "../../state/router";
 import { Badge, Blank, Button, buttonClass, Command, Failure, Panel, ProvenanceBadge, Skeleton } from "../../ui/basics";
 import { Link } from "../../ui/Link";
 import { DesignProjects } from "../project/DesignProjects";
 import { ParetoExplorer } from "../exploration/ParetoExplorer";
 import { datasheetHtml } from "../../domain/datasheet";
+import { useCaption } from "../../ui/caption";
 import { downloadJson, downloadText } from "../../ui/download";
 import { BlockDiagramPanel } from "./BlockDiagramPanel";
 import { EnergyPanel } from "./EnergyPanel";
@@ -171,6 +173,8 @@ function Head({ opened, exploration, front, entry, report, index }: HeadProps): 
   useEffect(() => {
     document.title = `Design #${index} · ${explorationTitle(exploration)} · FlexDSE`;
   }, [exploration, index]);
+  useCaption(`Design #${index} (${entry.key}) of ${captionOf(exploration)}, ${report?.provenance ?? front.head.provenance}, models ${front.head.model_version}, timing ${front.head.timing_table_version}`);
+  const chosen = (view.designs.length > 0 ? view.designs : basket.value).filter((ref) => ref.exploration !== exploration.id || ref.index !== index);
   const to = (other: number): string => href({ name: "design", id: exploration.id, index: other }, view);
   return (
     <header class={css.head}>
@@ -205,8 +209,8 @@ function Head({ opened, exploration, front, entry, report, index }: HeadProps): 
             Next ›
           </Link>
         )}
-        <Link class={buttonClass} to={href({ name: "compare" }, { designs: compared(view.designs, exploration.id, index) })}>
-          {view.designs.length > 0 ? "Compare with the chosen" : "Add to compare"}
+        <Link class={buttonClass} to={href({ name: "compare" }, { designs: withDesign(chosen, exploration.id, index) })}>
+          {chosen.length > 0 ? `Compare with ${chosen.length === 1 ? "the one" : `the ${chosen.length}`} chosen` : "Add to compare"}
         </Link>
         {report !== null && <DatasheetButton opened={opened} exploration={exploration} front={front} entry={entry} report={report} index={index} />}
         <Button primary onClick={() => downloadJson(designFile(entry), entry.design)}>
@@ -249,12 +253,6 @@ function DatasheetButton({ opened, exploration, front, entry, report, index }: D
       {busy ? "Writing…" : "Datasheet"}
     </Button>
   );
-}
-
-/** The designs that were chosen, and this one. */
-function compared(chosen: readonly DesignRef[], exploration: string, index: number): readonly DesignRef[] {
-  const others = chosen.filter((ref) => ref.exploration !== exploration || ref.index !== index);
-  return [...others, { exploration, index }];
 }
 
 function designFile(entry: FrontDesign): string {

@@ -5,13 +5,14 @@ import { ApiError } from "../../api/client";
 import { priceDesign } from "../../api/designs";
 import { getEvaluationRow } from "../../api/explorations";
 import type { CostReport, EvaluatedRow, Exploration } from "../../domain/documents";
-import { explorationTitle } from "../../domain/exploration";
+import { captionOf, explorationTitle } from "../../domain/exploration";
 import { REGISTRY } from "../../domain/registry";
 import { formatCount } from "../../domain/units";
 import { openExploration } from "../../state/exploration";
 import { resource } from "../../state/resource";
 import { href, route } from "../../state/router";
 import { Badge, Blank, Button, Failure, Panel, ProvenanceBadge, Skeleton } from "../../ui/basics";
+import { useCaption } from "../../ui/caption";
 import { downloadJson } from "../../ui/download";
 import { Link } from "../../ui/Link";
 import { BlockDiagramPanel } from "./BlockDiagramPanel";
@@ -57,6 +58,7 @@ async function load({ id, model, device, workload }: Exploration, row: number): 
 function Page({ exploration, row, found, report }: Loaded & { readonly exploration: Exploration; readonly row: number }): JSX.Element {
   const { design, feasible, missed } = found;
   const broken = found.violated === null ? "breaks a rule" : `breaks ${found.violated.replaceAll("_", " ")}`;
+  useCaption(`Evaluation ${row} (${found.key}) of ${captionOf(exploration)}, ${report.provenance}, models ${report.model_version}`);
   useEffect(() => {
     document.title = `Evaluation ${row} · ${explorationTitle(exploration)} · FlexDSE`;
   }, [exploration, row]);

@@ -3,7 +3,8 @@ import type { JSX } from "preact";
 import type { CostReport, Stage } from "../../domain/documents";
 import { formatQuantity } from "../../domain/units";
 import { ChannelPlot } from "../../plots/ChannelPlot";
-import { Num, Panel } from "../../ui/basics";
+import { ChartPanel } from "../../plots/ChartPanel";
+import { Num } from "../../ui/basics";
 import css from "./design.module.css";
 
 export function MemoryPanel({ report }: { readonly report: CostReport }): JSX.Element {
@@ -13,9 +14,10 @@ export function MemoryPanel({ report }: { readonly report: CostReport }): JSX.El
   const highest = Math.max(0, ...memory.channels.flatMap((entry) => [entry.bytes_per_s, entry.limit_bytes_per_s]));
   const total: Readonly<Record<Stage, number | null>> = { prefill: memory.prefill_hbm_bytes_per_s, decode: memory.hbm_bytes_per_s };
   return (
-    <Panel
+    <ChartPanel
       title="HBM traffic"
-      note={`weights ${formatQuantity(memory.weight_bytes, "B")}, KV cache ${formatQuantity(memory.kv_cache_bytes, "B")}; the line is what the port and the channel sustain together`}
+      file="hbm-traffic"
+      note={`weights ${formatQuantity(memory.weight_bytes, "B")}, KV cache ${formatQuantity(memory.kv_cache_bytes, "B")}; bars are the mean over the stage, the line is what a channel sustains: a port that a module reads only at times stays below it even where that module waits for it`}
     >
       <div class={css.inner}>
         {(["prefill", "decode"] as const).map((stage) => {
@@ -34,6 +36,6 @@ export function MemoryPanel({ report }: { readonly report: CostReport }): JSX.El
           );
         })}
       </div>
-    </Panel>
+    </ChartPanel>
   );
 }

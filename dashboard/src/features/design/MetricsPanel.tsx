@@ -5,7 +5,8 @@ import type { CostReport, FrontDesign } from "../../domain/documents";
 import { bandRange, formatBand } from "../../domain/design";
 import { kindOf, type MetricInfo, metricQuantity } from "../../domain/metrics";
 import { formatNumber, unitScale } from "../../domain/units";
-import { Missing, Panel, ProvenanceBadge } from "../../ui/basics";
+import { Badge, Missing, Panel, ProvenanceBadge } from "../../ui/basics";
+import { DataTable, NumericCell } from "../../ui/DataTable";
 import css from "./design.module.css";
 
 interface MetricsPanelProps {
@@ -22,46 +23,34 @@ export function MetricsPanel({ head, entry, report }: MetricsPanelProps): JSX.El
   const provenance = report?.provenance ?? head.provenance;
   return (
     <Panel title="Metrics" note="objectives of the search in bold" tools={<ProvenanceBadge provenance={provenance} />}>
-      <table class={css.table} aria-label="Metrics">
-        <thead>
-          <tr>
-            <th scope="col">Metric</th>
-            <th scope="col" class={css.right}>
-              Value
-            </th>
-            <th scope="col">
-              <span class="visually-hidden">Unit</span>
-            </th>
-            <th scope="col" class={css.right}>
-              Error band
-            </th>
-          </tr>
-        </thead>
+      <DataTable label="Metrics" inset heads={["Metric", { title: "Value", numeric: true }, { title: "Unit", hidden: true }, { title: "Error band", numeric: true }]}>
         <tbody>
           {metrics.map((metric) => {
             const value = values[metric.name];
             const band = report?.error_band[metric.name];
             return (
-              <tr key={metric.name} data-metric={metric.name} data-objective={isObjective(metric)}>
-                <th scope="row" title={metric.definition}>
+              <tr key={metric.name} data-metric={metric.name}>
+                <th scope="row" class={isObjective(metric) ? css.objective : undefined} title={metric.definition}>
                   {metric.title}
                 </th>
                 <td class={css.value} data-value={value ?? ""}>
                   {value == null ? <Missing reason={missing[metric.name]} /> : metricQuantity(metric, value).text}
                 </td>
                 <td class={css.valueUnit}>{metricQuantity(metric, value).unit}</td>
-                <td class={`${css.right} ${css.band}`} title={band?.basis}>
+                <NumericCell class={css.band} title={band?.basis}>
+                  {metric.name === "quality" && value != null && report !== null && <Badge title={report.quality.detail ?? undefined}>{report.quality.kind ?? "source not said"}</Badge>}
+                  {band === undefined && value != null && report !== null && metric.name !== "quality" && <Missing reason="no band: nothing was measured that it could be fitted on" />}
                   {band !== undefined && value != null && (
                     <>
                       {rangeText(metric, value, band)} <small>({formatBand(band)})</small>
                     </>
                   )}
-                </td>
+                </NumericCell>
               </tr>
             );
           })}
         </tbody>
-      </table>
+      </DataTable>
     </Panel>
   );
 }

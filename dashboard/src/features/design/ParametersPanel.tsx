@@ -4,6 +4,7 @@ import type { DesignPoint, Stage } from "../../domain/documents";
 import { DECODE_PARAMETERS, type Parameter, parameterValue, PREFILL_PARAMETERS } from "../../domain/design";
 import { formatCount } from "../../domain/units";
 import { Missing, Num, Panel } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import css from "./design.module.css";
 
 export function ParametersPanel({ design }: { readonly design: DesignPoint }): JSX.Element {
@@ -53,17 +54,7 @@ function StageParameters({ design, stage, title, parameters }: StageParametersPr
         <summary>
           Memory map: {ports.length} ports on {channels.size} channels
         </summary>
-        <table class={css.table} aria-label={`Memory map of ${stage}`}>
-          <thead>
-            <tr>
-              <th scope="col">Port</th>
-              <th scope="col">Carries</th>
-              <th scope="col">Channel</th>
-              <th scope="col" class={css.right}>
-                Width
-              </th>
-            </tr>
-          </thead>
+        <DataTable label={`Memory map of ${stage}`} inset heads={["Port", "Carries", "Channel", ...numericHeads("Width")]}>
           <tbody>
             {ports.map((port) => (
               <tr key={port.name}>
@@ -72,13 +63,13 @@ function StageParameters({ design, stage, title, parameters }: StageParametersPr
                 <td>
                   {port.memory.toUpperCase()}[{port.channel}]
                 </td>
-                <td class={css.right}>
+                <NumericCell>
                   <Num value={port.width_bits} unit="bit" />
-                </td>
+                </NumericCell>
               </tr>
             ))}
           </tbody>
-        </table>
+        </DataTable>
       </details>
     </div>
   );

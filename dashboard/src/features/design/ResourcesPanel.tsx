@@ -3,17 +3,17 @@ import type { JSX } from "preact";
 import type { CostReport, Stage } from "../../domain/documents";
 import { RESOURCES } from "../../domain/design";
 import { formatCount, formatFixed, formatQuantity } from "../../domain/units";
-import { Panel } from "../../ui/basics";
+import { ChartPanel } from "../../plots/ChartPanel";
 import css from "./design.module.css";
 
 export function ResourcesPanel({ report }: { readonly report: CostReport }): JSX.Element {
   return (
-    <Panel title="Resources" note="share of the whole card, shell included; kernel count beside it">
+    <ChartPanel title="Resources" file="resources" note="share of the whole card, shell included; kernel count beside it">
       <div class={css.inner}>
         <StageResources report={report} stage="prefill" title="Prefill bitstream" />
         <StageResources report={report} stage="decode" title="Decode bitstream" />
       </div>
-    </Panel>
+    </ChartPanel>
   );
 }
 

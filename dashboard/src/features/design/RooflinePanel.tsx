@@ -24,7 +24,7 @@ export function RooflinePanel({ opened, report, design, workload }: RooflinePane
   const model = opened.model();
   const { data, error } = model.state.value;
   return (
-    <ChartPanel title="Roofline" file="roofline" note="linear layers, in multiply-accumulates; roofs of this design's own arrays and ports">
+    <ChartPanel title="Roofline" file="roofline" note="linear layers, in multiply-accumulates; roofs: all arrays, and all ports of the stage, busy at once">
       {data === null ? (
         error === null ? (
           <Skeleton label="Loading the model" lines={6} />
@@ -32,13 +32,13 @@ export function RooflinePanel({ opened, report, design, workload }: RooflinePane
           <Failure error={error} retry={() => void model.load()} />
         )
       ) : (
-        <Roofs roofs={(["prefill", "decode"] as const).flatMap((stage) => stageRoof(report, design, data, workload, stage) ?? [])} />
+        <Roofs report={report} roofs={(["prefill", "decode"] as const).flatMap((stage) => stageRoof(report, design, data, workload, stage) ?? [])} />
       )}
     </ChartPanel>
   );
 }
 
-function Roofs({ roofs }: { readonly roofs: readonly StageRoof[] }): JSX.Element {
+function Roofs({ roofs, report }: { readonly roofs: readonly StageRoof[]; readonly report: CostReport }): JSX.Element {
   const [box, width] = useWidth<HTMLDivElement>();
   const plot = { left: 52, right: Math.max(120, width - 10), top: 8, bottom: HEIGHT - 36 };
   const figure = rooflineFigure(roofs, plot);
@@ -67,7 +67,8 @@ function Roofs({ roofs }: { readonly roofs: readonly StageRoof[] }): JSX.Element
         {roofs.map((roof, i) => (
           <li key={roof.stage}>
             <strong>{TITLES[roof.stage]}</strong> {formatQuantity(roof.macsPerS, "MAC/s")} at {formatNumber(roof.macsPerByte, 3)} MAC/B; arrays {formatQuantity(roof.peakMacsPerS, "MAC/s")}, ports{" "}
-            {formatQuantity(roof.bytesPerS, "B/s")}; limited by {figure.marks[i]!.limit === "memory" ? "memory" : "its arrays"}, reaches {percent(figure.marks[i]!.reached)} of that
+            {formatQuantity(roof.bytesPerS, "B/s")}; the roof at this intensity is that of {figure.marks[i]!.limit === "memory" ? "the ports" : "the arrays"}, {percent(figure.marks[i]!.reached)} of it is reached
+            {report[roof.stage].bound_by !== "" && <>; the pace is set by {report[roof.stage].bound_by}, while other arrays and ports wait for it</>}
           </li>
         ))}
       </ul>

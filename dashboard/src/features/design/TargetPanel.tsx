@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { explainDesign } from "../../api/designs";
 import { type Candidate, knobTitle, type Target } from "../../domain/explanation";
 import { formatMetric } from "../../domain/metrics";
-import { metricOf } from "../../domain/registry";
+import { metricOf, REGISTRY } from "../../domain/registry";
 import { formatNumber } from "../../domain/units";
 import type { OpenExploration } from "../../state/exploration";
 import { Button, Failure, Panel, Skeleton } from "../../ui/basics";
@@ -57,12 +57,15 @@ export function TargetPanel({ opened, index, objectives }: TargetPanelProps): JS
 }
 
 function Answer({ target, objectives }: { readonly target: Target; readonly objectives: readonly string[] }): JSX.Element {
-  const now = target.now === null ? "not known" : formatNumber(target.now);
+  // A target on one metric has its unit; one on an expression has none that is known here.
+  const name = /^\s*(\w+)\s*[<>]=/.exec(target.target)?.[1] ?? "";
+  const show = (value: number): string => (REGISTRY.metrics.has(name) ? formatMetric(metricOf(name), value) : formatNumber(value));
+  const now = target.now === null ? "not known" : show(target.now);
+  const best = target.designs.length === 0 && target.bestPossible !== null ? `Nothing in this space reaches it; its best is ${show(target.bestPossible)}.` : null;
   return (
     <div class={css.column} data-met={target.met}>
       <p>
-        <code>{target.target}</code>: now {now}.{target.reason !== null && ` ${target.reason}.`}
-        {target.designs.length === 0 && target.bestPossible !== null && ` Best that a design of this space reaches: ${formatNumber(target.bestPossible)}.`}
+        <code>{target.target}</code>: now {now}. {best ?? (target.reason === null ? "" : sentence(target.reason))}
       </p>
       {target.designs.length > 0 && (
         <ol class={css.candidates} aria-label="Nearest designs">
@@ -73,6 +76,11 @@ function Answer({ target, objectives }: { readonly target: Target; readonly obje
       )}
     </div>
   );
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim().replace(/\.$/, "");
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`;
 }
 
 function Nearest({ candidate, rank, objectives }: { readonly candidate: Candidate; readonly rank: number; readonly objectives: readonly string[] }): JSX.Element {

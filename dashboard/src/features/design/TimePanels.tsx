@@ -3,8 +3,10 @@ import type { JSX } from "preact";
 import type { Bound, CostReport, Stage } from "../../domain/documents";
 import { BOUND_TITLES, percent, requestTimeline, stageBreakdown } from "../../domain/design";
 import { formatCount, formatFixed, formatQuantity, unitScale } from "../../domain/units";
+import { ChartPanel } from "../../plots/ChartPanel";
 import { StackedBar } from "../../plots/StackedBar";
-import { Num, Panel } from "../../ui/basics";
+import { Missing, Num } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import css from "./design.module.css";
 
 /** Decimals that give the largest of a column four digits. */
@@ -16,7 +18,7 @@ export function RequestTimePanel({ report }: { readonly report: CostReport }): J
   const slices = requestTimeline(report).filter((slice) => slice.seconds > 0);
   const total = report.e2e_latency_s;
   return (
-    <Panel title="Time of one request" note={`${formatQuantity(total, "s")} end to end, first token after ${formatQuantity(report.ttft_s, "s")}`}>
+    <ChartPanel title="Time of one request" file="request-time" note={`${formatQuantity(total, "s")} end to end, first token after ${formatQuantity(report.ttft_s, "s")}`}>
       <div class={css.stage}>
         <StackedBar
           label="Time of one request"
@@ -40,7 +42,7 @@ export function RequestTimePanel({ report }: { readonly report: CostReport }): J
           ))}
         </ul>
       </div>
-    </Panel>
+    </ChartPanel>
   );
 }
 
@@ -52,7 +54,7 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
   const decimals = decimalsFor((modules[0]?.seconds ?? 0) * scale.factor);
   const largest = modules[0]?.share ?? 1;
   return (
-    <Panel title={title} note={`bound by ${report[stage].bound_by}`}>
+    <ChartPanel title={title} file={`${stage}-time-per-module`} note={`bound by ${report[stage].bound_by}`}>
       <div class={css.stage}>
         <div class={css.stageHead}>
           <strong>{formatQuantity(breakdown.seconds, "s")}</strong>
@@ -79,44 +81,26 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
             </li>
           ))}
         </ul>
-        <table class={css.table} aria-label={title}>
-          <thead>
-            <tr>
-              <th scope="col">Module</th>
-              <th scope="col" class={css.right}>
-                Time ({scale.unit})
-              </th>
-              <th scope="col" class={css.right}>
-                Share
-              </th>
-              <th scope="col" class={css.shareCell}>
-                <span class="visually-hidden">Bar</span>
-              </th>
-              <th scope="col">Bound by</th>
-              <th scope="col" class={css.right}>
-                DSP
-              </th>
-            </tr>
-          </thead>
+        <DataTable label={title} inset heads={["Module", ...numericHeads(`Time (${scale.unit})`, "Share"), { title: "Bar", hidden: true }, "Bound by", ...numericHeads("DSP")]}>
           <tbody>
             {modules.map((module) => (
               <tr key={module.module} title={`${formatCount(module.cycles)} cycles on the critical path, busy ${formatCount(module.busy_cycles)}; ${module.source}`}>
                 <th scope="row">{module.module}</th>
-                <td class={css.right}>{formatFixed(module.seconds * scale.factor, decimals)}</td>
-                <td class={css.right}>{percent(module.share)}</td>
+                <NumericCell>{formatFixed(module.seconds * scale.factor, decimals)}</NumericCell>
+                <NumericCell>{percent(module.share)}</NumericCell>
                 <td class={css.shareCell}>
                   <span class={css.shareBar} style={{ width: `${(module.share / largest) * 100}%`, background: `var(--bound-${module.bound_by})` }} />
                 </td>
                 <td>
                   <BoundLabel bound={module.bound_by} />
                 </td>
-                <td class={css.right}>{module.dsp === null ? "" : formatCount(module.dsp)}</td>
+                <NumericCell>{module.dsp === null ? <Missing reason={module.dsp_in == null ? "not counted apart" : `computed on the array of ${module.dsp_in}`} /> : formatCount(module.dsp)}</NumericCell>
               </tr>
             ))}
           </tbody>
-        </table>
+        </DataTable>
       </div>
-    </Panel>
+    </ChartPanel>
   );
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { countNames, histogram } from "../../domain/histogram";
 import { type MetricInfo, metricScale } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
-import { withRange } from "../../domain/selection";
+import { countSelected, withRange } from "../../domain/selection";
 import type { Table } from "../../domain/table";
 import { formatCount, formatQuantity } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
@@ -88,12 +88,14 @@ function MetricHistogram({ metric, table, keep, mask }: MetricHistogramProps): J
 function RulesPanel({ table, mask }: { readonly table: Table; readonly mask: Uint8Array | null }): JSX.Element {
   const violated = table.names("violated");
   const counts = useMemo(() => (violated === null ? [] : countNames(violated.codes, violated.names, mask)), [violated, mask]);
-  const total = counts.reduce((sum, entry) => sum + entry.count, 0);
+  const broken = counts.reduce((sum, entry) => sum + entry.count, 0);
+  const looked = mask === null ? table.rows : countSelected(mask);
+  const which = mask === null ? "" : "selected ";
   const most = counts[0]?.count ?? 1;
   return (
-    <Panel title="Why designs are infeasible" note={`${formatCount(total)} of ${formatCount(table.rows)} break a rule; counted is the first that each breaks`}>
+    <ChartPanel title="Why designs are infeasible" file="broken-rules" note={`${formatCount(broken)} of ${formatCount(looked)} ${which}designs break a rule; counted is the first that each breaks`}>
       {counts.length === 0 ? (
-        <p>Every design here is feasible.</p>
+        <p>{looked === 0 ? "Nothing is selected." : mask === null ? "Every design here is feasible." : "Every selected design is feasible."}</p>
       ) : (
         <dl class={css.ruleCounts}>
           {counts.slice(0, MOST_RULES).map(({ name, count }) => (
@@ -103,11 +105,11 @@ function RulesPanel({ table, mask }: { readonly table: Table; readonly mask: Uin
                 <span class={css.ruleBar} style={{ width: `${(count / most) * 100}%` }} />
               </dd>
               <dd>{formatCount(count)}</dd>
-              <dd>{formatQuantity(count / table.rows, "1", "fraction")}</dd>
+              <dd>{formatQuantity(count / looked, "1", "fraction")}</dd>
             </div>
           ))}
         </dl>
       )}
-    </Panel>
+    </ChartPanel>
   );
 }

@@ -7,12 +7,13 @@ import type { Exploration } from "../../domain/documents";
 import { exploreCommand } from "../../domain/commands";
 import { type Columns, frontColumns } from "../../domain/columns";
 import { draftOf } from "../../domain/draft";
-import { explorationTitle, keyFigures, METHOD_TITLES } from "../../domain/exploration";
+import { captionOf, explorationTitle, keyFigures, METHOD_TITLES } from "../../domain/exploration";
 import { isFinished, type Live, liveColumns } from "../../domain/live";
 import type { MetricInfo } from "../../domain/metrics";
 import { metricOf, registryOf } from "../../domain/registry";
 import { isEmpty, selectionColumns } from "../../domain/selection";
 import type { Table } from "../../domain/table";
+import { spaceText } from "../../domain/space";
 import { formatCount } from "../../domain/units";
 import type { Ring } from "../../plots/scatterLayers";
 import { type Axes, chooseAxes, DENSITY, opposingPair } from "../../state/axes";
@@ -23,6 +24,8 @@ import { references } from "../../state/references";
 import { formatPage, type View } from "../../state/route";
 import { href, navigate, route, setView } from "../../state/router";
 import { Blank, Button, Command, Failure, Panel, ProvenanceBadge, Skeleton, StateLabel } from "../../ui/basics";
+import { useCaption } from "../../ui/caption";
+import { downloadJson } from "../../ui/download";
 import { lazyPage } from "../../ui/lazy";
 import { Link } from "../../ui/Link";
 import { type Tab, Tabs } from "../../ui/Tabs";
@@ -31,6 +34,7 @@ import { FrontTable } from "./FrontTable";
 import { KeyFigureStrip } from "./KeyFigureStrip";
 import { ParallelPanel } from "./ParallelPanel";
 import { ParetoExplorer } from "./ParetoExplorer";
+import { ProofPanel } from "./ProofPanel";
 import { SearchRecordPanel } from "./SearchRecordPanel";
 import { SelectionPanel } from "./SelectionPanel";
 import css from "./exploration.module.css";
@@ -81,7 +85,8 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
   );
   const view = route.value.view;
   const pair = usePair(columns, exploration.objectives, registry, hasFront);
-  const axes = useMemo(() => chooseAxes(columns, exploration.objectives, view, pair), [columns, exploration.objectives, view, pair]);
+  const behind = opened.cloud.table.value;
+  const axes = useMemo(() => chooseAxes(columns, exploration.objectives, view, pair, (name) => feasibleSpan(behind, name)), [columns, exploration.objectives, view, pair, behind]);
   const points = axes === null ? 0 : columns.get(axes.x)!.length;
   const open = (index: number): void => navigate(href({ name: "design", id: opened.id, index }, axesOnly(view)));
   const openRow = (row: number): void => void opened.cloud.rowInFile(row).then((place) => navigate(href({ name: "evaluation", id: opened.id, row: place }, axesOnly(view))));
@@ -101,15 +106,15 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
         registry={registry}
         objectives={exploration.objectives}
         references={useReferences(exploration)}
-        live={!hasFront}
+        live={!hasFront && !isFinished(state)}
         cloud={cloud}
         cloudMask={opened.cloudMask.value}
         frontMask={opened.frontMask.value}
-        knees={exploration.record?.knees ?? NO_KNEES}
+        knees={points > 1 ? (exploration.record?.knees ?? NO_KNEES) : NO_KNEES}
         rings={useRings(opened, axes)}
         note={hasFront ? cloudNote(opened, points) : undefined}
         highlighted={highlighted}
-        empty={emptyText(state, points, frontError)}
+        empty={emptyText(exploration, state, points, frontError)}
         keyOf={(index) => front?.table.nameAt("key", index) ?? ""}
         onOpen={hasFront ? open : undefined}
         onOpenRow={hasFront ? openRow : undefined}
@@ -149,9 +154,12 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
         )}
         {tab === "progress" && (
           <>
-            <ProgressPanel history={live?.history ?? []} finished={isFinished(state)} exact={exploration.record?.exact_hypervolume ?? null} />
+            <ProgressPanel history={live?.history ?? []} finished={isFinished(state)} record={exploration.record} />
             {exploration.record !== null && (
-              <SearchRecordPanel record={exploration.record} objectives={exploration.objectives.map((name) => metricOf(name, registry))} />
+              <>
+                <SearchRecordPanel record={exploration.record} objectives={exploration.objectives.map((name) => metricOf(name, registry))} narrowed={exploration.space !== null} />
+                {exploration.record.proof != null && <ProofPanel record={exploration.record} proof={exploration.record.proof} />}
+              </>
             )}
           </>
         )}
@@ -162,6 +170,21 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
 }
 
 const NO_KNEES: readonly number[] = [];
+
+/** Lowest and highest value of what can be built behind the front; null while it is not there. */
+function feasibleSpan(table: Table | null, name: string): readonly [number, number] | null {
+  const values = table?.numbers(name) ?? null;
+  const feasible = table?.numbers("feasible") ?? null;
+  if (values === null) return null;
+  let [low, high] = [Infinity, -Infinity];
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i]!;
+    if (Number.isNaN(value) || feasible?.[i] === 0) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low <= high ? [low, high] : null;
+}
 
 /** What goes along to another page: the axes and the designs chosen to compare, not what is selected or open here. */
 function axesOnly(view: View): Partial<View> {
@@ -213,6 +236,7 @@ function cloudNote(opened: OpenExploration, points: number): string {
 }
 
 function CommandPanel({ exploration }: { readonly exploration: Exploration }): JSX.Element {
+  const spaceFile = `space-${exploration.id.slice(-8)}.json`;
   return (
     <Panel title="The same search on the command line">
       <Command
@@ -225,8 +249,17 @@ function CommandPanel({ exploration }: { readonly exploration: Exploration }): J
           method: exploration.method,
           budget: exploration.budget,
           seed: exploration.seed,
+          constraints: exploration.constraints,
+          spaceFile: exploration.space === null ? null : spaceFile,
+          epsilon: exploration.epsilon,
+          floorplan: exploration.floorplan,
         })}
       />
+      {exploration.space !== null && (
+        <p class={css.textNote}>
+          The changes to the space are a file of their own: <Button onClick={() => downloadJson(spaceFile, exploration.space)}>Download {spaceFile}</Button>
+        </p>
+      )}
     </Panel>
   );
 }
@@ -255,8 +288,18 @@ function useReferences(exploration: Exploration): ReturnType<typeof references> 
   return references(model, device, workload.prompt_tokens, workload.output_tokens);
 }
 
-function emptyText(state: Exploration["state"], points: number, frontError: Error | null): ComponentChildren {
+function emptyText(exploration: Exploration, state: Exploration["state"], points: number, frontError: Error | null): ComponentChildren {
   if (points > 0) return null;
+  if (state === "failed" && exploration.cause === "infeasible") {
+    return (
+      <Blank title="No design meets the constraints">
+        <p>
+          The search came to its end and found that nothing in this space meets them
+          {exploration.constraints.length === 0 ? ": every legal design breaks a limit of the card." : ` together with the limits of the card: ${exploration.constraints.join(", ")}.`}
+        </p>
+      </Blank>
+    );
+  }
   switch (state) {
     case "queued":
       return <Blank title="Waiting for a worker">The first points appear as soon as the search has started.</Blank>;
@@ -285,6 +328,7 @@ function Head({ opened, exploration, live }: HeadProps): JSX.Element {
   const state = live?.state ?? exploration.state;
   const front = opened.front.state.value.data;
   const { phase } = keyFigures(exploration, live);
+  useCaption(`${captionOf(exploration)}${front === null ? "" : `, ${front.head.provenance}, models ${front.head.model_version}, timing ${front.head.timing_table_version}`}`);
   useEffect(() => {
     document.title = `${explorationTitle(exploration)} · FlexDSE`;
   }, [exploration]);
@@ -299,9 +343,13 @@ function Head({ opened, exploration, live }: HeadProps): JSX.Element {
             {formatCount(exploration.workload.prompt_tokens)} prompt → {formatCount(exploration.workload.output_tokens)} output tokens
           </span>
           <span>
-            {METHOD_TITLES[exploration.method]}
+            {METHOD_TITLES[exploration.method] ?? exploration.method}
             {exploration.method === "exact" ? "" : `, budget ${formatCount(exploration.budget)}`}, seed {exploration.seed}
           </span>
+          {exploration.constraints.map((text) => (
+            <span key={text}>only {text}</span>
+          ))}
+          {exploration.space !== null && <span title={spaceText(exploration.space)}>space changed: {spaceText(exploration.space).split("\n").length} lines</span>}
         </p>
       </div>
       <div class={css.headTools}>

@@ -51,7 +51,7 @@ export function ExplorerLegend(props: ExplorerLegendProps): JSX.Element {
             </Key>
           )}
           {props.hasReferences && (
-            <Key text="published design by the same models, or another system by its published rates">
+            <Key text="published design by the same models, or another system by its published rates; either may lie outside of the searched space">
               <svg width={12} height={12} aria-hidden="true">
                 <path d="M6 1l5 5l-5 5l-5 -5z" fill="none" stroke="var(--limit)" stroke-width="1.6" />
               </svg>

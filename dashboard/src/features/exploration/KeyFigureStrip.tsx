@@ -18,15 +18,20 @@ export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.E
   return (
     <div class={ui.panel}>
       <dl class={css.figures} aria-label="Key figures">
-        <Figure title="Evaluations" known={figures.evaluations} format={formatLargeCount} note={total === null ? "" : `of ${formatLargeCount(total)}`} />
+        <Figure title="Evaluations" known={figures.evaluations} format={formatLargeCount} note={total !== null ? `of ${formatLargeCount(total)}` : figures.isComplete ? figures.evaluationsAre : "when it was last heard of"} />
         <Figure title="Rate" known={figures.rate} format={formatRate} note="designs/s" />
-        <Figure title="Space size" known={figures.spaceSize} format={formatLargeCount} note="legal designs" />
-        <Figure title="Feasible" known={figures.feasible} format={(share) => formatQuantity(share, "1", "fraction")} note="of the evaluated" />
+        <Figure
+          title="Legal designs"
+          known={figures.legalDesigns}
+          format={formatLargeCount}
+          note={figures.differentDesigns === null ? "of the space" : `${formatLargeCount(figures.differentDesigns)} distinct`}
+        />
+        <Figure title="Feasible" known={figures.feasible} format={(share) => formatQuantity(share, "1", "fraction")} note={figures.isComplete ? "of those" : "of the evaluated"} />
         <Figure title="Front size" known={figures.frontSize} format={formatCount} note={figures.finished ? "designs" : "shown so far"} />
         <Figure
           title="Hypervolume"
           known={figures.hypervolume}
-          format={(volume) => volume.toPrecision(4)}
+          format={(volume) => (volume === 0 ? "0" : volume.toPrecision(4))}
           note={
             figures.hypervolumeRatio === null ? (
               <Sparkline
@@ -34,11 +39,11 @@ export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.E
                 label="Hypervolume against evaluations"
               />
             ) : (
-              `${formatQuantity(figures.hypervolumeRatio, "1", "fraction")} of the exact`
+              figures.hypervolume.value === 0 ? "below the reference" : `${formatQuantity(figures.hypervolumeRatio, "1", "fraction")} of the exact`
             )
           }
         />
-        <Figure title={figures.finished ? "Time taken" : "Time left"} known={figures.seconds} format={formatDuration} note={figures.finished ? "" : "estimate"} />
+        <Figure title={figures.finished ? "Search time" : "Time left"} known={figures.seconds} format={formatDuration} note={figures.finished ? "without the wait" : "estimate"} />
         {done !== null && !figures.finished && (
           <div class={css.progress} style={{ width: `${done * 100}%` }} role="progressbar" aria-label="Evaluated share" aria-valuenow={Math.round(done * 100)} />
         )}

@@ -7,11 +7,12 @@ import { metricOf } from "../../domain/registry";
 import type { Table } from "../../domain/table";
 import { formatCount } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
-import { WHOLE } from "../../plots/cloud/window";
-import { type Column, colourScaleOf } from "../../plots/scatter";
+import { OUTSIDE, toUnit } from "../../plots/cloud/points";
+import { around, WHOLE, type Window } from "../../plots/cloud/window";
+import { type Column, colourScaleOf, scatterSpans } from "../../plots/scatter";
 import type { Ring } from "../../plots/scatterLayers";
 import type { Target } from "../../plots/scatterPointer";
-import { ScatterPlot } from "../../plots/ScatterPlot";
+import { ScatterPlot, type ScatterPlotInput } from "../../plots/ScatterPlot";
 import { type Axes, DENSITY } from "../../state/axes";
 import type { Reference } from "../../state/references";
 import { route, setView } from "../../state/router";
@@ -88,6 +89,8 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
     };
   }, [axes, columns, registry, references, view]);
 
+  const front = useMemo(() => (input === null ? null : frontWindow(input)), [input]);
+
   if (axes === null || input === null || input.x.values.length === 0) {
     return <Panel title={title}>{empty}</Panel>;
   }
@@ -113,6 +116,7 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
               lassoTool={lassoTool}
               onLassoTool={setLassoTool}
               hasCloud={cloud !== null}
+              front={front}
             />
           )}
         </>
@@ -152,6 +156,15 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
       />
     </ChartPanel>
   );
+}
+
+/** Where the designs of the front lie on the axes. */
+function frontWindow(input: ScatterPlotInput): Window | null {
+  const spans = scatterSpans(input);
+  if (spans === null) return null;
+  const [x, y] = [toUnit(spans.x), toUnit(spans.y)];
+  const places = Array.from(input.x.values, (value, i) => [x(value), y(input.y.values[i]!)] as const).filter(([px, py]) => Number.isFinite(px) && Number.isFinite(py) && px > OUTSIDE && py > OUTSIDE);
+  return places.length === 0 ? null : around(places.map(([px]) => px), places.map(([, py]) => py));
 }
 
 type TipProps = Pick<ParetoExplorerProps, "columns" | "registry" | "objectives" | "live" | "keyOf" | "onOpen" | "onOpenRow">;

@@ -11,11 +11,13 @@ interface PlotToolsProps {
   readonly lassoTool: boolean;
   readonly onLassoTool: (on: boolean) => void;
   readonly hasCloud: boolean;
+  /** The part of the plane that the front takes; null where it takes none. */
+  readonly front: Window | null;
 }
 
 const STEP = 1.6;
 
-export function PlotTools({ window, onWindow, lassoTool, onLassoTool, hasCloud }: PlotToolsProps): JSX.Element {
+export function PlotTools({ window, onWindow, lassoTool, onLassoTool, hasCloud, front }: PlotToolsProps): JSX.Element {
   const { selection, feasibleOnly } = route.value.view;
   const middle = [(window.x0 + window.x1) / 2, (window.y0 + window.y1) / 2] as const;
   return (
@@ -29,6 +31,11 @@ export function PlotTools({ window, onWindow, lassoTool, onLassoTool, hasCloud }
       <button type="button" class={css.toggle} disabled={isWhole(window)} onClick={() => onWindow(WHOLE)}>
         Show all
       </button>
+      {front !== null && (
+        <button type="button" class={css.toggle} title="The front alone, with room around it" onClick={() => onWindow(front)}>
+          Zoom to front
+        </button>
+      )}
       <button
         type="button"
         class={css.toggle}

@@ -1,6 +1,7 @@
 /** How the front grew: hypervolume against evaluations and against time. */
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import type { SearchRecord } from "../../domain/documents";
 import type { HistoryPoint } from "../../domain/live";
 import { formatDuration, formatLargeCount, formatNumber } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
@@ -11,15 +12,18 @@ import css from "./exploration.module.css";
 interface ProgressPanelProps {
   readonly history: readonly HistoryPoint[];
   readonly finished: boolean;
-  /** Hypervolume of the exact front, where it is known. */
-  readonly exact: number | null;
+  readonly record: SearchRecord | null;
 }
 
 type Against = "evaluations" | "seconds";
 
-export function ProgressPanel({ history, finished, exact }: ProgressPanelProps): JSX.Element {
+export function ProgressPanel({ history, finished, record }: ProgressPanelProps): JSX.Element {
+  const exact = record?.exact_hypervolume ?? null;
+  // Where no design is ever better than the reference point in every objective, the line would be 0 throughout.
+  const isFlat = history.every((point) => point.hypervolume === 0);
   const [against, setAgainst] = useState<Against>("evaluations");
-  const [withFront, setWithFront] = useState(false);
+  const [asked, setWithFront] = useState<boolean | null>(null);
+  const withFront = asked ?? isFlat;
   const points = useMemo(() => history.filter((point) => (against === "seconds" ? point.seconds !== null : true)), [history, against]);
   const x = useMemo(() => points.map((point) => (against === "seconds" ? point.seconds! : point.evaluations)), [points, against]);
   const lines = useMemo(
@@ -32,14 +36,18 @@ export function ProgressPanel({ history, finished, exact }: ProgressPanelProps):
           ],
     [points, withFront, exact],
   );
-  if (history.length === 0) {
+  if (history.length < 2) {
     return (
       <Panel title="Progress">
-        <Blank title={finished ? "This search has no history" : "No progress yet"}>
+        <Blank title={!finished ? "No progress yet" : record?.exact === true ? "An exact front appears at once" : "This search has no history"}>
           <p>
-            {finished
-              ? "An exact search merges the stages at its end: its front does not grow step by step. The record below says what was proven."
-              : "The line starts with the first front."}
+            {!finished
+              ? "The line starts with the second front."
+              : record === null
+                ? "The search ended without a result."
+                : record.exact
+                  ? "An exact search prices the stages and merges them at its end: there is no line to draw. The record and the proof below say how it got there."
+                  : "It ended before it could say twice how far it was."}
           </p>
         </Blank>
       </Panel>
@@ -67,6 +75,11 @@ export function ProgressPanel({ history, finished, exact }: ProgressPanelProps):
         </div>
       }
     >
+      {isFlat && (
+        <p class={css.textNote}>
+          The hypervolume is 0 throughout: no design is better than the reference point (the worst of the exact front) in every objective. The size of the front is shown instead.
+        </p>
+      )}
       <LinePlot
         x={x}
         lines={lines}

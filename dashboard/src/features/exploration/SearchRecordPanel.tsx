@@ -1,52 +1,51 @@
 /** How the search narrowed the space down, and what its hypervolume is measured against. */
 import type { JSX } from "preact";
 import type { SearchRecord } from "../../domain/documents";
-import { formatMetric, type MetricInfo } from "../../domain/metrics";
-import { formatLargeCount } from "../../domain/units";
+import { type MetricInfo, metricScale } from "../../domain/metrics";
+import { formatApart, formatLargeCount } from "../../domain/units";
 import { Panel } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import css from "./exploration.module.css";
 
 interface SearchRecordPanelProps {
   readonly record: SearchRecord;
   readonly objectives: readonly MetricInfo[];
+  /** The request changed the default space: what holds, holds within it. */
+  readonly narrowed: boolean;
 }
 
-export function SearchRecordPanel({ record, objectives }: SearchRecordPanelProps): JSX.Element {
+export function SearchRecordPanel({ record, objectives, narrowed }: SearchRecordPanelProps): JSX.Element {
   const stages = record.stages ?? [];
   return (
     <Panel
       title="Search record"
-      note={record.exact ? "every legal design is accounted for: no design outside the front is better" : "sampled: better designs may exist"}
+      note={
+        record.exact
+          ? `every legal design of ${narrowed ? "the space as it was changed" : "the default space"} is accounted for: none of them outside the front is better`
+          : "sampled: better designs may exist"
+      }
     >
       {stages.length > 0 && (
-        <table class={css.plain}>
-          <thead>
-            <tr>
-              <th scope="col">Stage</th>
-              <th scope="col">Legal</th>
-              <th scope="col">Feasible</th>
-              <th scope="col">Non-dominated</th>
-            </tr>
-          </thead>
+        <DataTable label="Stages of the search" inset heads={["Stage", ...numericHeads("Legal", "Feasible", "Non-dominated")]}>
           <tbody>
             {stages.map((stage) => (
               <tr key={stage.stage}>
                 <th scope="row">{stage.stage}</th>
-                <td>{formatLargeCount(stage.legal_designs)}</td>
-                <td>{formatLargeCount(stage.feasible_designs)}</td>
-                <td>{formatLargeCount(stage.non_dominated_designs)}</td>
+                <NumericCell>{formatLargeCount(stage.legal_designs)}</NumericCell>
+                <NumericCell>{formatLargeCount(stage.feasible_designs)}</NumericCell>
+                <NumericCell>{formatLargeCount(stage.non_dominated_designs)}</NumericCell>
               </tr>
             ))}
           </tbody>
-        </table>
+        </DataTable>
       )}
       {record.reference_point.length === objectives.length && record.hypervolume !== null && (
         <p class={css.textNote}>
-          Hypervolume on log-scaled objectives, between{" "}
+          Hypervolume on log-scaled objectives, from the best to the worst of the exact front in each:{" "}
           {objectives.map((metric, k) => (
             <span key={metric.name}>
               {k > 0 && "; "}
-              {metric.title} {formatMetric(metric, record.ideal_point[k])} and {formatMetric(metric, record.reference_point[k])}
+              {metric.title} {rangeText(metric, record.ideal_point[k]!, record.reference_point[k]!)}
             </span>
           ))}
           .
@@ -54,4 +53,10 @@ export function SearchRecordPanel({ record, objectives }: SearchRecordPanelProps
       )}
     </Panel>
   );
+}
+
+function rangeText(metric: MetricInfo, ideal: number, reference: number): string {
+  const scale = metricScale(metric, [ideal, reference]);
+  const [from, to] = formatApart(ideal * scale.factor, reference * scale.factor);
+  return `${ideal === reference ? `throughout ${from}` : `${from} to ${to}`} ${scale.unit}`.trimEnd();
 }

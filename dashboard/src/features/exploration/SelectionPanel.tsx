@@ -1,19 +1,14 @@
 /** What is selected, by which rules, and the ways to take it along. */
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
-import { getFrontEntries } from "../../api/explorations";
-import { tableHref } from "../../api/evaluations";
 import type { FrontView } from "../../domain/columns";
-import { tableCsv } from "../../domain/csv";
 import { formatMetric } from "../../domain/metrics";
 import { countSelected, isEmpty, NO_SELECTION, type Selection, withRange } from "../../domain/selection";
-import type { Table } from "../../domain/table";
 import { formatCount, formatNumber } from "../../domain/units";
 import { metricOf, REGISTRY } from "../../domain/registry";
 import type { OpenExploration } from "../../state/exploration";
 import { route, setView } from "../../state/router";
-import { Button, buttonClass, Failure, Panel } from "../../ui/basics";
-import { downloadBlob, downloadJson, downloadText } from "../../ui/download";
+import { Button, Panel } from "../../ui/basics";
+import { Exports } from "./Exports";
 import css from "./exploration.module.css";
 
 interface SelectionPanelProps {
@@ -36,10 +31,10 @@ export function SelectionPanel({ opened, front, hasEvaluations }: SelectionPanel
     >
       <div class={css.selection} role="status" aria-label="Selection">
         <Count number={chosen} of={front.table.rows} text="designs of the front" />
-        {cloud !== null && cloudMask !== null && <Count number={countSelected(cloudMask)} of={cloud.rows} text={opened.cloud.isFull.value ? "evaluations" : "of the sample, counting all…"} />}
+        {cloud !== null && cloudMask !== null && <Count number={countSelected(cloudMask)} of={cloud.rows} text={opened.cloud.isFull.value ? (opened.cloud.rowsAre.value === "sampled" ? "sampled designs" : "evaluations") : "of the sample, counting all…"} />}
         {!isEmpty(selection) && <Rules selection={selection} />}
       </div>
-      <Exports opened={opened} front={front.table} frontMask={frontMask} cloud={cloud} cloudMask={cloudMask} hasEvaluations={hasEvaluations} />
+      <Exports opened={opened} front={front.table} hasEvaluations={hasEvaluations} />
     </Panel>
   );
 }
@@ -81,69 +76,5 @@ function Rule({ text, onRemove }: { readonly text: string; readonly onRemove: ()
         ×
       </button>
     </li>
-  );
-}
-
-interface ExportsProps {
-  readonly opened: OpenExploration;
-  readonly front: Table;
-  readonly frontMask: Uint8Array | null;
-  readonly cloud: Table | null;
-  readonly cloudMask: Uint8Array | null;
-  readonly hasEvaluations: boolean;
-}
-
-/** The front in three formats; of the evaluations the selected rows, or the server's file of all of them. */
-function Exports({ opened, front, frontMask, cloud, cloudMask, hasEvaluations }: ExportsProps): JSX.Element {
-  const [error, setError] = useState<Error | null>(null);
-  const run = (action: () => Promise<void> | void) => async (): Promise<void> => {
-    setError(null);
-    try {
-      await action();
-    } catch (caught) {
-      setError(caught instanceof Error ? caught : new Error(String(caught)));
-    }
-  };
-  const name = `front-${opened.id.slice(-8)}`;
-  const parquet = async (table: Table, mask: Uint8Array | null, file: string): Promise<void> => {
-    const { tableParquet } = await import("./parquet");
-    downloadBlob(file, new Blob([tableParquet(table, mask)], { type: "application/vnd.apache.parquet" }));
-  };
-  const json = async (): Promise<void> => {
-    const entries = await getFrontEntries(opened.id);
-    downloadJson(
-      `${name}.json`,
-      entries.filter((entry) => frontMask === null || frontMask[entry.index] === 1).map(({ design, metrics }) => ({ design, metrics })),
-    );
-  };
-  return (
-    <div class={css.exports}>
-      <span>Designs of the front:</span>
-      <Button onClick={() => downloadText(`${name}.csv`, "text/csv", tableCsv(front, frontMask))}>CSV</Button>
-      <Button onClick={() => void run(() => parquet(front, frontMask, `${name}.parquet`))()}>Parquet</Button>
-      <Button onClick={() => void run(json)()}>JSON</Button>
-      {hasEvaluations && (
-        <>
-          <span>Evaluations:</span>
-          {cloud !== null && cloudMask !== null ? (
-            <>
-              <Button disabled={!opened.cloud.isFull.value} onClick={() => downloadText(`evaluations-${opened.id.slice(-8)}.csv`, "text/csv", tableCsv(cloud, cloudMask))}>
-                Selected as CSV
-              </Button>
-              <Button disabled={!opened.cloud.isFull.value} onClick={() => void run(() => parquet(cloud, cloudMask, `evaluations-${opened.id.slice(-8)}.parquet`))()}>
-                Selected as Parquet
-              </Button>
-            </>
-          ) : (
-            (["csv", "parquet"] as const).map((format) => (
-              <a key={format} class={buttonClass} href={tableHref(opened.id, "evaluations", format)} download={`evaluations-${opened.id.slice(-8)}.${format}`}>
-                All as {format === "csv" ? "CSV" : "Parquet"}
-              </a>
-            ))
-          )}
-        </>
-      )}
-      {error !== null && <Failure error={error} />}
-    </div>
   );
 }

@@ -12,6 +12,7 @@ import { explorations, hasMore, loadMore, now } from "../../state/explorations";
 import { formatPage } from "../../state/route";
 import { href, route, setView } from "../../state/router";
 import { Blank, Button, buttonClass, Failure, Missing, Panel, Skeleton, StateLabel } from "../../ui/basics";
+import { DataTable, type Head, NumericCell, numericHeads } from "../../ui/DataTable";
 import { Link } from "../../ui/Link";
 import css from "./explorations.module.css";
 
@@ -71,38 +72,25 @@ function CompareLink(): JSX.Element | null {
   );
 }
 
+const HEADS: readonly (string | Head)[] = [
+  { title: "Compare", hidden: true },
+  "Name",
+  "State",
+  "Model, card",
+  "Workload",
+  "Method",
+  ...numericHeads("Evaluations", "Rate", "Feasible", "Front", "Hypervolume"),
+  "Best",
+  ...numericHeads("Start to end", "Submitted"),
+];
+
 function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX.Element {
   const chosen = route.value.view.explorations;
   const toggle = (id: string, on: boolean): void => {
     setView({ explorations: on ? [...chosen, id].slice(-MOST_COMPARED) : chosen.filter((other) => other !== id) });
   };
   return (
-    <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the explorations">
-      <table class={css.listTable} aria-label="Explorations">
-        <thead>
-          <tr>
-            <th scope="col">
-              <span class="visually-hidden">Compare</span>
-            </th>
-            <th scope="col">Name</th>
-            <th scope="col">State</th>
-            <th scope="col">Model, card</th>
-            <th scope="col">Workload</th>
-            <th scope="col">Method</th>
-            {["Evaluations", "Rate", "Feasible", "Front", "Hypervolume"].map((head) => (
-              <th key={head} scope="col" class={css.numeric}>
-                {head}
-              </th>
-            ))}
-            <th scope="col">Best</th>
-            <th scope="col" class={css.numeric}>
-              Took
-            </th>
-            <th scope="col" class={css.numeric}>
-              Started
-            </th>
-          </tr>
-        </thead>
+    <DataTable label="Explorations" nowrap heads={HEADS}>
         <tbody>
           {items.map((item) => (
             <tr key={item.id}>
@@ -115,7 +103,7 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
                   onChange={(event) => toggle(item.id, event.currentTarget.checked)}
                 />
               </td>
-              <th scope="row">
+              <th scope="row" class={css.name}>
                 <Link to={formatPage({ name: "exploration", id: item.id })}>{explorationTitle(item)}</Link>
               </th>
               <td>
@@ -136,13 +124,12 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
               <td class={css.best}>
                 <Best item={item} />
               </td>
-              <td class={css.numeric}>{took(item) === null ? <Missing reason="it has not ended" /> : formatDuration(took(item))}</td>
-              <td class={css.numeric}>{formatAge(item.created_at, now.value)}</td>
+              <NumericCell>{took(item) === null ? <Missing reason="it has not ended" /> : formatDuration(took(item))}</NumericCell>
+              <NumericCell>{formatAge(item.created_at, now.value)}</NumericCell>
             </tr>
           ))}
         </tbody>
-      </table>
-    </div>
+    </DataTable>
   );
 }
 
@@ -154,7 +141,7 @@ interface FigureProps {
 
 function Figure({ value, state, format }: FigureProps): JSX.Element {
   const reason = state === "succeeded" ? "the result does not have it" : isFinished(state) ? "it ended without a result" : "known when the search is done";
-  return <td class={css.numeric}>{value === null ? <Missing reason={reason} /> : format(value)}</td>;
+  return <NumericCell>{value === null ? <Missing reason={reason} /> : format(value)}</NumericCell>;
 }
 
 /** The best value of each objective on the front. */

@@ -4,7 +4,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
 import { submitExploration } from "../../api/explorations";
 import type { Method } from "../../domain/documents";
-import { type Draft, type FieldName, FIELDS, toRequest } from "../../domain/draft";
+import { type Draft, draftProblems, type FieldName, FIELDS, toRequest } from "../../domain/draft";
 import { betterText } from "../../domain/metrics";
 import { type PlacedProblems, placeProblems } from "../../domain/problem";
 import { REGISTRY } from "../../domain/registry";
@@ -16,13 +16,19 @@ import { navigate } from "../../state/router";
 import { Button, Failure, Panel } from "../../ui/basics";
 import { DeviceFacts, ModelFacts } from "./CatalogFacts";
 import { Errors, Field, NumberField, Picker } from "./FormFields";
+import { WorkloadPicker } from "./WorkloadPicker";
 import { SpacePanel } from "./SpacePanel";
 import { useValidation } from "./validation";
 import css from "./explorations.module.css";
 
 const METHODS: readonly { readonly name: Method; readonly title: string; readonly text: string }[] = [
   { name: "exact", title: "Exact", text: "every legal design: proven" },
+  { name: "stagewise", title: "Stage by stage", text: "evolution of each stage, fronts merged" },
   { name: "nsga2", title: "NSGA-II", text: "evolution within a budget" },
+  { name: "nsga3", title: "NSGA-III", text: "evolution, for many objectives" },
+  { name: "tpe", title: "TPE", text: "learns which parameters are good" },
+  { name: "gp", title: "Gaussian process", text: "few evaluations; needs PyTorch on the server" },
+  { name: "qmc", title: "Quasi-random", text: "samples that fill the space evenly" },
   { name: "random", title: "Random", text: "samples, as a yardstick" },
 ];
 
@@ -48,10 +54,17 @@ export function NewExplorationPage(): JSX.Element {
     setFailure(null);
   };
   const catalogError = devices.state.value.error ?? models.state.value.error;
-  const of = (field: FieldName): readonly string[] => problems.fields[field] ?? checked.problems.fields[field] ?? [];
+  const own = draftProblems(value);
+  const of = (field: FieldName): readonly string[] => own[field] ?? problems.fields[field] ?? checked.problems.fields[field] ?? [];
 
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
+    // The server judges the rest, all fields at once; lines that contradict each other it would never see.
+    const { space } = draftProblems(draft.value);
+    if (space !== undefined) {
+      setProblems({ fields: { ...checked.problems.fields, space }, general: checked.problems.general });
+      return;
+    }
     setSending(true);
     setProblems(NOTHING);
     setFailure(null);
@@ -77,6 +90,7 @@ export function NewExplorationPage(): JSX.Element {
               <div class={css.row}>
                 <Picker label="Model" field="model" value={value.model} items={models.state.value.data} errors={of("model")} onPick={(model) => change({ model })} />
                 <Picker label="Device" field="device" value={value.device} items={devices.state.value.data} errors={of("device")} onPick={(device) => change({ device })} />
+                <WorkloadPicker draft={value} change={change} />
                 <NumberField label="Prompt tokens" value={value.promptTokens} errors={of("workload.prompt_tokens")} onType={(promptTokens) => change({ promptTokens })} />
                 <NumberField label="Output tokens" value={value.outputTokens} errors={of("workload.output_tokens")} onType={(outputTokens) => change({ outputTokens })} />
               </div>
@@ -117,7 +131,26 @@ export function NewExplorationPage(): JSX.Element {
                   )}
                 </Field>
               </div>
-              <Field label="Narrow the space" hint="optional: one parameter a line, with the values to keep, as prefill.token_parallelism = 8, 16" errors={of("space")}>
+              <Field label="Constraints" hint="optional: one bound of a metric a line, as tpot_s <= 0.01" errors={of("constraints")}>
+                {(id, described, invalid) => (
+                  <textarea
+                    id={id}
+                    class={css.input}
+                    rows={2}
+                    value={value.constraints}
+                    placeholder={"tpot_s <= 0.01\nmax_utilization <= 0.7"}
+                    aria-describedby={described}
+                    aria-invalid={invalid}
+                    spellcheck={false}
+                    onInput={(event) => change({ constraints: event.currentTarget.value })}
+                  />
+                )}
+              </Field>
+              <Field
+                label="Narrow the space"
+                hint="optional: one parameter a line, with the values to keep, as prefill.token_parallelism = 8, 16 or 8..32; also quant_schemes = w4a4kv8, w4a8kv8"
+                errors={of("space")}
+              >
                 {(id, described, invalid) => (
                   <textarea
                     id={id}
@@ -147,7 +180,7 @@ export function NewExplorationPage(): JSX.Element {
             </Button>
             {Object.keys(problems.fields).length > 0 && (
               <span class={css.error} role="alert">
-                The server refused this: see the marked fields.
+                This was refused: see the marked fields.
               </span>
             )}
           </div>
@@ -187,7 +220,10 @@ function Objectives({ value, errors, change }: ObjectivesProps): JSX.Element {
               onChange={(event) => toggle(metric.name, event.currentTarget.checked)}
             />
             <span>
-              {metric.title} <small>{betterText(metric)}</small>
+              {metric.title} <small>
+                {metric.unit === "1" ? "" : `${metric.unit}, `}
+                {betterText(metric)}
+              </small>
             </span>
           </label>
         ))}

@@ -15,7 +15,7 @@ export function SpacePanel({ checked, exact }: { readonly checked: Validation; r
         ) : (
           <dl class={css.facts}>
             <dt>Legal designs</dt>
-            <dd>{formatLargeCount(estimate.space_size)}</dd>
+            <dd>{formatLargeCount(estimate.legal_designs)}</dd>
             <dt>Prefill × decode</dt>
             <dd>
               {formatLargeCount(estimate.prefill_designs)} × {formatLargeCount(estimate.decode_designs)}

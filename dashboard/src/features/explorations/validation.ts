@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
 import { validateExploration } from "../../api/explorations";
 import type { SpaceEstimate } from "../../domain/documents";
-import { type Draft, FIELDS, toRequest } from "../../domain/draft";
+import { type Draft, draftProblems, FIELDS, toRequest } from "../../domain/draft";
 import { type PlacedProblems, placeProblems } from "../../domain/problem";
 
 /** Long enough not to ask for every key. */
@@ -20,9 +20,15 @@ const NO_PROBLEMS: PlacedProblems = { fields: {}, general: [] };
 
 export function useValidation(draft: Draft): Validation {
   const request = toRequest({ ...draft, name: "" });
-  const key = JSON.stringify(request);
+  // Lines that contradict each other have no space that could be counted.
+  const isWrong = draftProblems(draft).space !== undefined;
+  const key = isWrong ? "" : JSON.stringify(request);
   const [found, setFound] = useState<Validation>({ estimate: null, problems: NO_PROBLEMS, checking: true });
   useEffect(() => {
+    if (isWrong) {
+      setFound({ estimate: null, problems: NO_PROBLEMS, checking: false });
+      return undefined;
+    }
     const asking = new AbortController();
     setFound((before) => ({ ...before, checking: true }));
     const timer = window.setTimeout(() => {

@@ -8,13 +8,19 @@ import css from "./jobs.module.css";
 /** Older lines stay in the server's log. */
 const MOST_LINES = 5000;
 
-export function JobLog({ id, version }: { readonly id: string; readonly version: number }): JSX.Element {
-  const [lines, setLines] = useState<readonly LogLine[]>([]);
+interface JobLogProps {
+  readonly id: string;
+  readonly version: number;
+  readonly lines: readonly LogLine[];
+  readonly setLines: (change: (before: readonly LogLine[]) => readonly LogLine[]) => void;
+}
+
+export function JobLog({ id, version, lines, setLines }: JobLogProps): JSX.Element {
   const [ended, setEnded] = useState(false);
   const box = useRef<HTMLPreElement>(null);
   const atEnd = useRef(true);
   useEffect(() => {
-    setLines([]);
+    setLines(() => []);
     setEnded(false);
     // A stream that reconnects may repeat lines: each is known by its number.
     let last = -1;

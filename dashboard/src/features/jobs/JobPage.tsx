@@ -1,23 +1,26 @@
 /** One job: its stages in time, its live log, and why it failed. */
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
-import { getJob, type Job } from "../../api/jobs";
-import { jobPhases, KIND_TITLES } from "../../domain/jobs";
+import { followChanges, getJob, type Job, type LogLine } from "../../api/jobs";
+import { attemptPhases, type JobChange, type JobPhase, jobPhases, KIND_TITLES, logStages } from "../../domain/jobs";
 import { isFinished } from "../../domain/live";
-import { formatDuration, formatQuantity } from "../../domain/units";
+import { formatDuration } from "../../domain/units";
+import { ChartPanel } from "../../plots/ChartPanel";
 import { StackedBar } from "../../plots/StackedBar";
 import { now } from "../../state/explorations";
 import { usePolled } from "../../state/polled";
-import { Blank, Failure, Panel, Skeleton, StateLabel } from "../../ui/basics";
+import { Blank, Failure, Skeleton, StateLabel } from "../../ui/basics";
 import { Link } from "../../ui/Link";
 import { JobActions } from "./JobActions";
 import { JobLog } from "./JobLog";
+import { JobSubject } from "./JobSubject";
 import css from "./jobs.module.css";
 
 export function JobPage({ id }: { readonly id: string }): JSX.Element {
   const job = usePolled(id, () => getJob(id), (data) => !isFinished(data.state));
   const { data, error } = job.state.value;
+  const [lines, setLines] = useState<readonly LogLine[]>([]);
   useEffect(() => {
     document.title = `Job ${id} · FlexDSE`;
   }, [id]);
@@ -41,7 +44,7 @@ export function JobPage({ id }: { readonly id: string }): JSX.Element {
             {KIND_TITLES[data.kind] ?? data.kind} <code>{data.id}</code>
           </h1>
           <p class={css.sub}>
-            queue {data.queue}, attempt {data.attempt} of {data.max_attempts}, priority {data.priority}
+            of <JobSubject resource={data.resource} />, queue {data.queue}, attempt {data.attempt} of {data.max_attempts}, priority {data.priority}
           </p>
         </div>
         <div class={css.headTools}>
@@ -50,21 +53,45 @@ export function JobPage({ id }: { readonly id: string }): JSX.Element {
         </div>
       </header>
       {data.error !== null && <Failure error={new ApiError({ title: data.error.title, detail: data.error.detail, status: data.error.status, errors: [] })} />}
-      <Timeline job={data} />
-      <JobLog id={id} version={data.attempt} />
+      <Timeline job={data} lines={lines} />
+      <JobLog id={id} version={data.attempt} lines={lines} setLines={setLines} />
     </div>
   );
 }
 
-function Timeline({ job }: { readonly job: Job }): JSX.Element {
-  const phases = jobPhases(job, now.value);
+/** Every change of the state of a job, as the server remembers them. */
+function useChanges(job: Job): readonly JobChange[] {
+  const [changes, setChanges] = useState<readonly JobChange[]>([]);
+  useEffect(() => {
+    setChanges([]);
+    return followChanges(job.id, (change) => setChanges((before) => [...before, change]));
+  }, [job.id]);
+  // What was forgotten already is not drawn as if it had not been.
+  return changes[0]?.state === "queued" ? changes : [];
+}
+
+function Timeline({ job, lines }: { readonly job: Job; readonly lines: readonly LogLine[] }): JSX.Element {
+  const changes = useChanges(job);
+  const phases = changes.length > 0 ? attemptPhases(changes, now.value) : jobPhases(job, now.value);
+  const total = phases.reduce((sum, phase) => sum + phase.seconds, 0);
+  const stages = logStages(lines, job.finished_at === null ? now.value : Date.parse(job.finished_at));
+  return (
+    <ChartPanel title="Timeline" file={`job-${job.id}-timeline`} note={`${formatDuration(total)} since it was submitted`}>
+      <Phases label="Timeline of the job" phases={phases} />
+      {stages.length > 0 && <Phases label="Stages of its last attempt" phases={stages} />}
+    </ChartPanel>
+  );
+}
+
+function Phases({ label, phases }: { readonly label: string; readonly phases: readonly JobPhase[] }): JSX.Element {
   const total = phases.reduce((sum, phase) => sum + phase.seconds, 0);
   return (
-    <Panel title="Timeline" note={`${formatDuration(total)} since it was submitted`}>
+    <div class={css.phases}>
+      <h3>{label}</h3>
       <StackedBar
-        label="Timeline of the job"
-        parts={phases.map((phase) => ({
-          key: phase.title,
+        label={label}
+        parts={phases.map((phase, i) => ({
+          key: `${phase.title} ${i}`,
           value: Math.max(phase.seconds, total / 1000),
           title: phase.title,
           detail: formatDuration(phase.seconds),
@@ -73,13 +100,13 @@ function Timeline({ job }: { readonly job: Job }): JSX.Element {
         }))}
       />
       <ul class={css.keys}>
-        {phases.map((phase) => (
-          <li key={phase.title}>
+        {phases.map((phase, i) => (
+          <li key={i}>
             <span class={css.swatch} style={{ background: `var(--${phase.colour})` }} />
-            {phase.title} <strong>{formatQuantity(phase.seconds, "s")}</strong>
+            {phase.title} <strong>{formatDuration(phase.seconds)}</strong>
           </li>
         ))}
       </ul>
-    </Panel>
+    </div>
   );
 }

@@ -9,8 +9,10 @@ import { now } from "../../state/explorations";
 import { usePolled } from "../../state/polled";
 import { formatPage } from "../../state/route";
 import { Blank, Failure, Missing, Panel, Skeleton, StateLabel, stateTitle } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import { Link } from "../../ui/Link";
 import { JobActions } from "./JobActions";
+import { JobSubject } from "./JobSubject";
 import css from "./jobs.module.css";
 
 const STATES: readonly JobState[] = ["queued", "running", "succeeded", "failed", "cancelled"];
@@ -55,24 +57,13 @@ export function JobsPage(): JSX.Element {
             <p>Explorations, generated projects and tool runs stand here as soon as they are submitted.</p>
           </Blank>
         ) : (
-          <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the jobs">
-            <table class={css.table} aria-label="Jobs">
-              <thead>
-                <tr>
-                  {["Job", "State", "Queue", "Attempt", "Waited", "Ran", "Submitted", "Actions"].map((head) => (
-                    <th key={head} scope="col">
-                      {head}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {data.items.map((job) => (
-                  <Row key={job.id} job={job} onChange={() => void jobs.load()} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <DataTable label="Jobs" nowrap heads={["Job", "Of", "State", "Queue", "Attempt", ...numericHeads("Waited", "Ran", "Submitted"), "Actions"]}>
+            <tbody>
+              {data.items.map((job) => (
+                <Row key={job.id} job={job} onChange={() => void jobs.load()} />
+              ))}
+            </tbody>
+          </DataTable>
         )}
       </Panel>
     </div>
@@ -84,8 +75,11 @@ function Row({ job, onChange }: { readonly job: Job; readonly onChange: () => vo
   return (
     <tr>
       <th scope="row">
-        <Link to={formatPage({ name: "job", id: job.id })}>{KIND_TITLES[job.kind] ?? job.kind}</Link> <code>{job.id}</code>
+        <Link to={formatPage({ name: "job", id: job.id })}>{KIND_TITLES[job.kind] ?? job.kind}</Link> <code class={css.id}>{job.id}</code>
       </th>
+      <td>
+        <JobSubject resource={job.resource} />
+      </td>
       <td>
         <StateLabel state={job.state} />
         {job.error !== null && <span class={css.cause}>{job.error.detail}</span>}
@@ -94,9 +88,9 @@ function Row({ job, onChange }: { readonly job: Job; readonly onChange: () => vo
       <td>
         {job.attempt} of {job.max_attempts}
       </td>
-      <td title={waitText(job)}>{formatDuration(waited)}</td>
-      <td>{ran === null ? <Missing reason="it has not started" /> : formatDuration(ran)}</td>
-      <td>{formatAge(job.created_at, now.value)}</td>
+      <NumericCell title={waitText(job)}>{formatDuration(waited)}</NumericCell>
+      <NumericCell>{ran === null ? <Missing reason="it has not started" /> : formatDuration(ran)}</NumericCell>
+      <NumericCell>{formatAge(job.created_at, now.value)}</NumericCell>
       <td>
         <JobActions job={job} onChange={onChange} />
       </td>

@@ -6,6 +6,7 @@ import { formatBand } from "../../domain/design";
 import { fidelityTitle, type Measurement, type Pair } from "../../domain/measured";
 import { formatCount, formatNumber } from "../../domain/units";
 import { Button, Failure, Missing, Panel } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import { downloadJson } from "../../ui/download";
 import css from "./measurements.module.css";
 
@@ -63,7 +64,7 @@ export function CalibrationPanel({ pairs, device, shown, summaries, error, onSho
         {shown === null ? (
           measurements.length > 0 && (
             <p class={css.note}>
-              {formatCount(measurements.length)} values of {formatCount(new Set(measurements.map((one) => one.design_key)).size)} designs can be fitted. “Recalibrate” keeps the factors on the server; a design is priced with them when its calibration is asked for.
+              {formatCount(measurements.length)} values of {countText(new Set(measurements.map((one) => one.design_key)).size, "design")} can be fitted. “Recalibrate” keeps the factors on the server; a design is priced with them when its calibration is asked for.
             </p>
           )
         ) : (
@@ -74,24 +75,22 @@ export function CalibrationPanel({ pairs, device, shown, summaries, error, onSho
   );
 }
 
+function countText(count: number, word: string): string {
+  return `${formatCount(count)} ${word}${count === 1 ? "" : "s"}`;
+}
+
 function share(value: number): string {
   return `${formatNumber(value * 100, 3)} %`;
 }
 
 function Entries({ calibration }: { readonly calibration: Calibration }): JSX.Element {
   return (
-    <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the factors">
-      <table class={css.table} aria-label="Before and after">
-        <thead>
-          <tr>
-            {["Fidelity", "Of", "Factor", "Designs", "90 % band before", "after", "Mean |error| before", "after, on designs left out"].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
+    <DataTable
+      label="Before and after"
+      inset
+      heads={["Fidelity", "Of", ...numericHeads("Factor", "Designs", "90 % band before", "after", "Mean |error| before", "after, on designs left out")]}
+    >
+      <tbody>
           {calibration.table.entries.map((entry) => {
             const reason = entry.missing?.["leave_one_out"] ?? "needs at least two designs";
             return (
@@ -100,17 +99,16 @@ function Entries({ calibration }: { readonly calibration: Calibration }): JSX.El
                 <td>
                   {entry.stage} {entry.module ?? ""} {entry.metric.replaceAll("_", " ")}
                 </td>
-                <td class={css.numeric}>{formatNumber(entry.factor)}</td>
-                <td class={css.numeric}>{formatCount(entry.designs)}</td>
-                <td class={css.numeric}>{formatBand({ relative_low: entry.uncalibrated_low, relative_high: entry.uncalibrated_high })}</td>
-                <td class={css.numeric}>{formatBand(entry)}</td>
-                <td class={css.numeric}>{entry.leave_one_out === null ? <Missing reason={reason} /> : share(entry.leave_one_out.mean_relative_error_before)}</td>
-                <td class={css.numeric}>{entry.leave_one_out === null ? <Missing reason={reason} /> : share(entry.leave_one_out.mean_relative_error_after)}</td>
+                <NumericCell>{formatNumber(entry.factor)}</NumericCell>
+                <NumericCell>{formatCount(entry.designs)}</NumericCell>
+                <NumericCell>{formatBand({ relative_low: entry.uncalibrated_low, relative_high: entry.uncalibrated_high })}</NumericCell>
+                <NumericCell>{formatBand(entry)}</NumericCell>
+                <NumericCell>{entry.leave_one_out === null ? <Missing reason={reason} /> : share(entry.leave_one_out.mean_relative_error_before)}</NumericCell>
+                <NumericCell>{entry.leave_one_out === null ? <Missing reason={reason} /> : share(entry.leave_one_out.mean_relative_error_after)}</NumericCell>
               </tr>
             );
           })}
-        </tbody>
-      </table>
-    </div>
+      </tbody>
+    </DataTable>
   );
 }

@@ -7,6 +7,7 @@ import { signedPercent } from "../../domain/design";
 import { formatCount } from "../../domain/units";
 import { type Resource, resource } from "../../state/resource";
 import { Blank, Button, Command, Failure, Panel, Skeleton } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import { AgreementPanel } from "./AgreementPanel";
 import { CalibrationPanel } from "./CalibrationPanel";
 import { FileButton } from "./FileButton";
@@ -59,7 +60,7 @@ function Nothing(): JSX.Element {
   return (
     <Panel title="Nothing measured yet">
       <Blank title="No measurement to hold the models against">
-        <p>Simulate or synthesize a generated project, import the report of a tool, or open a file of measurements that the command line wrote:</p>
+        <p>Run the timed simulation of a generated project, attach the report of a vendor tool to it, tell what was measured of a design, or open a file of measurements that the command line wrote. Open synthesis knows ranges only, which are shown on the page of the project:</p>
         <Command text="flexdse calibrate PROJECT --save measured.json" />
       </Blank>
     </Panel>
@@ -150,34 +151,23 @@ function PairTable({ pairs, title }: { readonly pairs: readonly Pair[]; readonly
   const sorted = useMemo(() => [...pairs].sort((a, b) => Math.abs(residual(b)) - Math.abs(residual(a))).slice(0, MOST_ROWS), [pairs]);
   return (
     <Panel title={`Values: ${title}`} note={pairs.length > MOST_ROWS ? `the ${MOST_ROWS} farthest off of ${formatCount(pairs.length)}` : "farthest off first"} flush>
-      <div class={css.scroll} tabIndex={0} role="region" aria-label="Table of the values">
-        <table class={css.table} aria-label="Values">
-          <thead>
-            <tr>
-              {["Fidelity", "Of", "Design", "Model", "Measured", "Model − measured", "Source"].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
+      <DataTable label="Values" heads={["Fidelity", "Of", "Design", ...numericHeads("Model", "Measured", "Model / measured − 1"), "Source"]}>
+        <tbody>
+          {sorted.map((pair, i) => (
+            <tr key={i}>
+              <th scope="row">{fidelityTitle(pair.fidelity)}</th>
+              <td>{partTitle(pair)}</td>
+              <td>
+                <code>{pair.designKey.slice(0, 8)}</code>
+              </td>
+              <NumericCell>{formatPairValue(pair, pair.predicted)}</NumericCell>
+              <NumericCell>{formatPairValue(pair, pair.measured)}</NumericCell>
+              <NumericCell>{signedPercent(residual(pair))}</NumericCell>
+              <td class={css.source}>{pair.source}</td>
             </tr>
-          </thead>
-          <tbody>
-            {sorted.map((pair, i) => (
-              <tr key={i}>
-                <th scope="row">{fidelityTitle(pair.fidelity)}</th>
-                <td>{partTitle(pair)}</td>
-                <td>
-                  <code>{pair.designKey.slice(0, 8)}</code>
-                </td>
-                <td class={css.numeric}>{formatPairValue(pair, pair.predicted)}</td>
-                <td class={css.numeric}>{formatPairValue(pair, pair.measured)}</td>
-                <td class={css.numeric}>{signedPercent(residual(pair))}</td>
-                <td class={css.source}>{pair.source}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+          ))}
+        </tbody>
+      </DataTable>
     </Panel>
   );
 }

@@ -7,6 +7,7 @@ import { formatCount } from "../../domain/units";
 import { RESIDUAL_ROW, residualFigure } from "../../plots/agreement";
 import { ChartPanel } from "../../plots/ChartPanel";
 import { useWidth } from "../../ui/basics";
+import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import { FidelityMark } from "./marks";
 import css from "./measurements.module.css";
 
@@ -60,31 +61,22 @@ export function ResidualsPanel({ pairs, title }: { readonly pairs: readonly Pair
             ← model too low
           </text>
         </svg>
-        <table class={css.table} aria-label="Residuals">
-          <thead>
-            <tr>
-              {["Fidelity, tool", "Values", "Designs", "Mean", "Mean |error|", "Worst"].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+        <DataTable label="Residuals" inset heads={["Fidelity, tool", ...numericHeads("Values", "Designs", "Mean", "Mean |error|", "Worst")]}>
           <tbody>
             {groups.map((group) => (
               <tr key={group.fidelity + group.tool}>
                 <th scope="row">
                   {fidelityTitle(group.fidelity)}, {group.tool}
                 </th>
-                <td class={css.numeric}>{formatCount(group.residuals.length)}</td>
-                <td class={css.numeric}>{formatCount(group.designs)}</td>
-                <td class={css.numeric}>{signedPercent(group.bias)}</td>
-                <td class={css.numeric}>{signedPercent(group.meanError).replace("+", "")}</td>
-                <td class={css.numeric}>{signedPercent(group.worst)}</td>
+                <NumericCell>{formatCount(group.residuals.length)}</NumericCell>
+                <NumericCell>{formatCount(group.designs)}</NumericCell>
+                <NumericCell>{signedPercent(group.bias)}</NumericCell>
+                <NumericCell>{signedPercent(group.meanError).replace("+", "")}</NumericCell>
+                <NumericCell>{signedPercent(group.worst)}</NumericCell>
               </tr>
             ))}
           </tbody>
-        </table>
+        </DataTable>
       </div>
     </ChartPanel>
   );

@@ -4,6 +4,7 @@ import css from "./measurements.module.css";
 
 const SHAPES: Readonly<Record<string, string>> = {
   timed_sim: "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0",
+  open_synthesis: "M-4.5 -4.5h9v9h-9z",
   csynth: "M0 -5.5l5 9h-10z",
   cosim: "M0 5.5l5 -9h-10z",
   post_route: "M0 -5.5l5.5 5.5l-5.5 5.5l-5.5 -5.5z",

@@ -10,7 +10,7 @@ import css from "./project.module.css";
 
 /** Colouring a larger file would hold the page up; it is shown plain. */
 const MOST_COLOURED = 400_000;
-const FIRST = [/^src\/top.*\.cpp$/, /\.cpp$/, /\.hpp$/];
+const FIRST = [/^src\/.*\.cpp$/, /\.cpp$/, /\.hpp$/];
 
 export function FilesPanel({ project }: { readonly project: string }): JSX.Element {
   const files = useMemo(() => resource(() => listFiles(project)), [project]);

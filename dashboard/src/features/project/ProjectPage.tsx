@@ -11,6 +11,7 @@ import { Blank, Failure, Panel, Skeleton } from "../../ui/basics";
 import { Link } from "../../ui/Link";
 import { FilesPanel } from "./FilesPanel";
 import { ProjectSteps } from "./ProjectSteps";
+import { RunReports } from "./RunReports";
 import css from "./project.module.css";
 
 export function ProjectPage({ id }: { readonly id: string }): JSX.Element {
@@ -49,6 +50,7 @@ export function ProjectPage({ id }: { readonly id: string }): JSX.Element {
       <Panel title="Steps">
         <ProjectSteps project={data} runs={runs.state.value.data ?? []} onChange={() => void runs.load()} />
       </Panel>
+      <RunReports runs={runs.state.value.data ?? []} />
       {data.state === "succeeded" && <FilesPanel project={id} />}
     </div>
   );

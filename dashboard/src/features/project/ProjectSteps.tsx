@@ -5,7 +5,8 @@ import { downloadHref, type Project, type Report, reportOf, type Run, startRun, 
 import { isFinished } from "../../domain/live";
 import { runSummary, STEPS } from "../../domain/runs";
 import { formatPage } from "../../state/route";
-import { formatQuantity } from "../../domain/units";
+import { formatDuration, formatQuantity } from "../../domain/units";
+import { now } from "../../state/explorations";
 import { Button, buttonClass, Failure, StateLabel } from "../../ui/basics";
 import { Link } from "../../ui/Link";
 import css from "./project.module.css";
@@ -70,7 +71,7 @@ function RunStep({ project, step, title, meaning, runs, isReady, onChange }: Run
       {latest === undefined ? <span class={css.note}>{meaning}</span> : <RunResult key={latest.id} run={latest} />}
       <span class={css.stepEnd}>
         <Button disabled={!isReady || isBusy || sending} onClick={() => void start()}>
-          {isBusy || sending ? "Running…" : latest === undefined ? `Run ${title}` : "Run again"}
+          {latest?.state === "queued" || sending ? "Waiting…" : isBusy ? "Running…" : latest === undefined ? `Run ${title}` : "Run again"}
         </Button>
       </span>
       {error !== null && <Failure error={error} />}
@@ -96,6 +97,7 @@ function RunResult({ run }: { readonly run: Run }): JSX.Element {
       )}
       {report !== null && <span>{runSummary(report.document)}</span>}
       <Link to={formatPage({ name: "job", id: run.job_id })}>Job and log</Link>
+      {!ended && run.started_at !== null && <span>for {formatDuration((now.value - Date.parse(run.started_at)) / 1000)}</span>}
       {run.error !== null && <p class={css.failed}>{run.error.detail}</p>}
     </>
   );

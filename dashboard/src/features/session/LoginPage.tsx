@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
-import { signIn } from "../../state/session";
+import { addressRefused, signIn } from "../../state/session";
 import { Button, Failure } from "../../ui/basics";
 import css from "./session.module.css";
 
@@ -15,6 +15,8 @@ export function LoginPage({ expired }: { readonly expired: boolean }): JSX.Eleme
   useEffect(() => {
     document.title = "Sign in · FlexDSE";
     input.current?.focus();
+    // The reason is on the page now: a reload need not say it again.
+    if (addressRefused.value) window.history.replaceState(null, "", window.location.pathname);
   }, []);
 
   const submit = async (): Promise<void> => {
@@ -30,13 +32,14 @@ export function LoginPage({ expired }: { readonly expired: boolean }): JSX.Eleme
   };
 
   const isRefused = error instanceof ApiError && [401, 422].includes(error.problem.status);
+  const fromAddress = addressRefused.value && error === null;
   return (
     <section class={css.login} aria-labelledby={`${id}-title`}>
       <h1 id={`${id}-title`}>{expired ? "Your session has ended" : "Sign in"}</h1>
       <p>
         {expired
           ? "The server no longer accepts this browser's session: it is too old, or its key was revoked. Sign in again and you are back on this page; nothing that runs has stopped."
-          : "This server asks who you are. Paste the token that it printed when it started, or an API key."}
+          : "This server asks who you are. Paste the address or the token that it printed when it started, or an API key."}
       </p>
       <form
         aria-label="Sign in"
@@ -54,10 +57,17 @@ export function LoginPage({ expired }: { readonly expired: boolean }): JSX.Eleme
           required
           value={credential}
           aria-invalid={isRefused}
-          aria-describedby={isRefused ? `${id}-error` : `${id}-hint`}
-          onInput={(event) => setCredential(event.currentTarget.value)}
+          aria-describedby={isRefused || fromAddress ? `${id}-error` : `${id}-hint`}
+          onInput={(event) => {
+            setCredential(event.currentTarget.value);
+            setError(null);
+          }}
         />
-        {isRefused ? (
+        {fromAddress ? (
+          <p id={`${id}-error`} class={css.refused} role="alert">
+            The token in the address is not the one of this server: it is of another start or another data folder. Paste the address that the server printed last.
+          </p>
+        ) : isRefused ? (
           <p id={`${id}-error`} class={css.refused} role="alert">
             The server does not know this credential. Tokens change when the data folder does; keys end when they are revoked.
           </p>

@@ -17,6 +17,17 @@ export function isWhole(window: Window): boolean {
   return window.x0 === 0 && window.x1 === 1 && window.y0 === 0 && window.y1 === 1;
 }
 
+/** Around points whose places are given in unit coordinates, with as much room again on either side. */
+export function around(xs: readonly number[], ys: readonly number[]): Window {
+  const span = (places: readonly number[]): readonly [number, number] => {
+    const [low, high] = [Math.min(...places), Math.max(...places)];
+    const room = Math.max((high - low) * 0.5, NARROWEST * 50);
+    return [low - room, high + room];
+  };
+  const [[x0, x1], [y0, y1]] = [span(xs), span(ys)];
+  return { x0, x1, y0, y1 };
+}
+
 function between(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }

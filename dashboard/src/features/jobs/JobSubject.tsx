@@ -1,0 +1,16 @@
+/** What a job works on, by its name where the page knows it. */
+import type { JSX } from "preact";
+import { explorationTitle } from "../../domain/exploration";
+import { jobSubject } from "../../domain/jobs";
+import { explorations } from "../../state/explorations";
+import { formatPage } from "../../state/route";
+import { Missing } from "../../ui/basics";
+import { Link } from "../../ui/Link";
+
+export function JobSubject({ resource }: { readonly resource: string }): JSX.Element {
+  const subject = jobSubject(resource);
+  if (subject === null) return <Missing reason="this job works on no exploration and no project" />;
+  const { kind, id } = subject;
+  const known = kind === "exploration" ? explorations.state.value.data?.find((item) => item.id === id) : undefined;
+  return <Link to={formatPage({ name: kind, id })}>{known === undefined ? `${kind} ${id.slice(-8)}` : explorationTitle(known)}</Link>;
+}
