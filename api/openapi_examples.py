@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from spec.catalog import load_device
+from spec.timing import DEFAULT_TIMING_TABLE
+from spec.versions import FLEXDSE_VERSION, MODEL_VERSION
+
+_NO_TIMING = "a utilization report gives no timing: see report_timing_summary"
+_NO_CYCLES = "Vivado knows no cycles of the kernel"
 _WORKLOAD = {"prompt_tokens": 1024, "output_tokens": 1024}
 
 # Operation -> body.
@@ -81,11 +87,44 @@ BODIES: dict[str, dict[str, Any]] = {
     "describe_exploration": {"name": "the one for the paper", "labels": ["paper"], "note": "rerun with seed 1"},
     "describe_project": {"labels": ["board"]},
     "describe_sweep": {"note": "the night of the deadline"},
+    "generate_project": {"priority": 0},
     "csim_project": {"priority": 0},
     "simulate_project": {"priority": 0},
     "synthesize_project": {"backend": "auto"},
     "issue_key": {"name": "nightly script", "scopes": ["read", "write"], "days": 30},
     "open_session": {"credential": "the token that flexdse serve printed"},
+    "upload_device": {**load_device("u280").model_dump(mode="json", by_alias=True), "name": "my-card"},
+    "import_report": {
+        "report": {
+            "schema": "flexdse/synthesis_report/v1",
+            "flexdse_version": FLEXDSE_VERSION,
+            "model_version": MODEL_VERSION,
+            "timing_table_version": DEFAULT_TIMING_TABLE.version,
+            "provenance": "post_route",
+            "kind": "utilization_rpt",
+            "tool": "Vivado",
+            "tool_version": "2024.1",
+            "part": "xcu280-fsvh2892-2L-e",
+            "top": "decode",
+            "clock": None,
+            "latency": None,
+            "interval": None,
+            "resources": {"lut": 216217, "ff": 240891, "dsp": 2048, "bram_18k": 398, "uram": 12},
+            "available": {"lut": 1303680, "ff": 2607360, "dsp": 9024, "bram_18k": 4032, "uram": 960},
+            "available_per_slr": None,
+            "timing": None,
+            "power": None,
+            "missing": {
+                "clock": _NO_TIMING,
+                "latency": _NO_CYCLES,
+                "interval": _NO_CYCLES,
+                "available_per_slr": "the report gives no totals of a region",
+                "timing": _NO_TIMING,
+                "power": "a utilization report gives no power: see report_power",
+            },
+        },
+        "file_name": "decode_utilization.rpt",
+    },
     "upload_model": {
         "name": "my-llama",
         "config": {

@@ -35,7 +35,12 @@ def _parse(body: bytes) -> Document:
     try:
         document = parse_json(body.decode("utf-8"), name=WHOLE_BODY)
     except UnicodeDecodeError as error:
-        raise MalformedError("the body is not UTF-8 text", rule="JSON is sent as UTF-8") from error
+        raise MalformedError(
+            f"the body is not UTF-8 text: byte {body[error.start]:#04x} at offset {error.start}",
+            field=WHOLE_BODY,
+            rule="JSON is sent as UTF-8",
+            hint="write it anew in that encoding",
+        ) from error
     except InputError as error:
         raise MalformedError(
             error.message,

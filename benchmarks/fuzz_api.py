@@ -61,6 +61,7 @@ def run(address: Address, *, examples: int, seed: int, phases: str = PHASES) -> 
         *("--exclude-operation-id-regex", NOT_TRIED),
         *("--request-timeout", "60"),
         *("--generation-database", "none"),
+        *("--suppress-health-check", "too_slow"),  # how long it takes to make a case up says nothing of the service
         "--no-color",
     ]
     for name, value in address.headers.items():

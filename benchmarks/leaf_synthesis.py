@@ -1,7 +1,7 @@
 """Leaf RTL and open synthesis: `make bench-leaf-synthesis`, written to build/bench/leaf-synthesis.json.
 
-Every leaf against the C++ library; a catalog design cold and warm; random projects against the cost models: DSP slices and
-memories by rule, LUT and FF inside the range or not. `ratio`: of the figures that meet their bar.
+Every leaf against the C++ library; a catalog design cold and warm; random projects and the catalog's kernels against the cost
+models: DSP slices and memories by rule, LUT and FF inside the range or not. `ratio`: of the figures that meet their bar.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hls_gen.toolchain.open.mapping import leaf_row, map_leaves, yosys_version
 from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 from hls_gen.toolchain.open.verilator import find_verilator
 from spec.built_design import as_built
-from spec.catalog import load_design, load_device, load_model
+from spec.catalog import load_design, load_device, load_model, names
 from spec.synthesis_report import SynthesisReport, SynthesisStepReport
 from spec.workload import Workload
 
@@ -39,6 +39,7 @@ BAR_FRACTION = 0.03  # DSP slices and memories of the cost models
 WARM_BAR_S, COLD_BAR_S = 5.0, 300.0
 EXACT = ("dsp", "bram_18k", "uram")
 PAGE, SAMPLE_SECTION = Path("docs/open_synthesis.md"), "open-synthesis-sample"
+MODELS_SECTION = "open-synthesis-models"
 SAMPLE_UNITS = ("lane_unit", "rope", "swiglu", "fifos", "axi_adapters")
 
 
@@ -51,7 +52,11 @@ def _rows(report: SynthesisReport, analytical: Any) -> Iterator[dict[str, Any]]:
         row = {"resource": name, "least": low, "most": high, "analytical": model}
         if name in EXACT:
             error = 0.0 if model == high else abs(model - high) / high if high else float("inf")
-            yield row | {"error_fraction": None if error == float("inf") else error, "met": error <= BAR_FRACTION}
+            yield row | {
+                "error_fraction": None if error == float("inf") else error,
+                "equal": model == high,
+                "met": error <= BAR_FRACTION,
+            }
         else:
             place = (model - low) / (high - low) if high > low else None
             yield row | {"error_fraction": None, "place_in_range": place, "met": low <= model <= high}
@@ -76,6 +81,41 @@ def _random_projects(count: int, seed: int, cache: Path) -> list[dict[str, Any]]
                   flush=True)  # fmt: skip
         shutil.rmtree(project)
     return found
+
+
+def _catalog_kernels(cache: Path) -> list[dict[str, Any]]:
+    model, workload = load_model("llama-3.2-1b"), Workload(prompt_tokens=1024, output_tokens=1024)
+    folder, found = Path("build/leaf-synthesis/catalog"), []
+    for name in names("designs"):
+        design, device = load_design(name), load_device(name.split("-")[1])
+        if design.hmt is not None:  # the generator has no template of the plug-in
+            continue
+        generate_project(design, model, device, workload, folder, force=True)
+        analytical = evaluate_point(as_built(design), model, device, workload)
+        for kernel in synthesize_open(folder, OpenSynthesisOptions(cache)).kernels:
+            rows = list(_rows(kernel.reports[0], getattr(analytical, kernel.stage).resources))
+            found.append({"design": name, "stage": kernel.stage, "resources": rows})
+            print(
+                name, kernel.stage, *(f"{r['resource']} {r['met']} {r.get('place_in_range')}" for r in rows), flush=True
+            )
+        shutil.rmtree(folder)
+    return found
+
+
+def models_section(random: list[dict[str, Any]], catalog: list[dict[str, Any]]) -> str:
+    """How the cost models stand to both sets of kernels: rows of the page."""
+    lines = ["| cost models (`array`) | DSP equal | BRAM18 equal | URAM equal | LUT in range | at | FF in range | at |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    for title, kernels in (("random projects, fp32 and bf16", random), ("catalog designs", catalog)):
+        cells = [f"{len(kernels)} kernels: {title}"]
+        for name in (*EXACT, "lut", "ff"):
+            rows = [row for kernel in kernels for row in kernel["resources"] if row["resource"] == name]
+            cells.append(str(sum(row["equal" if name in EXACT else "met"] for row in rows)))
+            places = [row["place_in_range"] for row in rows if row.get("place_in_range") is not None]
+            if places:
+                cells.append(f"{100 * min(places):.0f} .. {100 * max(places):.0f} %")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
 
 
 def _quartiles(places: list[float | None]) -> list[float] | None:
@@ -133,15 +173,19 @@ def main() -> None:
     put_section(PAGE, SAMPLE_SECTION, sample(report, project))
     print(f"flexllm-u280: cold {seconds[0]:.1f} s, warm {seconds[1]:.1f} s", flush=True)
 
-    compared = _random_projects(arguments.projects, arguments.seed, cache)
+    compared, catalog = _random_projects(arguments.projects, arguments.seed, cache), _catalog_kernels(cache)
+    put_section(PAGE, MODELS_SECTION, models_section(compared, catalog))
     mapped = map_leaves(CHECKED_LEAVES, ResultCache(cache))
     verdicts = [check.passed for check in checks]
     verdicts += [seconds[0] < COLD_BAR_S, seconds[1] < WARM_BAR_S]
-    verdicts += [row["met"] for stage in compared for row in stage["resources"]]
+    verdicts += [row["met"] for stage in [*compared, *catalog] for row in stage["resources"]]
     summary = {
         name: {
             "stages": len(compared),
             "met": sum(row["met"] for stage in compared for row in stage["resources"] if row["resource"] == name),
+            "equal": sum(row["equal"] for stage in compared for row in stage["resources"] if row["resource"] == name)
+            if name in EXACT
+            else None,
             "place_in_range_quartiles": _quartiles(
                 [
                     row.get("place_in_range")
@@ -171,6 +215,7 @@ def main() -> None:
             for check in checks
         ],
         "random_projects": compared,
+        "catalog": catalog,
         "summary": summary,
         "reference": len(verdicts),
         "ratio": sum(verdicts) / len(verdicts),

@@ -215,6 +215,7 @@ def _fit_entry(
         route_factor=route.factor if route else None,
         designs=len(y),
         measurements=len(pairs),
+        of_projects=any(pair.lineage is not None for pair in pairs),
         floored=floored,
         design_keys=tuple(sorted(by_design)),
         sources=tuple(sorted({pair.source for pair in pairs})),

@@ -33,7 +33,7 @@ _TIME_OF_ENERGY = {
     "decode_energy_j_per_token": "tpot_s",
 }
 
-# What can be measured of a generated project alone, and so of our library.
+# What can be measured of a generated project alone, and so of our library, also where its lineage is not told.
 _OF_GENERATED_PROJECTS = ("timed_sim", "open_synthesis")
 
 _WIDER = "calibrated: the wider of the bands of its parts"
@@ -258,12 +258,13 @@ def calibration_notes(table: CalibrationTable | None, as_priced: Mapping[Stage, 
     if not all(any(entry.stage == stage for entry in table.entries) for stage in STAGES):
         other = next(stage for stage in STAGES if not any(entry.stage == stage for entry in table.entries))
         notes.append(f"{other} is not calibrated: a factor of one stage is never applied to the other")
-    of_ours = sorted({e.provenance for e in table.entries if e.provenance in _OF_GENERATED_PROJECTS})
+    of_ours = sorted({e.provenance for e in table.entries if e.of_projects or e.provenance in _OF_GENERATED_PROJECTS})
     elements = [stage for stage, granularity in as_priced.items() if granularity == "element"]
     if of_ours and elements:
         notes.append(
             f"factors of {', '.join(of_ours)} are of kernels of our library (process_granularity: array); "
-            f"{' and '.join(elements)} is priced as element, of which nothing of that was measured"
+            f"{' and '.join(elements)} {'is' if len(elements) == 1 else 'are'} priced as element, "
+            "of which nothing of that was measured"
         )
     if any(entry.metric in RESOURCE_NAMES for entry in table.entries):
         notes.append("the floorplan by region is that of the models, not calibrated")

@@ -117,13 +117,17 @@ def _predicted(
         return f"a width of {scheme.name} is narrower than any that was measured of {table.model}"
     ratio = math.exp(min(nll - table.reference.nll, 700.0))
     between = interpolated_widths(table, plan)
-    band = None if between else table.band_relative
+    # Every mixture that the band was taken of lies below that ratio (quantize/sensitivity.py).
+    only_ranks = ratio > RANKING_ONLY_RATIO
+    band = None if between or only_ranks else table.band_relative
     widths = ", ".join(map(str, between))
     if between:
         within = f"no band: {widths} bits interpolated, not validated by measured mixtures"
+    elif only_ranks:
+        within = "no band: measured errors tell it below twice the reference only"
     else:
         within = NO_BAND if band is None else f"within {band:.1%} with a probability of {BAND_SHARE:.0%}"
-    ranking = "; more than twice the reference, so it only ranks" if ratio > RANKING_ONLY_RATIO else ""
+    ranking = "; more than twice the reference, so it only ranks" if only_ranks else ""
     return QualityEstimate(
         value=ratio - 1,
         low=None if band is None else ratio * (1 - band) - 1,

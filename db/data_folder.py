@@ -14,6 +14,7 @@ from spec.errors import InputError
 
 DATABASE_NAME = "flexdse.db"
 LOCK_NAME = "serve.lock"
+_CACHES = {"synthesis", "quality"}  # what commands keep there, also before there is a service
 
 
 def database_url(home: Path) -> str:
@@ -34,11 +35,11 @@ def database_url(home: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def prepare_home(home: Path) -> Path:
-    """The folder, made if need be so that only this user can look into it; the database file likewise.
+def private_folder(home: Path) -> Path:
+    """The data folder, made if need be so that only this user can look into it.
 
-    One that exists is made private too where it is a data folder already, or empty: not a folder with other things in it,
-    as a user's home is.
+    One that exists is made private too where it is a data folder already, holds nothing but our caches, or is empty: not a
+    folder with other things in it, as a user's home is.
 
     Raises:
         InputError: it is no folder, or may not be written.
@@ -49,6 +50,19 @@ def prepare_home(home: Path) -> Path:
         home = home.resolve(strict=True)
         if home.stat().st_uid == os.geteuid() and _is_ours(home):
             home.chmod(0o700)
+    except OSError as error:
+        raise _unusable(home, error) from error
+    return home
+
+
+def prepare_home(home: Path) -> Path:
+    """The folder as `private_folder` makes it, and in it the database file, likewise this user's alone.
+
+    Raises:
+        InputError: it is no folder, or may not be written.
+    """
+    home = private_folder(home)
+    try:
         # Made before SQLite makes it, with the rights that its -wal and -shm files will copy.
         descriptor = os.open(home / DATABASE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         with suppress(PermissionError):  # somebody else's, who lets us in
@@ -70,7 +84,7 @@ def private_files() -> Iterator[None]:
 
 
 def _is_ours(home: Path) -> bool:
-    return (home / DATABASE_NAME).exists() or not any(home.iterdir())
+    return (home / DATABASE_NAME).exists() or {path.name for path in home.iterdir()} <= _CACHES
 
 
 def _unusable(home: Path, error: OSError) -> InputError:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from flexdse.front_quality import scheme_qualities
 from flexdse.report_html import report_html
 from spec.design_point import DECODE_PARAMETERS, PREFILL_PARAMETERS
 from spec.documents import envelope
@@ -41,7 +42,10 @@ def front_frame(result: ExplorationResult) -> pd.DataFrame:
 
 
 def exploration_document(result: ExplorationResult) -> dict[str, Any]:
-    """exploration.json: inputs, seed, versions, size of the space, proof or budget record, hypervolume."""
+    """exploration.json: inputs, seed, versions, size of the space, proof or budget record, hypervolume.
+
+    `quality`: of each scheme of the front what the bare numbers of its entries rest on.
+    """
     record = result.record.model_dump(mode="json")
     return {
         **envelope("exploration/v1"),
@@ -50,6 +54,7 @@ def exploration_document(result: ExplorationResult) -> dict[str, Any]:
         "space_size": record.pop("space_size"),
         "hypervolume": record.pop("hypervolume"),
         "record": record,
+        "quality": [one.model_dump(mode="json") for one in scheme_qualities(result)],
     }
 
 

@@ -55,8 +55,9 @@ def _data(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise InputError(
-            f"{echo(str(path))} cannot be read: {error}",
+            f"{echo(str(path))} cannot be read: {reason}",
             field="exploration",
             value=str(path),
             rule="a readable JSON file",

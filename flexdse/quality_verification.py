@@ -42,7 +42,8 @@ class SchemeVerification:
     """One scheme: what its table predicts without having seen it, and what was measured (fractions, `quality`).
 
     `standard_error` of the measurement, over the windows; None where it is not known. `is_part_of_table`: the scheme is the
-    table's base or one of its single changes, which the table consists of and does not predict.
+    table's base or one of its single changes, which the table consists of and does not predict. `is_kept`: the measurement
+    was written into the user's folder of tables now.
     """
 
     plan: PrecisionPlan
@@ -50,6 +51,7 @@ class SchemeVerification:
     measured: float
     standard_error: float | None
     is_part_of_table: bool
+    is_kept: bool = False
 
     @property
     def inside_band(self) -> bool | None:
@@ -111,6 +113,7 @@ def verify_schemes(
         part = measured_alone(table, overrides)
         predicted = scheme_quality(model, plan.scheme, plan.overrides, [unseen(table, overrides)])
         known = measured_mixture(table, overrides)
+        written = False
         # Measured before standard errors were kept: measured again, which the cache makes quick.
         if known is None or known.increase_standard_error is None:
             mode = table.mode.model_dump_json()
@@ -120,10 +123,11 @@ def verify_schemes(
             known = _measured(evaluator, table, overrides, known)
             if keep:
                 write_table(user_table_file(model.name, table.mode), _with_measurement(table, known))
+                written = True
         measured = math.expm1(min(known.nll - table.reference.nll, 700.0))
         error = known.increase_standard_error
         spread = None if error is None else (1 + measured) * error
-        results.append(SchemeVerification(plan, predicted, measured, spread, part))
+        results.append(SchemeVerification(plan, predicted, measured, spread, part, written))
         progress(results[-1].summary())
     return tuple(results)
 
@@ -170,7 +174,7 @@ def check_verifiable(model: str, plans: Sequence[PrecisionPlan], inputs: Quality
         )
     given = open_text(inputs.text, "evaluation", wikitext_rows=inputs.wikitext_rows)
     for plan in plans:
-        same_as_table(named, table_for(model, plan), plan, given, inputs.calibration_text)
+        same_as_table(named, table_for(model, plan), plan, given, inputs.calibration_text, "--quality-")
 
 
 def quality_rung(

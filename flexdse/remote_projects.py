@@ -85,7 +85,7 @@ def run_there(server: str, directory: Path, step: str, options: dict[str, Any]) 
         run = project.run(step, **options)
         note(f"run {run.id} of project {project.id} on {service.connection.url}")
         with telling_that_it_goes_on(service, run.document["job_id"]):
-            run.wait(_print_line)
+            run.wait(_print_tool_line)
         _fetch_reports(service, run, directory)
         return run.reports()
 
@@ -182,6 +182,12 @@ def _unpack(archive: Path, folder: Path, only: str | None = None) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(opened.read(entry))
                 target.chmod((entry.external_attr >> 16 & 0o777) or 0o644)
+
+
+def _print_tool_line(event: ServerEvent) -> None:
+    # The summary of a csim's report is the last line of its log too: once is enough.
+    if not str(event.data.get("text", "")).startswith("csim: "):
+        _print_line(event)
 
 
 def _print_line(event: ServerEvent) -> None:

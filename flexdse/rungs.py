@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -198,10 +197,10 @@ def _open_missing(_: ExplorationRequest, __: QualityInputs) -> str | None:
 
 
 def _open_synthesis(bench: Bench) -> RungRunner:
-    from flexdse.commands.service import data_folder
+    from flexdse.commands.service import synthesis_cache
     from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 
-    cache = data_folder(os.environ.get("FLEXDSE_HOME")) / "synthesis"
+    cache = synthesis_cache()
 
     def run(design: DesignPoint) -> RungResult:
         report = synthesize_open(bench.project(design), OpenSynthesisOptions(cache_dir=cache), on_log=bench.on_log)

@@ -51,8 +51,8 @@ DEFAULT_PORT = 8000
 _PORTS_TO_TRY = 50
 _GRACEFUL_SHUTDOWN_S = 2
 
-# One worker each: what takes minutes on a project must not wait for a search that takes hours, nor hold one up.
-WORKER_QUEUES = ((Queue.SEARCH,), (Queue.CSIM, Queue.SIMULATE, Queue.SYNTHESIZE))
+# One worker each: what takes seconds must not wait for what takes minutes, nor that for a search that takes hours.
+WORKER_QUEUES = ((Queue.SEARCH,), (Queue.CSIM,), (Queue.SIMULATE, Queue.SYNTHESIZE))
 
 
 def is_loopback(host: str) -> bool:

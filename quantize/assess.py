@@ -153,9 +153,16 @@ def evaluator_of_table(
 
 
 def same_as_table(
-    named: NamedModel, table: SensitivityTable, plan: PrecisionPlan, text: NamedText, calibration_path: Path | None
+    named: NamedModel,
+    table: SensitivityTable,
+    plan: PrecisionPlan,
+    text: NamedText,
+    calibration_path: Path | None,
+    options: str = "--",
 ) -> tuple[EvaluationText, CalibrationTokens]:
     """The windows and calibration tokens that `table` was measured with, checked before any weight is rotated.
+
+    `options`: how the options begin that give the texts, for the way out.
 
     Raises:
         InputError: checkpoint, text, calibration or kind of scheme is another one, so that the numbers would not compare.
@@ -176,10 +183,10 @@ def same_as_table(
     )
     pairs: tuple[tuple[str, object, object, str], ...] = (
         ("model", named.model.source.sha256, table.checkpoint_sha256, "give the checkpoint of the table"),
-        ("text", windows.protocol.text_sha256, protocol.text_sha256, "give the text of the table with --text"),
+        ("text", windows.protocol.text_sha256, protocol.text_sha256, f"give the text of the table with {options}text"),
         ("text", windows.protocol.predicted_tokens, predicted, "give the text and protocol of the table"),
         ("calibration_text", calibration.text.sha256, given.sha256 if given else calibration.text.sha256,
-         "give the calibration text of the table with --calibration-text"),
+         f"give the calibration text of the table with {options}calibration-text"),
         ("scheme", mode_of(plan.scheme, mode.weight_rounding, mode.folded_rotations).model_dump(), mode.model_dump(),
          "take a scheme that differs from the table in widths only"),
     )  # fmt: skip

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from quantize.arrays import Array, Arrays
 from quantize.decoder import Decoder
-from quantize.memory import check_memory
+from quantize.memory import check_memory, is_out_of_memory
 from quantize.precision import Precision
 from quantize.weight_bank import WeightBank, unquantized
 from spec.errors import FlexDSEError, InputError, echo
@@ -190,8 +190,8 @@ class Evaluator:
             if result is None:
                 try:
                     result = self._window(index, window, precision)
-                except (MemoryError, RuntimeError) as error:  # PyTorch raises a RuntimeError when a device is full
-                    if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error):
                         raise
                     raise FlexDSEError(
                         "out of memory",
@@ -284,13 +284,21 @@ class Evaluator:
 
 
 def _read_results(file: Path) -> Iterator[tuple[int, WindowResult]]:
-    """Finished windows; a last line that was cut off by an interruption counts as not done."""
+    """Finished windows; a line that was cut off by an interruption, or damaged, counts as not done."""
     for line in file.read_text(errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            yield entry.pop("window"), WindowResult(**entry)
+            index, result = entry.pop("window"), WindowResult(**entry)
+            if _is_sound(index, result):
+                yield index, result
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
+
+
+def _is_sound(index: object, result: WindowResult) -> bool:
+    """Whether what was read is of the types and ranges that `Evaluator` writes."""
+    whole = all(type(one) is int and one >= 0 for one in (index, result.tokens, result.agreeing))
+    return whole and all(type(one) in (int, float) and math.isfinite(one) for one in (result.nll, result.kl))
 
 
 def log_probabilities(xp: Arrays, logits: Array) -> npt.NDArray[np.float32]:

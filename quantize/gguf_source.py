@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.float_model import FloatModel, check_complete, check_nothing_left, expected_shapes
-from quantize.memory import check_loadable
+from quantize.memory import check_loadable, guarded
 from quantize.rope import inverse_frequencies
 from spec.errors import InputError, UnsupportedModelError, echo
 from spec.model_config import ModelConfig
@@ -69,14 +69,19 @@ def load_gguf(path: Path, config: ModelConfig | None = None) -> FloatModel:
         InputError: unreadable, incomplete, or other shapes than the configuration.
         UnsupportedModelError: another architecture.
     """
-    from gguf import dequantize
-
     reader = open_gguf(path)
     own = _config(reader, path)
     if config is not None:
         _check_same(own, config, path)
     config = config or own
     check_loadable(config)
+    with guarded(f"loading {config.name}", config):
+        return _load(path, reader, config)
+
+
+def _load(path: Path, reader: Any, config: ModelConfig) -> FloatModel:
+    from gguf import dequantize
+
     wanted = expected_shapes(config)
     tensors: dict[str, Fp32] = {}
     left: list[str] = []

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from quantize.float_model import FloatModel, check_complete, check_nothing_left, expected_shapes
-from quantize.memory import check_loadable
+from quantize.memory import check_loadable, guarded
 from quantize.rope import inverse_frequencies
 from quantize.safetensors_file import read_safetensors
 from spec.catalog import resolve_model
 from spec.errors import InputError, echo
+from spec.model_config import ModelConfig
 from spec.quantized_checkpoint import CheckpointSource
 from spec.strict import load_document
 
@@ -31,6 +32,11 @@ def load_hugging_face(folder: Path) -> FloatModel:
     named = folder.resolve() if folder.name in ("", "..") else folder  # the model has the name of its folder
     config = resolve_model(str(named / "config.json"))
     check_loadable(config)
+    with guarded(f"loading {config.name}", config):
+        return _load(folder, config)
+
+
+def _load(folder: Path, config: ModelConfig) -> FloatModel:
     wanted = expected_shapes(config)
     files = _weight_files(folder)
     tensors: dict[str, npt.NDArray[np.float32]] = {}

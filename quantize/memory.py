@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 
-from spec.errors import InputError
+from quantize.available_memory import available_bytes
+from spec.errors import FlexDSEError, InputError
 from spec.model_config import ModelConfig
 
 _FP32_BYTES = 4
@@ -60,17 +61,35 @@ def live_bytes(arrays: Iterable[npt.NDArray[np.generic]]) -> int:
     return sum({id(array): array.nbytes for array in arrays}.values())
 
 
-def available_bytes() -> int | None:
-    """Memory that is free or can be freed, None where the system does not tell."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the host or a device is full: PyTorch raises a RuntimeError of that text."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error).lower())
+
+
+@contextmanager
+def guarded(doing: str, config: ModelConfig, calibration: tuple[int, int] | None = None) -> Iterator[None]:
+    """Where memory ends while `doing`, say what would fit.
+
+    `calibration`: windows and tokens of each, where the work is on all of them at once.
+
+    Raises:
+        FlexDSEError: out of memory.
+    """
     try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-            rows = dict(line.split(":", 1) for line in file)
-        return int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        try:
-            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        except (ValueError, OSError):
-            return None
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        needed, free = evaluation_bytes(config, _LEAST_WINDOW, calibration), available_bytes()
+        fewer = "" if calibration is None else "fewer --calibration-windows, --rounding rtn, "
+        raise FlexDSEError(
+            f"out of memory while {doing}",
+            field="model",
+            value=config.name,
+            rule=f"about {needed / 1e9:.1f} GB together" + ("" if free is None else f"; {free / 1e9:.1f} GB are left"),
+            hint=f"take {fewer}a smaller model, or raise the limit of memory (ulimit -v, control group, machine); "
+            "what was kept so far is not done again",
+        ) from error
 
 
 def check_loadable(config: ModelConfig, available: int | None = None) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from quantize.decoder import Decoder
 from quantize.float_model import FloatModel, Fp32
 from quantize.gptq import gptq
 from quantize.integer_linear import FLOAT_BITS, PreparedWeight, prepare, prepare_float
-from quantize.memory import live_bytes
+from quantize.memory import guarded, live_bytes
 from quantize.precision import Precision, online_rotations
 from quantize.rotations import rotate
 from quantize.rounding import RoundedWeight, grid_of, joined_grids, round_to_nearest
@@ -84,7 +85,9 @@ class WeightBank:
 
     def __post_init__(self) -> None:
         self.progress("rotating the weights")
-        self.rotated = rotate(self.model, rotations_of(self.scheme, self.folded), self.seed, self.scheme.hadamard_block)
+        rotations = rotations_of(self.scheme, self.folded)
+        with guarded("rotating the weights", self.model.config):
+            self.rotated = rotate(self.model, rotations, self.seed, self.scheme.hadamard_block)
 
         # Every rotation is in one of these two layers: integers of another rotation must never be taken for ours.
         turned = [self.rotated[f"layers.0.{name}.weight"] for name in ("self_attn.o_proj", "mlp.down_proj")]
@@ -132,7 +135,8 @@ class WeightBank:
             if self.rounding == "gptq" and bits < GPTQ_BELOW_BITS:
                 self._round_all_by_gptq(bits)
             else:
-                self._rounded[name, bits] = round_to_nearest(self.rotated[f"{name}.weight"], bits, self.scheme)
+                with guarded(f"rounding {name}", self.config):
+                    self._rounded[name, bits] = round_to_nearest(self.rotated[f"{name}.weight"], bits, self.scheme)
         return self._rounded[name, bits]
 
     def linear(self, names: tuple[str, ...], bits: tuple[int, ...]) -> PreparedWeight:
@@ -177,20 +181,26 @@ class WeightBank:
         samples = SiteSamples(self.xp)
         scheme = unquantized(self.scheme)
         decoder = Decoder(self.xp, self, samples)
-        hidden = decoder.forward(self.calibration.ids, Precision(scheme, self.config.n_layers))
-        samples("lm_head", hidden.reshape(-1, self.config.hidden_dim))
+        with self._calibrating("calibrating static scales"):
+            hidden = decoder.forward(self.calibration.ids, Precision(scheme, self.config.n_layers))
+            samples("lm_head", hidden.reshape(-1, self.config.hidden_dim))
         self._store("site-samples", dict(samples.samples))
         return samples.samples
 
     def _round_all_by_gptq(self, bits: int) -> None:
         stored = self._cached("gptq", bits)
         if stored is None:
-            rounded = _gptq_pass(self, bits)
+            with self._calibrating(f"rounding by GPTQ at {bits} bits"):
+                rounded = _gptq_pass(self, bits)
             stored = {f"{name}.integers": weight.integers.astype(np.int8) for name, weight in rounded.items()}
             stored.update({f"{name}.scale": weight.scale for name, weight in rounded.items()})
             self._store("gptq", stored, bits)
         for name in linear_names(self.config):
             self._rounded[name, bits] = RoundedWeight(stored[f"{name}.integers"], stored[f"{name}.scale"])
+
+    def _calibrating(self, doing: str) -> AbstractContextManager[None]:
+        windows, tokens = self.calibration.ids.shape
+        return guarded(doing, self.config, (windows, tokens))
 
     def _file(self, what: str, *parts: object) -> Path | None:
         return None if self.cache is None else self.cache / f"{what}-{self.key(what, *parts)[:32]}.safetensors"

@@ -182,6 +182,10 @@ class CalibrationEntry(StrictModel):
     ]
     designs: Annotated[int, Field(ge=1)]
     measurements: Annotated[int, Field(ge=1)]
+    of_projects: Annotated[
+        bool,
+        Field(description="measured on generated projects, priced as the generator builds them: granularity array"),
+    ] = False
     floored: Annotated[
         bool,
         Field(description="band never narrower than uncalibrated: one design, ranges, or a tool that shares our laws"),

@@ -449,7 +449,7 @@ def model_rules(
         if narrower == wider:
             continue
         yield _rule(
-            n, "stored_operand_bits", f"quant_scheme.{field}", bits - narrower, 0, "bits beyond a power of two",
+            n, "stored_operand_bits", f"quant_scheme.{field}", bits, narrower, f"bits, or {wider}",
             f"{field} = {bits}: a word of a port holds whole operands, so those of {bits} bits lie in fields of {wider} and "
             f"cost the ports, the bandwidth and the memory of {wider} bits",
             f"use {field}: {wider}, at the same cost in memory and a better quality", f"use {field}: {narrower}",

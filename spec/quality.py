@@ -258,6 +258,7 @@ class PublishedTable(StrictModel):
 def delta_nll(table: SensitivityTable, group: TensorGroup, depth: Depth, bits: int) -> float | None:
     """The increase of nll of one group at one depth and width; None where nothing was measured that tells it.
 
+    All layers are the sum of their thirds at every width, so that fewer bits in one third never come out better than more.
     The base adds nothing; what wider ones would take away was not measured. Between two measured widths the logarithm is
     interpolated: the error of a grid falls by a constant factor with each bit. It falls by 4 a bit at most, as squared error
     does: so above the widest measured one, and where the wider one is lost in noise.
@@ -266,6 +267,9 @@ def delta_nll(table: SensitivityTable, group: TensorGroup, depth: Depth, bits: i
         return 0.0
     if bits > table.base_bits:
         return None
+    if depth == "all" and group not in DEPTHLESS:
+        thirds = [delta_nll(table, group, third, bits) for third in DEPTHS]
+        return None if None in thirds else sum(third for third in thirds if third is not None)
     known = _known_widths(table, group, depth)
     if not known or bits < min(known):
         return None
@@ -306,23 +310,22 @@ def measured_alone(table: SensitivityTable, overrides: Sequence[WidthOverride]) 
 
 
 def _known_widths(table: SensitivityTable, group: TensorGroup, depth: Depth) -> dict[int, float]:
-    """Width -> delta of a group at a depth, never less than that of a wider one.
+    """Width -> delta of a group at a third ("all" of a group without layers), never less than that of a wider one.
 
-    Thirds add up to the whole; without its own entry a third is a third of it.
+    Without its own entry a third is a third of the whole; where both were measured, what thirds lack of the whole is shared.
     """
     entries = {(s.depth, s.bits): s.delta_nll for s in table.sensitivities if s.group == group}
-    widths = {bits for _, bits in entries}
     known: dict[int, float] = {}
     least = 0.0  # the base adds nothing, and fewer bits do not help: what seems to is noise of a text of this length
-    for bits in sorted(widths, reverse=True):
-        whole, thirds = entries.get(("all", bits)), [entries.get((d, bits)) for d in DEPTHS]
-        measured = [third for third in thirds if third is not None]
+    for bits in sorted({bits for _, bits in entries}, reverse=True):
+        whole = entries.get(("all", bits))
         if depth == "all":
-            value = whole if whole is not None else (sum(measured) if len(measured) == len(DEPTHS) else None)
-        else:
+            value = whole
+        elif whole is None:
             value = entries.get((depth, bits))
-            if value is None and whole is not None:
-                value = whole / len(DEPTHS)
+        else:
+            thirds = {d: entries.get((d, bits), whole / len(DEPTHS)) for d in DEPTHS}
+            value = thirds[depth] + max(whole - sum(thirds.values()), 0.0) / len(DEPTHS)
         if value is not None:
             known[bits] = least = max(value, least)
     return known

@@ -4,7 +4,7 @@
 
 A separate process, because a job must be killed without asking it (cancel, memory, a bug in a native library) and
 because the worker has to renew its lease while the job keeps a core busy. The process that the worker starts stays behind
-as its guard (`workers.guard`).
+as one of its guards (`workers.guard`).
 """
 
 from __future__ import annotations

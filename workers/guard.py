@@ -1,8 +1,11 @@
 """Stands between a worker and the process of a job, so that nothing that the job starts outlives either of them.
 
 The kernel's own way (`workers.parent`) reaches direct children only: of a compiler that is killed, the parts that it
-started would go on. The guard adopts whatever loses its parent, and kills everything below itself when the job ends, when
+started would go on. A guard adopts whatever loses its parent, and kills everything below itself when the job ends, when
 the worker dies, by whatever way, or when the worker asks by SIGTERM.
+
+There are two, one below the other, because a guard may be killed as well: what the lower one leaves is adopted by the
+upper one, and the lower one hears when the upper one dies.
 """
 
 from __future__ import annotations
@@ -23,10 +26,16 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.002, 0.25
 
 
 def guarded(parent_pid: int, *descriptors: int) -> None:
-    """Returns in a new process, which runs the job; this one stays behind as its guard, and ends as the job ends.
+    """Returns in a new process, which runs the job; this one and one between them stay behind and end as the job ends.
 
     To be called before there is a second thread. `descriptors`: open files that are the job's alone.
     """
+    _guard_next(parent_pid, descriptors)
+    _guard_next(os.getppid(), descriptors)
+
+
+def _guard_next(parent_pid: int, descriptors: tuple[int, ...]) -> None:
+    """Returns in a new process; this one stays behind as its guard."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # first of all: none may come in between
     die_with_parent(parent_pid, signal.SIGTERM)

@@ -102,7 +102,7 @@ class JobProcess:
 
     @property
     def pid(self) -> int:
-        """The id of the process that guards it; the job and its tools are below."""
+        """The id of the upper of its two guards; the job and its tools are below."""
         return self._process.pid
 
     @property

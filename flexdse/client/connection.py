@@ -26,6 +26,7 @@ _RATE_PATIENCE_S = 120.0  # with a service that says "too many requests"
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _TOO_MANY = 429
+_OF_THE_REQUEST = frozenset({400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422})  # bad input, as on this machine
 _TRY_AGAIN = frozenset({502, 503, 504})
 
 
@@ -42,7 +43,7 @@ class ServiceError(FlexDSEError):
         )
         self.problem = dict(problem)
         self.http_status = int(problem.get("status", 500))
-        self.exit_code = 2 if self.http_status in (400, 404, 409, 413, 415, 422) else 1
+        self.exit_code = 2 if self.http_status in _OF_THE_REQUEST else 1
 
     def to_problem(self) -> dict[str, Any]:
         return self.problem

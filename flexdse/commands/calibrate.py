@@ -26,7 +26,10 @@ def calibrate(
     ],
     out: Annotated[Path | None, typer.Option("--out", help="File of the calibration, for --calibration.")] = None,
     provenance: Annotated[
-        list[str] | None, typer.Option("--provenance", help="Only these: timed_sim, csynth, cosim, post_route, board.")
+        list[str] | None,
+        typer.Option(
+            "--provenance", help="Only these: timed_sim, open_synthesis, csynth, cosim, post_route, board; repeatable."
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option("--save", help="File for the measurements themselves, each with its lineage.")

@@ -104,7 +104,8 @@ def checks() -> list[Check]:
                 "flexdse synthesize DIR --backend vitis (the Tcl flow)"),
         _vendor("Vitis >= 2024.1", "Vitis", "vitis-run", "--version",
                 "flexdse synthesize DIR --backend vitis (the unified flow)"),
-        Check("PyTorch", _package("torch"), "--backend torch and cuda of quality", "pip install 'flexdse[quality]' (docs/quality.md)"),
+        Check("PyTorch", _package("torch"), "--backend torch and cuda of quality",
+              "install its CPU build from PyTorch's own index, as pytorch.org says, or flexdse[quality-cuda] for a GPU"),
     ]  # fmt: skip
 
 

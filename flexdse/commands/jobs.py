@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,12 +20,13 @@ JobId = Annotated[str, typer.Argument(help="Id of a job, as `flexdse jobs list` 
 _PAGE = 500
 
 
-def _source(home: str | None, server: str | None) -> AbstractContextManager[JobsOfFolder | JobsOfService]:
+def _source(
+    context: typer.Context, home: str | None, server: str | None
+) -> AbstractContextManager[JobsOfFolder | JobsOfService]:
     from flexdse.job_sources import JobsOfFolder, JobsOfService
     from spec.errors import InputError
 
-    of_folder = home is not None and home != os.environ.get("FLEXDSE_HOME")
-    of_service = server is not None and server != os.environ.get("FLEXDSE_SERVER")
+    of_folder, of_service = (_is_typed(context, name) for name in ("home", "server"))
     if server is None or (of_folder and not of_service):  # an option wins over the environment
         return JobsOfFolder(data_folder(home))
     if of_folder:
@@ -40,8 +40,15 @@ def _source(home: str | None, server: str | None) -> AbstractContextManager[Jobs
     return JobsOfService(server)
 
 
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """It was given as an option, not by the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 @jobs.command("list")
 def list_jobs(
+    context: typer.Context,
     home: Home = None,
     server: Server = None,
     state: Annotated[str | None, typer.Option("--state", help="Only those in that state.")] = None,
@@ -55,7 +62,7 @@ def list_jobs(
 
     if state is not None and state not in set(JobState):
         raise UnknownNameError("state", state, [each.value for each in JobState], field="state")
-    with _source(home, server) as source:
+    with _source(context, home, server) as source:
         found = source.jobs(state, kind, limit)
     if as_json:
         emit_json(found)
@@ -73,41 +80,43 @@ def _row(job: dict[str, Any]) -> list[str]:
 
 
 @jobs.command("show")
-def show(job_id: JobId, home: Home = None, server: Server = None) -> None:
+def show(context: typer.Context, job_id: JobId, home: Home = None, server: Server = None) -> None:
     """One job, as JSON."""
-    with _source(home, server) as source:
+    with _source(context, home, server) as source:
         emit_json(source.job(job_id))
 
 
 @jobs.command("logs")
 def logs(
+    context: typer.Context,
     job_id: JobId,
     home: Home = None,
     server: Server = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until the job ended.")] = False,
 ) -> None:
     """What a job and its tools printed."""
-    with _source(home, server) as source:
+    with _source(context, home, server) as source:
         for line in source.lines(job_id, follow):
             emit(line)
 
 
 @jobs.command("cancel")
-def cancel(job_id: JobId, home: Home = None, server: Server = None) -> None:
+def cancel(context: typer.Context, job_id: JobId, home: Home = None, server: Server = None) -> None:
     """Cancel a job: at once where it is queued, within a second where it runs."""
-    with _source(home, server) as source:
+    with _source(context, home, server) as source:
         note(f"{job_id}: {source.cancel(job_id)['state']}, to be cancelled")
 
 
 @jobs.command("retry")
-def retry(job_id: JobId, home: Home = None, server: Server = None) -> None:
+def retry(context: typer.Context, job_id: JobId, home: Home = None, server: Server = None) -> None:
     """Put a job that failed or was cancelled back into the queue."""
-    with _source(home, server) as source:
+    with _source(context, home, server) as source:
         note(f"{job_id}: {source.retry(job_id)['state']}")
 
 
 @jobs.command("seats")
 def seats(
+    context: typer.Context,
     pool: Annotated[str | None, typer.Argument(help="Licence pool; vitis is that of AMD's tools.")] = None,
     count: Annotated[int | None, typer.Argument(min=0, help="Jobs that may use it at once.")] = None,
     no_limit: Annotated[bool, typer.Option("--no-limit", help="Take the limit of the pool away.")] = False,

@@ -13,6 +13,7 @@ from flexdse.options import AsJson
 
 if TYPE_CHECKING:
     from quantize.assess import Assessment, Setting, WindowChoice
+    from quantize.weight_bank import WeightBank
     from spec.quality import FoldedRotations, MeasuredTable, PrecisionPlan, Protocol, QuantMode, SensitivityTable
 
 Text = Annotated[
@@ -245,7 +246,7 @@ def quality_table(
     check_writable(target.parent)
     held = None if force else table_in(target)
     if held is not None:
-        _check_continues(held, target, setting, windows.protocol, bank.mode)
+        _check_continues(held, target, windows.protocol, bank)
     measured = measure_table(evaluator, progress=note)
     if held is not None:
         measured = refit(measured, held.combinations)
@@ -264,13 +265,21 @@ def quality_table(
     note(f"wrote {target}" + (": evaluate and explore look this model up in it" if out is None else ""))
 
 
-def _check_continues(held: SensitivityTable, path: Path, setting: Setting, protocol: Protocol, mode: QuantMode) -> None:
-    """Refuse a table that this command did not begin."""
+def _check_continues(held: SensitivityTable, path: Path, protocol: Protocol, bank: WeightBank) -> None:
+    """Refuse a table that this command did not begin: mixtures measured in two ways have no common fit and no band."""
     from spec.errors import InputError
 
-    ours = (setting.named.model.source.sha256, protocol, mode)
-    if (held.checkpoint_sha256, held.protocol, held.mode) != ours:
-        raise InputError("the file holds a table of another checkpoint, text, protocol or kind of scheme", field="--out",
+    pairs = {
+        "checkpoint": (held.checkpoint_sha256, bank.model.source.sha256),
+        "text or protocol": (held.protocol, protocol),
+        "kind of scheme": (held.mode, bank.mode),
+        # A table of before calibrations were recorded says nothing of its own.
+        "calibration": (held.calibration or bank.calibration.text, bank.calibration.text),
+        "seed": (held.rotation_seed, bank.seed),
+    }
+    differing = [what for what, (theirs, ours) in pairs.items() if theirs != ours]
+    if differing:
+        raise InputError(f"the file holds a table of another {', another '.join(differing)}", field="--out",
                          value=str(path), rule="a new file, or the table that this command began",
                          hint="add --force to replace it, or name another file with --out")  # fmt: skip
 

@@ -64,15 +64,16 @@ def quality_verify(
                 "plan": one.plan.model_dump(mode="json", by_alias=True),
                 "measured": one.measured,
                 "standard_error": one.standard_error,
-                "predicted": one.predicted.value,
-                "low": one.predicted.low,
-                "high": one.predicted.high,
-                "missing": one.predicted.missing,
+                "predicted": None if one.is_part_of_table else one.predicted.value,
+                "low": None if one.is_part_of_table else one.predicted.low,
+                "high": None if one.is_part_of_table else one.predicted.high,
+                "missing": one.verdict if one.is_part_of_table else one.predicted.missing,
                 "inside_band": one.inside_band,
             }
             for one in found
         ]
-        emit_json({**envelope("quality-verification/v1"), "model": model, "kept": keep, "results": results})
+        kept = any(one.is_kept for one in found)
+        emit_json({**envelope("quality-verification/v1"), "model": model, "kept": kept, "results": results})
         return
     rows = []
     for one in found:
@@ -80,6 +81,8 @@ def quality_verify(
         band = "" if low is None or high is None else f"{low:+.1%} to {high:+.1%}"
         inside = {None: "", True: "inside", False: "outside"}[one.inside_band]
         error = "" if one.standard_error is None else f"{one.standard_error:.1%}"
+        if one.is_part_of_table:
+            value, band = None, ""
         rows.append([
             one.plan.scheme.name, f"{one.measured:+.1%}", error, "" if value is None else f"{value:+.1%}", band, inside
         ])  # fmt: skip

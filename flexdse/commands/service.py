@@ -45,6 +45,19 @@ def data_folder(home: str | None) -> Path:
     )
 
 
+def synthesis_cache() -> Path:
+    """FLEXDSE_HOME/synthesis, in a data folder as private as the service makes it.
+
+    Raises:
+        InputError: the data folder cannot be used.
+    """
+    import os
+
+    from db.data_folder import private_folder
+
+    return private_folder(data_folder(os.environ.get("FLEXDSE_HOME"))) / "synthesis"
+
+
 def serve(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; users of another need the token or a key.")

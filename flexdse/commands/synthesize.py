@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,9 +141,9 @@ def _refuse_vendor_options(given: dict[str, object]) -> None:
 
 
 def _cache_folder(given: Path | None) -> Path:
-    from flexdse.commands.service import data_folder
+    from flexdse.commands.service import synthesis_cache
 
-    return given or data_folder(os.environ.get("FLEXDSE_HOME")) / "synthesis"
+    return given or synthesis_cache()
 
 
 def _open(directory: Path, cache: Path | None, timeout_s: float | None) -> SynthesisStepReport:
@@ -152,7 +151,8 @@ def _open(directory: Path, cache: Path | None, timeout_s: float | None) -> Synth
     from flexdse.measured_project import project_inputs
     from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 
-    options = OpenSynthesisOptions(_cache_folder(cache), region_shares=region_shares(*project_inputs(directory)))
+    shares = region_shares(*project_inputs(directory))  # refuses what is no project, before a folder is made
+    options = OpenSynthesisOptions(_cache_folder(cache), region_shares=shares)
     if timeout_s is not None:
         options = replace(options, timeout_s=timeout_s)
     return synthesize_open(directory, options, on_log=note)

@@ -43,14 +43,25 @@ def parse_report(path: Path) -> SynthesisReport:
     try:
         return _parser(report)(report)
     except ValidationError as error:
-        entry = error.errors()[0]
-        where = ".".join(str(part) for part in entry["loc"])
-        raise unreadable(
-            report.path, f"holds a value that can not be: {where}", entry["msg"], "take the report anew from the tool"
-        ) from error
+        raise _refused(report, error) from error
     except InputError as error:
         error.source = error.source or str(report.path)
         raise
+
+
+def _refused(report: ReportText, error: ValidationError) -> Exception:
+    entry = error.errors()[0]
+    place, problem, rule = [str(part) for part in entry["loc"]], entry["msg"], entry["msg"]
+    inner = entry.get("ctx", {}).get("error")
+    if isinstance(inner, InputError):  # its text has several lines, of which each has its own place here
+        place += [inner.field] if inner.field else []
+        problem, rule = inner.message, inner.rule or inner.message
+    return unreadable(
+        report.path,
+        f"holds a value that can not be: {'.'.join(place)}: {problem}",
+        rule,
+        "take the report anew from the tool",
+    )
 
 
 def _parser(report: ReportText) -> Parser:

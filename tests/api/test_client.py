@@ -76,6 +76,13 @@ def test_refusals_are_errors_with_a_way_out(client: Service) -> None:
     failed.job.retry()
 
 
+@pytest.mark.parametrize(
+    ("status", "exit_code"), [(401, 2), (403, 2), (406, 2), (410, 2), (412, 2), (429, 1), (500, 1)]
+)
+def test_what_is_wrong_with_the_request_exits_like_bad_input(status: int, exit_code: int) -> None:
+    assert ServiceError({"status": status, "detail": "no"}).exit_code == exit_code
+
+
 def test_nobody_answers() -> None:
     with pytest.raises(NoAnswer) as caught:
         flexdse.connect("http://127.0.0.1:9").devices()

@@ -60,6 +60,12 @@ def test_malformed_json(service: Any, assert_problem: Check, path: str, body: by
     assert_problem(service.client.post(path, content=body, headers=JSON), 400, "malformed_body")
 
 
+def test_body_of_another_encoding_says_where(service: Any, assert_problem: Check) -> None:
+    body = '{"name": "für alle"}'.encode("latin-1")
+    error = assert_problem(service.client.post(COLLECTION, content=body, headers=JSON), 400, "malformed_body", "body")
+    assert (error["pointer"], error["hint"]) == ("", "write it anew in that encoding")
+
+
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"7", b'"text"'])
 def test_body_that_is_no_object(service: Any, assert_problem: Check, body: bytes) -> None:
     assert_problem(service.client.post(COLLECTION, content=body, headers=JSON), 422, "bad_input")

@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flexdse.cli import app
+from flexdse.client.connection import ServerEvent
 from flexdse.client.resources import JobFailed
-from flexdse.remote_projects import _unpack, run_there
+from flexdse.remote_projects import _print_tool_line, _unpack, run_there
 from flexdse.serve import start_background
 from hls_gen.errors import ProjectExistsError
 from hls_gen.manifest import ProjectManifest, describe
@@ -125,6 +126,12 @@ def test_service_that_sends_files_from_elsewhere_is_not_obeyed(tmp_path: Path, n
 def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     with start_background(home=tmp_path / "home", port=0, log=tmp_path / "log") as background:
         yield runner(background.url, background.address.token or "", monkeypatch)
+
+
+def test_the_summary_of_a_csim_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("compiling", "csim: PASS (bit-exact)"):
+        _print_tool_line(ServerEvent("1", "line", {"text": text}))
+    assert capsys.readouterr().err.split() == ["compiling"]
 
 
 @pytest.mark.slow

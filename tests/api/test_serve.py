@@ -25,8 +25,9 @@ from db.data_folder import DATABASE_NAME, LOCK_NAME, database_url, locked_home, 
 from db.job_state import JobState
 from db.migrations import upgrade
 from db.session import Database
-from flexdse.serve import BackgroundService, serve, start_background
+from flexdse.serve import WORKER_QUEUES, BackgroundService, serve, start_background
 from spec.errors import FlexDSEError, InputError
+from workers.enqueue import Queue
 
 BODIES = {"explore": "tests.workers.bodies:timed"}
 
@@ -171,6 +172,11 @@ def test_command_logs_every_request_and_nothing_but_json(tmp_path: Path) -> None
     assert {path.stat().st_mode & 0o077 for path in home.iterdir()} == {0}
 
 
+def test_what_takes_seconds_has_a_worker_of_its_own() -> None:
+    assert sorted(queue for queues in WORKER_QUEUES for queue in queues) == sorted(Queue)
+    assert (Queue.CSIM,) in WORKER_QUEUES  # generate and csim: never behind a simulation
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stops_in_order_with_a_stream_open_and_a_job_running(
     start: Callable[..., BackgroundService], tmp_path: Path, number: signal.Signals
@@ -180,7 +186,7 @@ def test_stops_in_order_with_a_stream_open_and_a_job_running(
     wait_until(lambda: state(service, path)[0] == "running" and job_processes(service))
     thread, _ = open_stream(service, path)
     family = children(service.pid)
-    assert len(family) >= 4  # broker, two workers, the process of the job
+    assert len(family) >= 4  # broker, workers, the process of the job
     os.kill(service.pid, number)
     assert service.stop(patience_s=90) == 0
     assert not [pid for pid in family if alive(pid)]

@@ -30,8 +30,9 @@ from cost_models.calibrate import (
 from cost_models.calibrated import calibrate_power, calibrate_stage
 from cost_models.evaluate import Context, evaluate_batch, price_decode, price_prefill
 from cost_models.report import ERROR_BANDS, evaluate_document, evaluate_point
+from spec.attached_report import Lineage
 from spec.built_design import as_built
-from spec.calibration import CalibrationTable, Measurement, MeasurementFile
+from spec.calibration import CalibrationTable, MeasuredProvenance, Measurement, MeasurementFile
 from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DesignBatch
 from spec.errors import InputError, InputErrors, UnknownNameError
@@ -546,6 +547,25 @@ def test_factors_of_our_library_on_a_design_of_another_are_named() -> None:
     assert "nothing of that was measured" not in " ".join(ours.assumptions)
     counts = evaluate_point(FLEXLLM, LLAMA, U280, WORKLOAD, calibration=table(metric="lut"))
     assert "the floorplan by region is that of the models, not calibrated" in counts.assumptions
+
+
+@pytest.mark.parametrize("provenance", ["csynth", "post_route", "open_synthesis"])
+def test_any_factor_of_a_generated_project_is_named(provenance: MeasuredProvenance) -> None:
+    """A vendor report of a project is held against the project as built; one from a file may be of any kernel."""
+    lineage = Lineage(
+        model_version=MODEL_VERSION,
+        timing_table_version="1",
+        design_key="0" * 16,
+        project_sha256="0" * 64,
+        run="csynth: vitis_hls 2024.2",
+        report_sha256="0" * 64,
+    )
+    for of_project in (True, False):
+        fitted = fit([pair(0, provenance=provenance, metric="lut", lineage=lineage if of_project else None)])
+        notes = " ".join(evaluate_point(FLEXLLM, LLAMA, U280, WORKLOAD, calibration=fitted).assumptions)
+        named = f"factors of {provenance} are of kernels of our library" in notes
+        assert named == (of_project or provenance == "open_synthesis")
+        assert not named or "prefill and decode are priced as element" in notes
 
 
 def test_with_one_datum_no_printed_band_is_narrower() -> None:

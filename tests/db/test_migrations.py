@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from db.bundled import bundled
-from db.data_folder import DATABASE_NAME, database_url, prepare_home
+from db.data_folder import DATABASE_NAME, database_url, prepare_home, private_folder
 from db.errors import DatabaseError, UnusableDatabaseError, translate
 from db.migrations import SCHEMA_REVISION, alembic_config, check_schema, upgrade
 from db.session import Database
@@ -196,6 +196,15 @@ def test_data_folder_is_private(tmp_path: Path) -> None:
     assert home.stat().st_mode & 0o777 == 0o700
     upgrade(database_url(home))
     assert {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()} == {DATABASE_NAME: 0o600}
+
+
+@pytest.mark.parametrize(("name", "rights"), [("synthesis", 0o700), ("quality", 0o700), ("thesis.tex", 0o755)])
+def test_data_folder_that_holds_only_our_caches_becomes_private(tmp_path: Path, name: str, rights: int) -> None:
+    home = tmp_path / "home"
+    (home / name).mkdir(parents=True)
+    home.chmod(0o755)
+    assert private_folder(home).stat().st_mode & 0o777 == rights
+    assert not (home / DATABASE_NAME).exists()
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "/proc/flexdse"])

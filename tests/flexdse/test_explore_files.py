@@ -50,7 +50,10 @@ def test_files_agree(saved: Path) -> None:
     frame = pd.read_parquet(saved / "front.parquet")
     page = (saved / "report.html").read_text()
     assert list(document) == ["schema", "flexdse_version", "model_version", "timing_table_version", "request",
-                              "front_size", "space_size", "hypervolume", "record"]  # fmt: skip
+                              "front_size", "space_size", "hypervolume", "record", "quality"]  # fmt: skip
+    assert [one["scheme"] for one in document["quality"]] == list(
+        dict.fromkeys(entry["design"]["quant_scheme"]["name"] for entry in front)
+    )
     assert document["front_size"] == len(front) == len(frame) > 0
     assert document["request"]["seed"] == 7
     assert document["request"]["budget"] == document["record"]["evaluations"] == 50

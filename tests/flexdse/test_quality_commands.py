@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from benchmarks.quality_fronts import SPEEDUP_BAR, rows_of
-from cost_models.quality import scheme_quality
+from cost_models.quality import quality_report, scheme_quality
 from flexdse.exploration_folders import read_space
 from spec.catalog import CATALOG_DIR, load_model, resolve_design
 from spec.quality import MeasuredTable, SensitivityTable
@@ -212,7 +212,7 @@ def test_evaluate_shows_quality_with_its_source(flexdse: Run, tmp_path: Path) ->
     measured = flexdse(*base, "--model", "smollm2-135m", "--json").document["quality"]
     assert (measured["kind"], measured["low"]) == ("measured", None)
     assert "2044 tokens in windows of 512" in measured["detail"]
-    document = catalog_design(quant_scheme=scheme_named("w3a8kv8").model_dump(mode="json"))
+    document = catalog_design(quant_scheme=scheme_named("w8a8kv4").model_dump(mode="json"))
     (tmp_path / "design.json").write_text(json.dumps(document))
     predicted = flexdse(
         "evaluate", "--design", tmp_path / "design.json", *base[3:], "--model", "smollm2-135m", "--json"
@@ -255,6 +255,12 @@ def test_a_search_over_schemes_trades_bits_for_speed_and_says_which_design_has_w
         one = best.setdefault(entry["design"]["quant_scheme"]["name"], [metrics["quality"], 1.0, 1.0])
         one[1:] = min(one[1], metrics["tpot_s"]), min(one[2], metrics["energy_j_per_token"])
     assert len(best) >= 3
+    for said in json.loads((out / "exploration.json").read_text())["quality"]:
+        assert said["value"] == best[said["scheme"]][0]
+        assert said["unit"] == "fraction"
+        now = quality_report(load_model("smollm2-135m"), scheme_named(said["scheme"])).model_dump(mode="json")
+        assert {name: said[name] for name in now} == now
+        assert said["kind"] == "measured"
     steps = sorted(best.values())
     assert [quality for quality, *_ in steps] == sorted({quality for quality, *_ in steps})
     for better, worse in pairwise(steps):

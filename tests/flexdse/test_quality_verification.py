@@ -120,6 +120,12 @@ def test_a_verified_scheme_is_what_the_quality_command_measures(
     assert result["predicted"] is None  # weights of attention were never measured at 4 bits in this table
     assert "narrower" in result["missing"]
     assert scheme_quality(resolve_model(str(checkpoint)), scheme_named("w4a8kv4")).kind == "measured"
+    assert shown.document["kept"] is True
+    eight = (*common[:2], "--scheme", "w8a8kv8", *common[4:])
+    part = flexdse("quality-verify", *eight, "--json").document
+    assert part["kept"] is False, "the base is in the table since it was measured"
+    assert {part["results"][0][field] for field in ("predicted", "low", "high", "inside_band")} == {None}
+    assert "part of the table" in part["results"][0]["missing"]
     again = flexdse("quality-verify", *common)
     assert "w4a8kv4: no prediction: a width of w4a8kv4 is narrower" in again.out
     assert "window" not in again.err
@@ -135,7 +141,12 @@ def test_the_same_command_goes_on_with_its_table_and_another_is_refused(
     assert flexdse(*common, "--window", 48, "--max-windows", 3, "--combinations", 0).code == 0
     assert quality_tables("tiny-model") == (kept,)
     other = flexdse(*common, "--window", 48, "--max-windows", 2, "--combinations", 0)
-    assert (other.code, "another checkpoint, text, protocol" in other.err) == (2, True)
+    assert (other.code, "of another text or protocol" in other.err) == (2, True)
+    same = ("--window", 48, "--max-windows", 3, "--combinations", 0)
+    for changed, what in ((("--seed", 1), "seed"), (("--calibration-windows", 3), "calibration")):
+        refused = flexdse(*common, *same, *changed)
+        assert (refused.code, f"a table of another {what}\n" in f"{refused.err}\n") == (2, True), refused.err
+    assert quality_tables("tiny-model") == (kept,)
     assert flexdse(*common, "--window", 48, "--max-windows", 2, "--combinations", 0, "--force").code == 0
     [replaced] = quality_tables("tiny-model")
     assert isinstance(replaced, SensitivityTable)
@@ -238,6 +249,7 @@ def test_the_rung_of_promotion_takes_the_users_checkpoint_and_text_and_refuses_o
     options = ("--quality-checkpoint", checkpoint, "--quality-calibration-text", text, "--quality-text", wrong)
     shown = flexdse(*common, "--promote", 1, "--backend", "quality", *options)
     assert (shown.code, "another text" in shown.err) == (2, True), shown.err
+    assert "with --quality-text" in shown.err, "the option of this command"
     alone = flexdse(*common, *options)
     assert (alone.code, "--promote" in alone.err) == (2, True)
     given: list[dict[str, object]] = []
@@ -300,3 +312,6 @@ def test_the_folder_of_tables_is_below_the_data_folder(tmp_path: Path, monkeypat
 def test_nothing_to_measure_is_said(flexdse: Run) -> None:
     shown = flexdse("quality-verify", "--model", "smollm2-135m")
     assert (shown.code, "no scheme to measure" in shown.err) == (2, True)
+    shown = flexdse("quality-verify", "--model", "smollm2-135m", "--front", "/etc")
+    assert (shown.code, "cannot be read: No such file or directory" in shown.err) == (2, True)
+    assert "Errno" not in shown.err

@@ -72,6 +72,19 @@ def test_the_key_holds_all_that_matters(monkeypatch: pytest.MonkeyPatch) -> None
     assert mapping_key(BUFFER, "0.70") != key
 
 
+def test_folders_and_locks_are_their_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        cache = ResultCache(tmp_path / "synthesis")
+        with cache.locked(["ab12"]):
+            cache.put("ab12", {"lut": 1})
+    finally:
+        os.umask(before)
+    made = [cache.folder, *cache.folder.rglob("*")]
+    assert len(made) == 4
+    assert {path.stat().st_mode & 0o077 for path in made} == {0}
+
+
 def test_a_damaged_entry_is_not_believed(cache: ResultCache) -> None:
     document = {"mapped": asdict(Mapped(lut_cells=3))}
     cache.put("ab" * 32, document)

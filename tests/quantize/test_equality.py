@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.hardware_decoder import compare
+from benchmarks.quality import EQUALITY_SCHEMES, PUBLISHED_METHODS, PUBLISHED_ORDER, missed_bars
 from quantize.arrays import NumpyArrays
 from quantize.build_checkpoint import build_checkpoint
 from quantize.precision import Precision
@@ -49,3 +50,21 @@ def test_with_the_hardwares_norm_transform_and_exp_every_logit_is_equal(name: st
 def test_so_is_every_logit_of_every_kind_of_model(model: dict[str, object]) -> None:
     found = compare(checkpoint_of("w4a8kv4", KINDS["r3 and r4"], **model), ids_of(9, 16), 16)
     assert found.differing_logits == 0
+
+
+def test_an_equality_that_was_not_measured_is_a_missed_bar() -> None:
+    equal = {"differing_logits": 0}
+    methods = {f"{width} {name}": float(i) for width in ("W4", "W8") for i, name in enumerate(PUBLISHED_METHODS)}
+    record = {
+        "n": 48, "spearman": 0.99, "median_rel_error": 0.01, "lookup_s_per_design": 1e-7, "rotation_gaps": [{"ratio": 99.0}],
+        "published_order": {"order": list(PUBLISHED_ORDER), "methods": methods, "methods_of": "a model"},
+        "arithmetic": dict.fromkeys(EQUALITY_SCHEMES, equal),
+    }  # fmt: skip
+    assert missed_bars(record) == []
+    first, *others = EQUALITY_SCHEMES
+    [missed] = missed_bars(
+        {**record, "arithmetic": {first: {"missing": "no checkpoint"}, **dict.fromkeys(others, equal)}}
+    )
+    assert first in missed
+    assert "not measured, no checkpoint" in missed
+    assert len(missed_bars({**record, "arithmetic": {name: {"differing_logits": 1} for name in EQUALITY_SCHEMES}})) == 1

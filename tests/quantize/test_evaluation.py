@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quantize.available_memory import available_bytes
 from quantize.decoder import Decoder
 from quantize.evaluation import Evaluator, cut_windows, sound_reference
 from quantize.memory import calibration_bytes, check_memory, evaluation_bytes, weights_bytes, window_bytes
@@ -182,6 +186,18 @@ def test_what_is_damaged_in_the_cache_is_made_again(tmp_path: Path, kept: str, d
     assert not list(tmp_path.rglob("*.partial*"))
 
 
+@pytest.mark.parametrize(
+    "damage", [{"nll": math.nan}, {"nll": "7"}, {"window": [0]}, {"tokens": -1}, {"agreeing": 0.5}, {"kl": None}]
+)
+def test_a_window_that_holds_no_numbers_is_measured_again(tmp_path: Path, damage: dict[str, object]) -> None:
+    text, precision = windows(ids_of(4, 64)), Precision(SCHEME, 3)
+    expected = Evaluator(tiny_bank(), text, tmp_path).measure(precision)
+    for file in tmp_path.rglob("windows.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        file.write_text("".join(json.dumps(row | damage) + "\n" for row in rows))
+    assert Evaluator(tiny_bank(), text, tmp_path).measure(precision) == expected
+
+
 def test_a_model_that_knows_nothing_of_the_text_is_refused() -> None:
     with pytest.raises(InputError, match="hardly better than by chance") as caught:
         sound_reference(Evaluator(tiny_bank(scheme=SCHEME), windows(ids_of(4, 64))))
@@ -251,6 +267,69 @@ def test_running_out_of_memory_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(FlexDSEError, match="out of memory") as caught:
         Evaluator(tiny_bank(), windows(ids_of(8, 32))).reference()
     assert "--window" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stage", ["rotate", "round_to_nearest", "_gptq_pass", "SiteSamples.__call__", "expected_shapes"]
+)
+def test_running_out_of_memory_outside_a_window_says_what_would_fit(
+    stage: str, checkpoint_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    folder, bank = checkpoint_folder(tiny_model()), tiny_bank(rounding="gptq")
+    module = "quantize.hugging_face_source" if stage == "expected_shapes" else "quantize.weight_bank"
+    monkeypatch.setattr(f"{module}.{stage}", full)
+
+    def everything() -> None:
+        open_model(str(folder))
+        tiny_bank()
+        bank.rounded("lm_head", 8)
+        bank.rounded("lm_head", 4)
+        bank.static_scale("layers.0.self_attn.q", 8)
+
+    with pytest.raises(FlexDSEError, match="out of memory while") as caught:
+        everything()
+    assert "GB" in str(caught.value.rule)
+    assert "smaller model" in str(caught.value.hint)
+    assert ("--calibration-windows" in str(caught.value.hint)) == (stage in ("_gptq_pass", "SiteSamples.__call__"))
+
+
+def test_the_least_of_system_address_space_and_control_groups_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = os.sysconf("SC_PAGE_SIZE")
+    files = {
+        "proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\n",
+        "proc/self/statm": "100 1 1 1 0 1 0\n",
+        "proc/self/cgroup": "0::/a/b\n",
+        "sys/fs/cgroup/a/memory.max": "max\n",
+        "sys/fs/cgroup/a/memory.current": "5\n",
+        "sys/fs/cgroup/a/memory.stat": "inactive_file 0\n",
+    }
+
+    def write(**more: str) -> None:
+        for name, content in (files | more).items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+
+    limit = resource.RLIM_INFINITY
+    monkeypatch.setattr("resource.getrlimit", lambda _: (limit, limit))
+    write()
+    assert available_bytes(tmp_path) == 8000 * 1024
+    limit = 100 * page + 6_000_000
+    assert available_bytes(tmp_path) == 6_000_000
+    write(**{"sys/fs/cgroup/a/memory.max": "5000000", "sys/fs/cgroup/a/memory.current": "1000000",
+             "sys/fs/cgroup/a/memory.stat": "inactive_file 500000\n"})  # fmt: skip
+    assert available_bytes(tmp_path) == 4_500_000  # that of the group above ours
+    write(**{"proc/self/cgroup": "4:memory:/c\n0::/\n", "sys/fs/cgroup/memory/c/memory.limit_in_bytes": "3000000",
+             "sys/fs/cgroup/memory/c/memory.usage_in_bytes": "3000000",
+             "sys/fs/cgroup/memory/c/memory.stat": "total_inactive_file 7\n"})  # fmt: skip
+    assert available_bytes(tmp_path) == 7
+    limit = 1
+    assert available_bytes(tmp_path) == 0
+    assert available_bytes() is not None
 
 
 def test_what_is_in_memory_already_is_not_asked_for_again() -> None:

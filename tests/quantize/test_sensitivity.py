@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cost_models.quality import scheme_quality
+from cost_models.quality import RANKING_ONLY_RATIO, scheme_quality
 from quantize.decoder import Decoder
 from quantize.evaluation import Evaluator, cut_windows
 from quantize.sensitivity import (
@@ -24,6 +25,7 @@ from quantize.sensitivity import (
 from spec.catalog import load_model
 from spec.errors import InputError
 from spec.quality import (
+    DEPTHLESS,
     DEPTHS,
     MIN_UNSEEN,
     TENSOR_GROUPS,
@@ -299,6 +301,28 @@ def test_fewer_bits_are_never_predicted_better() -> None:
         assert deltas[0] == 0
 
 
+def test_fewer_bits_in_any_third_are_never_predicted_better_by_the_shipped_table() -> None:
+    """Every mixture of widths over the thirds of each group, against those with one width narrower."""
+    table = load_quality_table(QUALITY_DIR / "smollm2-135m.json")
+    assert isinstance(table, SensitivityTable)
+    compared = 0
+    for group in sorted(set(TENSOR_GROUPS) - DEPTHLESS):
+        narrowest = min(s.bits for s in table.sensitivities if s.group == group)
+        sums = {
+            widths: sum_of_sensitivities(
+                table, [WidthOverride(group=group, depth=d, bits=b) for d, b in zip(DEPTHS, widths, strict=True)]
+            )
+            for widths in product(range(narrowest, table.base_bits + 1), repeat=len(DEPTHS))
+        }
+        for widths, total in sums.items():
+            assert total is not None
+            for third, bits in enumerate(widths):
+                narrower = sums.get((*widths[:third], bits - 1, *widths[third + 1 :]))
+                compared += narrower is not None
+                assert narrower is None or narrower >= total - 1e-12, (group, widths, third)
+    assert compared > 2000
+
+
 def test_the_shipped_table_predicts_what_it_has_not_seen() -> None:
     """The bars of docs/quality.md, from the recorded measurements alone; ranks by counting pairs, no library."""
     table = load_quality_table(QUALITY_DIR / "smollm2-135m.json")
@@ -375,8 +399,15 @@ def test_a_predicted_quality_has_a_band_and_its_source() -> None:
     estimate = scheme_quality(model, W4A4KV8, tables=[table])
     ratio = math.exp(predicted_nll(table, plan_overrides(W4A4KV8)) - 3.0)
     assert estimate.value == pytest.approx(ratio - 1)
-    assert (estimate.low, estimate.high) == (pytest.approx(ratio * 0.96 - 1), pytest.approx(ratio * 1.04 - 1))
-    assert estimate.kind == "predicted from measured sensitivities"
+    assert ratio > RANKING_ONLY_RATIO
+    assert (estimate.low, estimate.high) == (None, None)
+    assert "no band" in estimate.detail
     assert "only ranks" in estimate.detail
+    assert estimate.kind == "predicted from measured sensitivities"
+    mild = scheme_quality(model, scheme_named("w6a8kv8"), tables=[table])
+    ratio = math.exp(predicted_nll(table, plan_overrides(scheme_named("w6a8kv8"))) - 3.0)
+    assert 1 < ratio < RANKING_ONLY_RATIO
+    assert (mild.low, mild.high) == (pytest.approx(ratio * 0.96 - 1), pytest.approx(ratio * 1.04 - 1))
+    assert "only ranks" not in mild.detail
     symmetric = W4A4KV8.model_copy(update={"activation_symmetry": "symmetric"})
     assert "another kind of scheme" in str(scheme_quality(model, symmetric, tables=[table]).missing)

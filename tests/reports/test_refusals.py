@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import zlib
 from collections.abc import Callable
@@ -35,6 +36,16 @@ def written(folder: Path, content: str | bytes, name: str = "csynth.xml") -> Pat
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def test_a_broken_rule_of_the_document_is_said_on_one_line(tmp_path: Path) -> None:
+    text = (DATA / "csynth_2020.xml").read_text()
+    least = re.search(r"<Best-caseLatency>(\d+)<", text)
+    assert least is not None
+    error = refusal(written(tmp_path, text.replace(least[0], "<Best-caseLatency>999999999<", 1)))
+    assert "\n" not in error.message + str(error.rule)
+    assert error.message.endswith("min_cycles: the least is above the most")
+    assert error.rule == "min_cycles <= avg_cycles <= max_cycles"
 
 
 def test_entity_bomb(tmp_path: Path) -> None:

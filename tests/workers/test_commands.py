@@ -128,6 +128,7 @@ def test_an_option_wins_over_the_environment(home: Path, flexdse: Flexdse, job_i
         return result.output
 
     assert job_id in run("--home", str(home), FLEXDSE_SERVER=nowhere)
+    assert job_id in run("--home", str(home), FLEXDSE_SERVER=nowhere, FLEXDSE_HOME=str(home))  # typed all the same
     with pytest.raises(FlexDSEError, match=nowhere):
         run("--server", nowhere, FLEXDSE_HOME=str(home))
     with pytest.raises(InputError, match="data folder or those of a service"):

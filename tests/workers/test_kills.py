@@ -28,6 +28,10 @@ def process_state(pid: int) -> str:
         return ""
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def alive(pid: int) -> bool:
     return process_state(pid) not in ("", "Z")
 
@@ -57,7 +61,9 @@ def test_killed_worker_takes_its_job_along_and_another_worker_runs_it(bench: Any
 
 
 @pytest.mark.needs_program("setsid")
-@pytest.mark.parametrize("how", ["worker killed", "job killed", "job cancelled", "job ended"])
+@pytest.mark.parametrize(
+    "how", ["worker killed", "upper guard killed", "lower guard killed", "job killed", "job cancelled", "job ended"]
+)
 def test_whatever_a_tool_started_goes_with_it(bench: Any, wait_until: Wait, how: str) -> None:
     """What a compiler starts has another parent than the job, and may be in another group or session."""
     job_id = bench.submit(2 if how == "job ended" else 0)
@@ -67,10 +73,12 @@ def test_whatever_a_tool_started_goes_with_it(bench: Any, wait_until: Wait, how:
     if how == "worker killed":
         worker.kill()
         worker.wait()
-    elif how == "job killed":
+    elif how.endswith("killed"):
         with bench.database.write() as work:
             work.jobs.get(job_id).max_attempts = 1
-        os.kill(bench.journal_lines("start")[0], signal.SIGKILL)
+        job = bench.journal_lines("start")[0]
+        lower = parent_of(job)
+        os.kill({"job": job, "lower guard": lower, "upper guard": parent_of(lower)}[how[:-7]], signal.SIGKILL)
     elif how == "job cancelled":
         with bench.database.write() as work:
             work.jobs.request_cancel(job_id)

@@ -1600,6 +1600,12 @@ export interface components {
             /** Module */
             module: string | null;
             /**
+             * Of Projects
+             * @description measured on generated projects, priced as the generator builds them: granularity array
+             * @default false
+             */
+            of_projects: boolean;
+            /**
              * Provenance
              * @enum {string}
              */
@@ -7825,6 +7831,190 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "schema": "flexdse/device/v1",
+                 *       "name": "my-card",
+                 *       "title": "AMD Alveo U280",
+                 *       "part_number": "xcu280-fsvh2892-2L-e",
+                 *       "platform": "xilinx_u280_gen3x16_xdma_1_202211_1",
+                 *       "dsp_kind": "dsp48e2",
+                 *       "slrs": [
+                 *         {
+                 *           "name": "SLR0",
+                 *           "total": {
+                 *             "lut": 439680,
+                 *             "ff": 879360,
+                 *             "dsp": 2880,
+                 *             "bram_18k": 1344,
+                 *             "uram": 320
+                 *           },
+                 *           "usable": {
+                 *             "lut": 400800,
+                 *             "ff": 801600,
+                 *             "dsp": 2736,
+                 *             "bram_18k": 1200,
+                 *             "uram": 320
+                 *           }
+                 *         },
+                 *         {
+                 *           "name": "SLR1",
+                 *           "total": {
+                 *             "lut": 432000,
+                 *             "ff": 864000,
+                 *             "dsp": 3072,
+                 *             "bram_18k": 1344,
+                 *             "uram": 320
+                 *           },
+                 *           "usable": {
+                 *             "lut": 382080,
+                 *             "ff": 764160,
+                 *             "dsp": 2880,
+                 *             "bram_18k": 1152,
+                 *             "uram": 320
+                 *           }
+                 *         },
+                 *         {
+                 *           "name": "SLR2",
+                 *           "total": {
+                 *             "lut": 432000,
+                 *             "ff": 864000,
+                 *             "dsp": 3072,
+                 *             "bram_18k": 1344,
+                 *             "uram": 320
+                 *           },
+                 *           "usable": {
+                 *             "lut": 380640,
+                 *             "ff": 761280,
+                 *             "dsp": 2880,
+                 *             "bram_18k": 1152,
+                 *             "uram": 320
+                 *           }
+                 *         }
+                 *       ],
+                 *       "shell": {
+                 *         "lut": 107629,
+                 *         "ff": 136086,
+                 *         "dsp": 4,
+                 *         "bram_18k": 391,
+                 *         "uram": 0
+                 *       },
+                 *       "sll_per_boundary": 23040,
+                 *       "sll_shell": [
+                 *         6243,
+                 *         4267
+                 *       ],
+                 *       "hbm": {
+                 *         "kind": "hbm",
+                 *         "channels": 32,
+                 *         "channel_capacity_bytes": 268435456,
+                 *         "channel_peak_bytes_per_s": 14375000000,
+                 *         "channel_sustained_bytes_per_s": 13281250000,
+                 *         "max_port_bits": 512,
+                 *         "memory_port_bits": 256,
+                 *         "memory_port_mhz": 450,
+                 *         "efficiency": 0.94,
+                 *         "attached_slr": "SLR0"
+                 *       },
+                 *       "ddr": {
+                 *         "kind": "ddr",
+                 *         "channels": 2,
+                 *         "channel_capacity_bytes": 17179869184,
+                 *         "channel_peak_bytes_per_s": 19200000000,
+                 *         "channel_sustained_bytes_per_s": 19200000000,
+                 *         "max_port_bits": 512,
+                 *         "memory_port_bits": 512,
+                 *         "memory_port_mhz": 300,
+                 *         "efficiency": 0.94,
+                 *         "attached_slr": "SLR0"
+                 *       },
+                 *       "clock": {
+                 *         "default_mhz": 300,
+                 *         "max_mhz": 304,
+                 *         "free_hbm_port_words": 28,
+                 *         "mhz_per_hbm_port_word": 2.1
+                 *       },
+                 *       "power": {
+                 *         "idle_w": 37.47,
+                 *         "configured_w": 41.66,
+                 *         "limit_w": 225,
+                 *         "fabric_scale": 1,
+                 *         "relative_low": -0.15,
+                 *         "relative_high": 0.15
+                 *       },
+                 *       "reconfiguration": {
+                 *         "swap_s": 0.3,
+                 *         "host_link_bytes_per_s": 12000000000
+                 *       },
+                 *       "sources": {
+                 *         "slrs[0].total.lut": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[0].total.ff": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[0].total.dsp": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[0].total.bram_18k": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[0].total.uram": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[0].usable.lut": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[0].usable.ff": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[0].usable.dsp": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[0].usable.bram_18k": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[0].usable.uram": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[1].total.lut": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[1].total.ff": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[1].total.dsp": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[1].total.bram_18k": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[1].total.uram": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[1].usable.lut": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[1].usable.ff": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[1].usable.dsp": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[1].usable.bram_18k": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[1].usable.uram": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[2].total.lut": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[2].total.ff": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[2].total.dsp": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[2].total.bram_18k": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[2].total.uram": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
+                 *         "slrs[2].usable.lut": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[2].usable.ff": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[2].usable.dsp": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[2].usable.bram_18k": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "slrs[2].usable.uram": "as seen in Vivado by FINN, src/finn/util/platforms.py class Alveo_NxU280_Platform (FF there: 2 x LUT)",
+                 *         "shell.lut": "static region as listed by a public U280 resource model (code that starts `from commons import FPGA`, repository not named): 107,629 LUT, 136,086 FF, 195.5 BRAM36, 4 DSP",
+                 *         "shell.ff": "static region as listed by a public U280 resource model (code that starts `from commons import FPGA`, repository not named): 107,629 LUT, 136,086 FF, 195.5 BRAM36, 4 DSP",
+                 *         "shell.dsp": "static region as listed by a public U280 resource model (code that starts `from commons import FPGA`, repository not named): 107,629 LUT, 136,086 FF, 195.5 BRAM36, 4 DSP",
+                 *         "shell.bram_18k": "static region as listed by a public U280 resource model (code that starts `from commons import FPGA`, repository not named): 107,629 LUT, 136,086 FF, 195.5 BRAM36, 4 DSP",
+                 *         "shell.uram": "static region as listed by a public U280 resource model (code that starts `from commons import FPGA`, repository not named): 107,629 LUT, 136,086 FF, 195.5 BRAM36, 4 DSP",
+                 *         "sll_per_boundary": "Vivado report_utilization -slr of the same die (UCLA-VAST/Prometheus, XCU55C): 23,040 available SLR0-SLR1 and SLR1-SLR2",
+                 *         "sll_shell[0]": "23,040 less the wires that FlexLLM's u280_device.json (RapidStream, gen3x16_xdma_1) leaves free between SLR0 and SLR1, 11,520 + 5,277",
+                 *         "sll_shell[1]": "the same between SLR1 and SLR2, 11,520 + 7,253",
+                 *         "hbm.channels": "AMD UG1393 2023.1, HBM Configuration and Use: 32 pseudo-channels of 256 MB and 14.375 GB/s each (460 GB/s)",
+                 *         "hbm.channel_capacity_bytes": "AMD UG1393 2023.1, HBM Configuration and Use: 32 pseudo-channels of 256 MB and 14.375 GB/s each (460 GB/s); taken as 256 MiB, 8 GiB in all",
+                 *         "hbm.channel_peak_bytes_per_s": "AMD UG1393 2023.1, HBM Configuration and Use: 32 pseudo-channels of 256 MB and 14.375 GB/s each (460 GB/s)",
+                 *         "hbm.channel_sustained_bytes_per_s": "Shuhai (FCCM 2020, arXiv 2005.04324): 425 GB/s measured on the U280, / 32 pseudo-channels",
+                 *         "hbm.max_port_bits": "widest port of FlexLLM's designs (u280_mem_opt_new, 512-bit decode ports on HBM)",
+                 *         "hbm.memory_port_bits": "AMD PG276 AXI HBM controller: 256-bit AXI ports",
+                 *         "hbm.memory_port_mhz": "450 MHz AXI clock of the HBM ports (same public U280 resource model as the shell: 256 b x 32 channels at 450 MHz)",
+                 *         "hbm.efficiency": "400 / 425: AMD's xbtest checklist says 400 GB/s at full rate on 32 channels, Shuhai's best case is the 425 GB/s above (itself 0.92 of the peak)",
+                 *         "ddr.channels": "Alveo U280: two DDR4-2400 DIMMs of 16 GB (32 GB and 38 GB/s in arXiv 2312.15159, table of devices)",
+                 *         "ddr.channel_capacity_bytes": "Alveo U280: two DDR4-2400 DIMMs of 16 GB (32 GB and 38 GB/s in arXiv 2312.15159, table of devices); taken as 16 GiB",
+                 *         "ddr.channel_peak_bytes_per_s": "DDR4-2400 x 64 bit; AMD UG1393 says 19.25 GB/s for a DDR channel",
+                 *         "ddr.channel_sustained_bytes_per_s": "no measurement found: equals the peak",
+                 *         "ddr.max_port_bits": "width of the memory controller's user interface; wider m_axi ports gain nothing",
+                 *         "ddr.memory_port_bits": "user interface of AMD's DDR4 controller: 8 x 64 bit a cycle at a quarter of the 1200 MHz memory clock",
+                 *         "ddr.memory_port_mhz": "a quarter of the 1200 MHz memory clock of DDR4-2400",
+                 *         "ddr.efficiency": "assumption: as for HBM; no measurement found",
+                 *         "clock.default_mhz": "FlexLLM's target for every design (3.33 ns, Tapa_Command)",
+                 *         "clock.max_mhz": "FlexLLM prefill on the U280 (arXiv 2601.15710): the fastest public design of this kind; others 200 to 300",
+                 *         "clock.free_hbm_port_words": "fewer than 28 HBM channels where the clock matters, says the public U280 resource model that the shell comes from; a channel there is one 256-bit port",
+                 *         "clock.mhz_per_hbm_port_word": "the same model takes 225 MHz for 32 ports of 512 bit: (300 - 225) / (64 - 28) MHz a word of 256 bit",
+                 *         "power.idle_w": "FlexLLM SpinQuant_Llama_32_1B/run/u280_power_log.csv (xbutil, 51 samples), mean of the plateau read as no bitstream loaded (attribution ours)",
+                 *         "power.configured_w": "FlexLLM SpinQuant_Llama_32_1B/run/u280_power_log.csv (xbutil, 51 samples), mean of the plateau read as configured with no kernel running (attribution ours: the log has no phase labels)",
+                 *         "power.limit_w": "column max_power_W of the same log; FlexLLM's Table I prints 75 W",
+                 *         "power.relative_low": "judgement: the law meets the two plateaus of FlexLLM's log within 5 %, but they served to fit it and their attribution to the stages is ours",
+                 *         "power.relative_high": "judgement: the law meets the two plateaus of FlexLLM's log within 5 %, but they served to fit it and their attribution to the stages is ours",
+                 *         "reconfiguration.swap_s": "FlexLLM (arXiv 2601.15710): about 0.3 s between prefill and decode; its own power log has gaps of 9.1 to 9.6 s there",
+                 *         "reconfiguration.host_link_bytes_per_s": "PCIe Gen3 x16: xbutil validate in AMD XD099 2023.2 reads 12.2 GB/s from the card and writes 8.5 to 9.6 GB/s to it (shown for another Alveo card)"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["Device"];
             };
         };
@@ -12041,6 +12231,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "priority": 0
+                 *     }
+                 */
                 "application/json": components["schemas"]["GenerateOptions"];
             };
         };
@@ -13165,6 +13360,51 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "report": {
+                 *         "schema": "flexdse/synthesis_report/v1",
+                 *         "flexdse_version": "0.1.0",
+                 *         "model_version": "5",
+                 *         "timing_table_version": "2",
+                 *         "provenance": "post_route",
+                 *         "kind": "utilization_rpt",
+                 *         "tool": "Vivado",
+                 *         "tool_version": "2024.1",
+                 *         "part": "xcu280-fsvh2892-2L-e",
+                 *         "top": "decode",
+                 *         "clock": null,
+                 *         "latency": null,
+                 *         "interval": null,
+                 *         "resources": {
+                 *           "lut": 216217,
+                 *           "ff": 240891,
+                 *           "dsp": 2048,
+                 *           "bram_18k": 398,
+                 *           "uram": 12
+                 *         },
+                 *         "available": {
+                 *           "lut": 1303680,
+                 *           "ff": 2607360,
+                 *           "dsp": 9024,
+                 *           "bram_18k": 4032,
+                 *           "uram": 960
+                 *         },
+                 *         "available_per_slr": null,
+                 *         "timing": null,
+                 *         "power": null,
+                 *         "missing": {
+                 *           "clock": "a utilization report gives no timing: see report_timing_summary",
+                 *           "latency": "Vivado knows no cycles of the kernel",
+                 *           "interval": "Vivado knows no cycles of the kernel",
+                 *           "available_per_slr": "the report gives no totals of a region",
+                 *           "timing": "a utilization report gives no timing: see report_timing_summary",
+                 *           "power": "a utilization report gives no power: see report_power"
+                 *         }
+                 *       },
+                 *       "file_name": "decode_utilization.rpt"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ReportInput"];
             };
         };

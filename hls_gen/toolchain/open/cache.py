@@ -1,7 +1,8 @@
 """Results of mapping, kept by content hash, in a folder that any number of runs share.
 
 An entry is written to a temporary file, synced and renamed: it is there complete, or not at all. A lock a key, held while
-it is made, keeps two runs from making the same; the kernel frees it when its holder dies, however it dies.
+it is made, keeps two runs from making the same; the kernel frees it when its holder dies, however it dies. Folders and files
+are their user's alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class ResultCache:
     def put(self, key: str, document: Any) -> None:
         """Keep `document`; an earlier one goes."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(path)
         text = json.dumps({"sha256": _digest(document), "document": document}, sort_keys=True)
         handle, name = tempfile.mkstemp(prefix=f".{key[:16]}.", suffix=".partial", dir=path.parent)
         partial = Path(name)
@@ -58,10 +59,14 @@ class ResultCache:
         with contextlib.ExitStack() as held:
             for key in sorted(set(keys)):
                 path = self._path(key).with_suffix(".lock")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = held.enter_context(path.open("w"))
+                self._make_folder(path)
+                file = held.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w"))
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _make_folder(self, path: Path) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"
