@@ -143,7 +143,7 @@ def test_commands_against_a_service(service: Any) -> None:
     wrong = command(
         service, "evaluate", "--design", "flexllm-u280", *OPTIONS, "--server", service.url, FLEXDSE_TOKEN="x"
     )
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert json.loads(wrong.stderr)["status"] == 401
 
 
