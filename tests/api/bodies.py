@@ -12,9 +12,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from spec.errors import InputError
+from spec.versions import MODEL_VERSION
 from tests.workers import bodies
 
 EVALUATIONS = 1000
+# What a report that is attached to the project takes from it.
+MANIFEST = {"schema": "flexdse/manifest/v1", "model_version": MODEL_VERSION, "timing_table_version": "2"}
 PROJECT_FILES = {"README.md": "# A project\n", "src/top.cpp": "int main() { return 0; }\n", "manifest.json": "{}\n"}
 
 Report = Callable[[Any], None]
@@ -59,7 +62,7 @@ def generate(job_input: dict[str, Any], report: Report) -> dict[str, Any]:
         for name, text in PROJECT_FILES.items():
             archive.writestr(name, text)
     return {
-        "manifest": {"schema": "flexdse/manifest/v1"},
+        "manifest": MANIFEST,
         "manifest_sha256": "0" * 64,
         "files": [{"path": "project.zip", "media_type": "application/zip"}],
     }

@@ -349,7 +349,7 @@ def test_chosen_fields_of_a_list_and_of_one(
 
 def test_project_from_design_to_files(service: Any, project: str, assert_problem: Check) -> None:
     shown = service.client.get(project).json()
-    assert shown["manifest"] == {"schema": "flexdse/manifest/v1"}
+    assert shown["manifest"] == bodies.MANIFEST
     download = service.client.get(shown["download"])
     assert download.headers["content-type"] == "application/zip"
     assert download.headers["content-disposition"] == f'attachment; filename="flexdse-{shown["design_key"]}.zip"'
