@@ -168,12 +168,11 @@ class PrefillLaw(PrefillUnits):
             size, vectors = self._vectors()
             held = self.transform_turn(size)[2]
             others.append(np.asarray(vectors * (size + held)))
-            if not self.transforms_serially:  # goes on as long as the quantizer behind it takes its words
-                gate = self.behind(self.gate, quantizer, self.gate.late_slack)
-            elif vectors == 1:
-                gate = self.behind(self.gate, np.asarray(held), self.gate.late_slack)
-            else:
+            if self.transforms_serially and vectors > 1:
                 gate = np.maximum(self.gate.cycles, vectors * (size + held))
+            else:  # a streaming transform goes on as long as the quantizer behind it takes its words
+                stopped = np.asarray(held) if self.transforms_serially else quantizer
+                gate = self.behind(self.gate, stopped, self.gate.late_slack)
         return WideArrays(largest([*others, gate]), gate, self.down.cycles, self.gate.passage, self.down.passage)
 
     def _vectors(self) -> tuple[int, float]:

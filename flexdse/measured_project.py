@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from cost_models.measured import MeasuredProject
 from hls_gen.manifest import MANIFEST_NAME, load_manifest
+from hls_gen.toolchain.vitis.records import file_hash
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.model_config import ModelConfig
@@ -16,7 +16,7 @@ from spec.workload import Workload
 
 def project_sha256(project: Path) -> str:
     """Hash of a project: of its manifest, which holds that of each file."""
-    return hashlib.sha256((project / MANIFEST_NAME).read_bytes()).hexdigest()
+    return file_hash(project / MANIFEST_NAME)
 
 
 def project_inputs(folder: Path) -> tuple[DesignPoint, ModelConfig, Device, Workload]:

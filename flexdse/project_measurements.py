@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from flexdse.attached_reports import attached_reports
 from flexdse.measured_project import project_of
+from hls_gen.toolchain.vitis.records import file_hash
 from spec.calibration import Measurement
 from spec.errors import InputError
 from spec.simulation_report import SimulationReport
@@ -29,12 +29,12 @@ def project_measurements(project: Path) -> tuple[Measurement, ...]:
     simulation = project / SIMULATION
     if simulation.is_file():
         report = validate(SimulationReport, load_document(simulation, "simulation report"))
-        found += measured.simulated(report, _sha256(simulation))
+        found += measured.simulated(report, file_hash(simulation))
     for name in SYNTHESES:
         path = project / name
         if path.is_file():
             step = validate(SynthesisStepReport, load_document(path, "synthesis report"))
-            found += measured.step(step, _sha256(path))
+            found += measured.step(step, file_hash(path))
     for one in attached_reports(project):
         found += measured.attached(one)
     if not found:
@@ -46,7 +46,3 @@ def project_measurements(project: Path) -> tuple[Measurement, ...]:
             hint="flexdse simulate, flexdse synthesize, or flexdse report import REPORT --project DIR",
         )
     return tuple(found)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,7 +15,6 @@ from spec.strict import parse_json, validate
 from spec.synthesis_report import KernelStep, StepArtifact, SynthesisStep
 
 _KEY_FORM = 1  # raised when records of older versions must not be used again
-_BLOCK_BYTES = 2**20
 
 # A failure that the same inputs would give again after hours; everything else may go better the next time.
 FINAL_FAILURES = ("timing_not_met",)
@@ -23,11 +22,8 @@ FINAL_FAILURES = ("timing_not_met",)
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def artifact(project: Path, path: Path) -> StepArtifact:
