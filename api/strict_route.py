@@ -75,7 +75,7 @@ JSON_BODY = "flexdse.json"  # and the data of one that brings JSON
 class StrictRequest(Request):
     """A request whose JSON is parsed and validated by `spec.strict`."""
 
-    body_model: type[BaseModel] | None = None
+    body_models: tuple[type[BaseModel], ...] = ()
 
     async def body(self) -> bytes:
         body = await super().body()
@@ -97,20 +97,28 @@ class StrictRequest(Request):
     def _read(self, body: bytes) -> Any:
         document = _parse(body)
         self.scope[JSON_BODY] = document.data
-        if self.body_model is None:
+        if not self.body_models:
             return document.data
         if self.url.path.startswith(UPLOADS) and isinstance(document.data, dict):
             # What `flexdse devices show --json` prints says besides which versions printed it.
             document.data = {key: value for key, value in document.data.items() if key not in VERSION_KEYS}
-        return validate(self.body_model, document)
+        return validate(_meant(self.body_models, document.data), document)
 
 
-def _body_model(annotation: Any) -> type[BaseModel] | None:
-    """The model of a body, which may be left out (`Model | None`)."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+def _body_models(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The models that a body may be of; it may be left out (`Model | None`)."""
+    candidates = (annotation, *get_args(annotation))
+    return tuple(one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel))
+
+
+def _meant(models: tuple[type[BaseModel], ...], data: Any) -> type[BaseModel]:
+    """The model that has most of the body's keys, the first of equals: its objections are the ones that help."""
+    keys = set(data) if isinstance(data, dict) else set()
+
+    def shared(model: type[BaseModel]) -> int:
+        return len(keys & {field.alias or name for name, field in model.model_fields.items()})
+
+    return max(models, key=shared)
 
 
 class StrictRoute(APIRoute):
@@ -121,11 +129,11 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        model = _body_model(self.body_field.field_info.annotation) if self.body_field is not None else None
+        models = _body_models(self.body_field.field_info.annotation) if self.body_field is not None else ()
 
         async def handle_strictly(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
-            strict.body_model = model
+            strict.body_models = models
             with uploads_of(request):
                 return await handle(strict)
 

@@ -83,8 +83,8 @@ taken it further away:
 {worse_names}.
 One pair of bitstreams cannot say beforehand which, so nothing is lent.
 
-The table is of the kernel alone, less the known shell. The uncalibrated bands were checked against utilization with the
-shell in it, which dilutes errors. Beyond their band here: {beyond}.
+The table is of the kernel alone, less the known shell, as the uncalibrated bands are: true value over the model's, while
+errors are the model's over the measured value. Beyond their band here: {beyond}.
 
 ## The loop
 
@@ -258,7 +258,8 @@ def page(found: list[dict[str, Any]], covered: list[dict[str, float]]) -> str:
     ]
     worse = [r for r in found if abs(r["other_error_if_lent"]) > abs(r["other_error_before"])]
     names = ", ".join(f"{r['metric']} of {r['fitted_on']} lent to {r['other_stage']}" for r in worse) or "none"
-    beyond = [r for r in found if not r["band_before"][0] <= r["error_before"] <= r["band_before"][1]]
+    # A band is of the truth over the model, an error of the model over what was measured.
+    beyond = [r for r in found if not r["band_before"][0] <= 1 / (1 + r["error_before"]) - 1 <= r["band_before"][1]]
     tail = TAIL.format(
         better=len(found) - len(worse),
         rows=len(found),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cost_models.fits import fits
 from dse.evaluated import Evaluated
 from dse.explore import search
 from spec.documents import envelope
@@ -29,8 +30,10 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
         report(lambda: progress.model_dump(mode="json", by_alias=True))
 
     found, folder = search(request, on_progress=on_progress), Path(job_input["folder"])
+    front = found.result.front
+    verdicts = fits([entry.design for entry in front], request.model, request.device, request.workload)
     return {
-        "files": [write_front(found.result.front, folder), write_evaluations(Evaluated.of(found, DESIGNS), folder)],
+        "files": [write_front(front, verdicts, folder), write_evaluations(Evaluated.of(found, DESIGNS), folder)],
         "versions": envelope("exploration-result/v1"),
         "objectives": list(request.objectives),
         "front": [entry.model_dump(mode="json", by_alias=True) for entry in found.result.front],

@@ -59,6 +59,67 @@ def paper_prefill_s(point: DesignPoint, model: ModelConfig, tokens: int) -> floa
     return model.n_layers * tokens / p.token_parallelism * block / (point.clock_target_mhz.prefill * 1e6)
 
 
+V80_WINDOW_MULTIPLE = 32  # whole blocks of its 16 tokens and 32 keys
+
+
+def v80_with_plugin() -> DesignPoint:
+    """FlexLLM's projection to the V80 with the plug-in of its U280 pair: the weights of the plug-in on HBM channels that prefill
+    leaves free, its rows on DDR. No such design is published beyond three ratios without a prompt length.
+    """
+    plain, plugin = load_design(V80), load_design(HMT)
+    assert plugin.hmt is not None
+    taken = {port.channel for port in plain.memory_map.ports if port.stage == "prefill" and port.memory == "hbm"}
+    free = iter(sorted(set(range(64)) - taken))
+    ports = [port for port in plugin.memory_map.ports if {"hmt_io", "hmt_weights"} & set(port.roles)]
+    added = [port if port.memory == "ddr" else port.model_copy(update={"channel": next(free)}) for port in ports]
+    memory_map = plain.memory_map.model_copy(update={"ports": (*plain.memory_map.ports, *added)})
+    hmt = plugin.hmt.model_copy(update={"window_multiple": V80_WINDOW_MULTIPLE})
+    return plain.model_copy(update={"hmt": hmt, "memory_map": memory_map})
+
+
+def long_context_rows() -> list[dict[str, Any]]:
+    """What 64 segments of prompt cost with the plug-in and without it, on both cards, 1,024 tokens out."""
+    found = []
+    for card, plain, plugin in (
+        ("u280", load_design(PLAIN), load_design(HMT)),
+        ("v80", load_design(V80), v80_with_plugin()),
+    ):
+        model, device = load_model("llama-3.2-1b"), load_device(card)
+        assert plugin.hmt is not None
+        tokens = plugin.hmt.max_segments * plugin.hmt.segment_tokens
+        request = Workload(prompt_tokens=tokens + 1, output_tokens=WINDOW_TOKENS)
+        for name, point in ((f"{plain_name(card)} with the plug-in", plugin), (f"{plain_name(card)} without", plain)):
+            report = evaluate_point(point, model, device, request)
+            found.append(
+                {
+                    "design": name,
+                    "prefill_latency_s": report.prefill.latency_s,
+                    "ttft_s": report.ttft_s,
+                    "tpot_s": report.decode.tpot_s,
+                    "energy_j": report.energy_j,
+                    "kv_cache_bytes": report.memory.kv_cache_bytes,
+                    "fit": report.fit,
+                    "violations": [violation.constraint for violation in report.violations],
+                }
+            )
+    return found
+
+
+def plain_name(card: str) -> str:
+    """The published pair of a card."""
+    return PLAIN if card == "u280" else V80
+
+
+def _long_context_table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"| {row['design']} | {row['prefill_latency_s']:,.1f} | {row['ttft_s']:,.1f} | {1000 * row['tpot_s']:.2f} "
+        f"| {row['kv_cache_bytes'] / 2**20:,.0f} | {'-' if row['energy_j'] is None else format(row['energy_j'] / 1000, ',.1f')} "
+        f"| {row['fit'].replace('_', ' ')}{': ' + ', '.join(dict.fromkeys(row['violations'])) if row['violations'] else ''} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
 def hmt_section() -> Section:
     """The plug-in against what the paper says of it, the speed-up in both readings."""
     published = load_published_design(HMT)
@@ -95,6 +156,7 @@ def hmt_section() -> Section:
         "plugin_latency_fraction": own / float(cost.cycles[0]),
         "plugin_resource_fraction": by_modules,
         "plugin_resource_fraction_with_ports": by_all,
+        "long_context": (long := long_context_rows()),
     }
 
     def most(fractions: dict[str, float]) -> str:
@@ -138,6 +200,17 @@ adapters and processing elements keep those that were fitted to rows of the firs
 - FlexLLM's loader pads a summary window to 504 rows, which its key blocks of 16 do not divide: QK waits for 8 more rows
   and the softmax for 504 scores, so that the published form would stop. The catalog's design pads to 512; with
   `window_multiple: 8` the rule `hmt_window_blocks` refuses it.
+
+What a prompt of {tokens:,} tokens and {WINDOW_TOKENS:,} tokens out cost (analytical; nothing of it was measured, and the paper
+gives no time of it on either card). On the V80 it is the projected pair with the plug-in of the U280, windows of whole
+blocks of {V80_WINDOW_MULTIPLE} rows, its weights on channels that prefill leaves free:
+
+| design | prefill, s | first token, s | a further token, ms | KV cache, MiB | energy, kJ | verdict |
+|---|---:|---:|---:|---:|---:|---|
+{_long_context_table(long)}
+
+With the plug-in decode attends to the last window, so that a token and the cache cost what they cost behind a prompt of
+1,024 tokens. What the memory keeps of the segments before is a matter of quality, which is not modelled.
 """
     return Section(markdown, record)
 

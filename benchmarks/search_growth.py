@@ -16,9 +16,11 @@ import numpy as np
 
 from benchmarks.record import bench_record
 from cost_models.evaluate import summarise_decode
+from dse.distinct import MAX_REMEMBERED
 from dse.exact import BLOCK_DESIGNS
 from dse.explore import search_arms
 from dse.objectives import Goals
+from dse.reserve import MAX_RESERVE_BYTES
 from dse.stage_front import StageFront
 from spec.catalog import load_device, load_model
 from spec.exploration import ExplorationRequest
@@ -50,6 +52,9 @@ def growth() -> dict[str, Any]:
         "points": points,
         "time_per_design_last_to_first_million": times[-1] / times[1],
         "memory_last_to_ten_million": memory[-1] / memory[-2],
+        "peak_memory_bytes": max(memory),
+        # What grows at first, and where it ends: hashes of distinct designs, and what the stage front has dropped.
+        "memory_bound_bytes": memory[0] + 2 * MAX_REMEMBERED * np.dtype(np.uint64).itemsize + MAX_RESERVE_BYTES,
     }
 
 
@@ -129,6 +134,10 @@ def main() -> int:
         missed.append(f"10^8 designs take {document['ratio']:.2f} times as long a design as 10^6")
     if document["memory_last_to_ten_million"] > MAX_MEMORY_GROWTH:
         missed.append(f"10^8 designs take {document['memory_last_to_ten_million']:.2f} times the memory of 10^7")
+    if document["peak_memory_bytes"] > document["memory_bound_bytes"]:
+        missed.append(
+            f"{document['peak_memory_bytes']:,} bytes at the peak, {document['memory_bound_bytes']:,} is the bound"
+        )
     document["bars"] = {"met": not missed, "missed": missed}
     (FOLDER / "search_growth.json").write_text(json.dumps(document, indent=1) + "\n")
     plot_growth(found, FOLDER)

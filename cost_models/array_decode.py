@@ -24,7 +24,7 @@ import numpy as np
 from cost_models.array_decode_attention import Attended, AttentionUnits
 from cost_models.array_decode_engine import DecodeStep, ResidualStep
 from cost_models.array_decode_steps import StepUnits
-from cost_models.array_timing import has_built_quantizers
+from cost_models.array_timing import nearest_built_scheme
 from cost_models.arrays import FloatArray, IntArray
 from cost_models.row_sets import RowFinder, spread
 from cost_models.stage_setup import StageSetup
@@ -181,9 +181,10 @@ class TokenRows:
         """Of a batch of one set of modules, at its clocks."""
         lanes = ("block_parallelism", "weight_parallelism", "vector_parallelism")
         state: tuple[PortRole, ...] = ("io", "norm_weights")
-        streams: tuple[PortRole, ...] = (*state, "weights")
-        engine = finder.of(lanes, (*streams, "scales", "embedding"), ("weights",), streams)
-        qkv = finder.of((*lanes, "head_parallelism"), (*streams, "scales", "v_cache"), ("weights",), streams)
+        streams: tuple[PortRole, ...] = (*state, "weights", "scales")
+        rows: tuple[PortRole, ...] = (*streams, "embedding")
+        engine = finder.of(lanes, rows, ("weights",), rows)
+        qkv = finder.of((*lanes, "head_parallelism"), (*streams, "v_cache"), ("weights",), streams)
         caches: tuple[PortRole, ...] = (*state, "k_cache", "v_cache")
         if finder.batch.modules[0].weight_buffer_beats:
             caches = (*caches, "weights")
@@ -224,11 +225,18 @@ def total(modules: Shares) -> FloatArray:
 
 def is_built(modules: DecodeModules, scheme: QuantScheme) -> bool:
     """Whether these are choices that the generator builds; the law knows no others."""
-    return (
-        modules.process_granularity == "array"
-        and modules.linear_groups == FLEXLLM_DECODE_GROUPS
-        and modules.overlap_attention == "off"
-        and not modules.on_chip_projections
-        and modules.softmax_width == 1
-        and has_built_quantizers(scheme)
+    return modules.process_granularity == "array" and (modules, scheme) == nearest_built(modules, scheme)
+
+
+def nearest_built(modules: DecodeModules, scheme: QuantScheme) -> tuple[DecodeModules, QuantScheme]:
+    """The same with the values that the generator has templates for, where it has none for the given ones."""
+    built = modules.model_copy(
+        update={
+            "linear_groups": FLEXLLM_DECODE_GROUPS,
+            "dequantizer": "pipelined",
+            "overlap_attention": "off",
+            "on_chip_projections": (),
+            "softmax_width": 1,
+        }
     )
+    return built, nearest_built_scheme(scheme)

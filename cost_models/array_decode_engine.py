@@ -1,6 +1,7 @@
 """The engine of our library's decode kernel, from the first quantized word to the results behind the dequantizer.
 
-    passes  P = ceil(rows / W) of rows = d_out / TB:  (P - 1) I + d_in,  I = max(d_in + 5, W TB / pairs + 38, d_in slowdown)
+    passes  P = ceil(rows / W) of rows = d_out / TB:  (P - 1) I + d_in
+            I = max(d_in + 5, W TB / pairs + 38, d_in slowdown, W TB / (pairs of a port word) slowdown of scales)
 
 I: the feeder starts anew each pass (feed_vector), the dequantizer takes `pairs` channel scales a cycle (dequantize_vector).
 What does not depend on when a step begins (`Serving`, `Finish`) is apart from what does: attention begins when it begins.
@@ -15,6 +16,7 @@ import numpy as np
 from cost_models.array_decode_units import DecodeUnits, gcd
 from cost_models.array_timing import REGION_CYCLES, Cycles, remainder_cycles
 from cost_models.arrays import FloatArray
+from cost_models.memory import stream_slowdown
 
 FEED_RESTART = 5.0  # of a pass in feed_vector: its loop and an iteration of the loop over passes
 DEQUANTIZER_RESTART = 38.0  # of a pass in dequantize_vector: depth 36, its loop and an iteration
@@ -189,7 +191,7 @@ class EngineUnits(DecodeUnits):
         buffered = bool(self.modules.weight_buffer_beats)
         sub_rows = self.w / self.sub_engines if buffered else self.w
         dequantize = self.sub_engines * (sub_rows * self.beat + DEQUANTIZER_RESTART)
-        interval = np.maximum(d_in + FEED_RESTART, dequantize)
+        interval = np.maximum(np.maximum(d_in + FEED_RESTART, dequantize), self.scales_of_pass)
         if not buffered:
             interval = np.maximum(interval, d_in * self.weight_slowdown)
         return Pace(
@@ -244,4 +246,5 @@ class EngineUnits(DecodeUnits):
     def _stored(self, last: Cycles, values: float, first: Cycles) -> FloatArray:
         """write_fp32 of words of V, with the response to the last write."""
         chunk = gcd(self.v, self.io)
-        return np.asarray(np.maximum(last + self.v / chunk, first + values / chunk) + 3 + self.access)
+        written = np.maximum(values / chunk, values / self.io * stream_slowdown(self.batch, "io"))
+        return np.asarray(np.maximum(last + self.v / chunk, first + written) + 3 + self.access)

@@ -29,7 +29,8 @@ class StepUnits(EngineUnits):
 
     def embed(self) -> FloatArray:
         """The row of the token from memory into the hidden state."""
-        row = self._read(self.model.hidden_dim, self.v, self._port_lanes("embedding"), 1.0, 0.0)
+        slowdown = stream_slowdown(self.batch, "embedding")
+        row = self._read(self.model.hidden_dim, self.v, self._port_lanes("embedding"), slowdown, 0.0)
         return np.asarray(self._stored(row.last, self.model.hidden_dim, row.first) + 6 + REGION_CYCLES)
 
     def qkv(self) -> DecodeStep:
@@ -48,7 +49,7 @@ class StepUnits(EngineUnits):
         if model.qkv_bias:
             latency = latency + depths.residual_out + 1
         if model.qk_norm:
-            normed = 2 * words_of_head + np.where(lanes > 1, lanes + depths.norm_factor + 1, 6.0)
+            normed = 2 * words_of_head + lanes + depths.token_factor + 1
             a_head = np.maximum(a_head, normed + depths.norm_load + depths.norm_out + 4)
             latency = latency + normed + depths.norm_load + depths.norm_out
         if self.setup.scheme.transforms_heads:
@@ -163,7 +164,8 @@ class StepUnits(EngineUnits):
         base = transform_shape(size)[1]
         words, row_words = size / lanes, size // base / lanes
         levels = np.log2(np.maximum(row_words, 1.0))
-        butterflies = np.where(levels > 0, loop_cycles(levels * words, self.depths.butterfly), 2.0)
+        # Each stride is a pipeline of its own.
+        butterflies = np.where(levels > 0, levels * (words + self.depths.butterfly) + 3, 2.0)
         if base == 1:
             return np.asarray(butterflies + loop_cycles(words * stored, self.depths.transform_out + 1))
         a_row = base * row_words + self.depths.base_sum + 1 + ITERATION_CYCLES

@@ -54,8 +54,11 @@ class DecodeUnits:
         self.io = self._port_lanes("io")
         self.norm_port = self._port_lanes("norm_weights")
         self.head_lanes = gcd(self.tb, model.head_dim // 2)  # channels of a word where heads are worked on
-        self.pairs = gcd(np.maximum(word_bytes(batch, "scales") / SCALE_BYTES, 1.0), self.tb)
+        scale_pairs = np.maximum(word_bytes(batch, "scales") / SCALE_BYTES, 1.0)
+        self.pairs = gcd(scale_pairs, self.tb)
         self.beat = self.tb / self.pairs
+        # What the memory takes for the scales of a pass; the port reads ahead, so that it is the passes that wait, not the rows.
+        self.scales_of_pass = self.tb * self.w / scale_pairs * stream_slowdown(batch, "scales")
         self.weight_slowdown = stream_slowdown(batch, "weights")
         self.vector_fifo = fifo_depths(modules, model).vector
         self.sub_engines = np.ones(len(batch))
@@ -89,7 +92,7 @@ class DecodeUnits:
         gamma = self._read(d, self.v, self.norm_port, stream_slowdown(self.batch, "norm_weights"), 0.0)
         words = d / self.v
         loaded = np.maximum(x.last + 1, x.first + words) + self.depths.norm_load + 1
-        factor = loaded + np.where(self.v > 1, loop_cycles(self.v, self.depths.norm_factor), 6.0)
+        factor = loaded + loop_cycles(self.v, self.depths.token_factor)
         rest = np.maximum(words - self.vector_fifo, 0) * np.maximum(self.v / gcd(self.v, self.norm_port), 1.0)
         last = np.maximum(np.maximum(factor + words, gamma.last + 1), factor + 1 + rest)
         first = np.maximum(factor + 1, gamma.first + 1)

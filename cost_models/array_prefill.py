@@ -18,8 +18,8 @@ from functools import reduce
 
 import numpy as np
 
-from cost_models.array_prefill_units import Passage, PrefillUnits, largest
-from cost_models.array_timing import REGION_CYCLES, has_built_quantizers
+from cost_models.array_prefill_units import SCALES_OF, Passage, PrefillUnits, largest
+from cost_models.array_timing import REGION_CYCLES, nearest_built_scheme
 from cost_models.arrays import FloatArray, IntArray
 from cost_models.row_sets import RowFinder, spread
 from cost_models.stage_setup import StageSetup
@@ -329,11 +329,11 @@ class PrefillRows:
     def of(cls, finder: RowFinder[PrefillBatch], setup: StageSetup, tokens: float) -> PrefillRows:
         """Of a batch of one set of modules, at its clocks, for a prompt of so many tokens."""
         feeding: tuple[PortRole, ...] = ("weights_kq", "weights_vo")
-        narrow = finder.of(
-            ("token_parallelism", "qkvo_weight_parallelism"), (*feeding, "io", "k_cache"), feeding, (*feeding, "io")
-        )
+        streams: tuple[PortRole, ...] = (*feeding, *(SCALES_OF[role] for role in feeding), "io")
+        narrow = finder.of(("token_parallelism", "qkvo_weight_parallelism"), (*streams, "k_cache"), feeding, streams)
         feeding = ("weights_gate", "weights_down")
-        wide = finder.of(("token_parallelism", "ffn_weight_parallelism"), feeding, feeding, feeding)
+        streams = (*feeding, *(SCALES_OF[role] for role in feeding))
+        wide = finder.of(("token_parallelism", "ffn_weight_parallelism"), streams, feeding, streams)
         caches: tuple[PortRole, ...] = ("k_cache", "v_cache")
         attention = finder.of(("token_parallelism", "key_parallelism", "value_parallelism"), caches, (), caches)
         law = PrefillLaw(narrow.batch, setup)
@@ -352,9 +352,17 @@ class PrefillRows:
 
 def is_built(modules: PrefillModules, scheme: QuantScheme) -> bool:
     """Whether these are choices that the generator builds; the law knows no others."""
-    return (
-        modules.process_granularity == "array"
-        and modules.linear_groups == FLEXLLM_PREFILL_GROUPS
-        and modules.token_blocks_per_weight_pass == modules.softmax_width == modules.hadamard_width == 1
-        and has_built_quantizers(scheme)
+    return modules.process_granularity == "array" and (modules, scheme) == nearest_built(modules, scheme)
+
+
+def nearest_built(modules: PrefillModules, scheme: QuantScheme) -> tuple[PrefillModules, QuantScheme]:
+    """The same with the values that the generator has templates for, where it has none for the given ones."""
+    built = modules.model_copy(
+        update={
+            "linear_groups": FLEXLLM_PREFILL_GROUPS,
+            "token_blocks_per_weight_pass": 1,
+            "softmax_width": 1,
+            "hadamard_width": 1,
+        }
     )
+    return built, nearest_built_scheme(scheme)

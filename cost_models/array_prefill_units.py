@@ -15,15 +15,19 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from cost_models.array_timing import ITERATION_CYCLES, LOOP_CYCLES, LoopDepths, loop_cycles
+from cost_models.array_timing import ITERATION_CYCLES, LOOP_CYCLES, LoopDepths
 from cost_models.arrays import FloatArray
 from cost_models.memory import stream_slowdown, word_bytes
-from cost_models.stage_setup import HIDDEN_BYTES, StageSetup
+from cost_models.stage_setup import HIDDEN_BYTES, SCALE_BYTES, StageSetup
 from spec.design_batch import PrefillBatch
 from spec.fifo_depths import fifo_depths
 from spec.hadamard import hadamard_base
 from spec.memory_map import PortRole
 
+SCALES_OF: dict[PortRole, PortRole] = {
+    "weights_kq": "scales_kq", "weights_vo": "scales_vo",
+    "weights_gate": "scales_gate", "weights_down": "scales_down",
+}  # fmt: skip
 FEED_RESTART = 5.0  # of a pass in feed_tokens: its loop and an iteration of the loop over passes
 
 
@@ -63,7 +67,7 @@ class LinearArray:
         self.passes = np.ceil(d_out / width)
         self.a_pass = np.maximum(d_in + FEED_RESTART, d_in * slowdown)
         self.fill = 0.0 if law.fused else d_in + 4.0
-        dequantize = law.tokens + 6 + self.passes * width + 30
+        dequantize = law.tokens + 6 + self.passes * width * law.a_scale(role) + 30
         self.cycles = np.maximum(self.fill + self.passes * self.a_pass + 1, dequantize)
         columns = width / law.sub_arrays(width, role)
         self.cycles = np.maximum(self.cycles, self.passes * d_in * np.maximum(slowdown, 1.0) + columns + 12)
@@ -154,6 +158,12 @@ class PrefillUnits:
         table = self.batch.placements
         return np.maximum(table.ports[:, table.role(role)][self.batch.placement], 1.0)
 
+    def a_scale(self, role: PortRole) -> FloatArray:
+        """Cycles of a channel's scale in the dequantizer of an array: one, or what the memory takes for it."""
+        scales = SCALES_OF[role]
+        pairs = np.maximum(word_bytes(self.batch, scales) / SCALE_BYTES, 1.0)
+        return np.asarray(np.maximum(stream_slowdown(self.batch, scales) / pairs, 1.0))
+
     # ---- modules that take a whole block
 
     def _scaled(self, factor: float) -> FloatArray:
@@ -178,7 +188,9 @@ class PrefillUnits:
         if self.modules.hadamard == "streaming":
             turn = row + 9.0 * stages + self.depths.transform_out + (size if base > 1 else 0.0)
             return turn - (size - 1), float(size), 0.0
-        butterflies = float(loop_cycles(stages * float(size), self.depths.butterfly)) if stages else 2.0
+        butterflies = 2.0  # each stride is a pipeline of its own
+        if stages:
+            butterflies = stages * (size + self.depths.butterfly) + 3
         first = butterflies + 3 + self.depths.transform_out + 1
         out = float(size)
         if base > 1:

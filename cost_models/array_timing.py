@@ -67,6 +67,7 @@ class LoopDepths:
 
     norm_load: float
     norm_factor: float
+    token_factor: float
     norm_out: float
     quantize_scale: float
     quantize_out: float
@@ -99,6 +100,7 @@ class LoopDepths:
         return cls(
             norm_load=6,  # the exact sum of squares (exact_sum.hpp)
             norm_factor=88,  # merge of sums, division, epsilon, reciprocal root by Newton's steps (rsqrt.hpp)
+            token_factor=92,  # the same where one token's lanes are merged: straight on from the mean to the reciprocal root
             norm_out=LOAD_CYCLES + 2 * multiply,
             quantize_scale=23 if not reciprocal else 35,  # range to scale: subtract, divide; and its reciprocal
             quantize_out=LOAD_CYCLES + (divide if not reciprocal else multiply) + (add if not symmetric else 0) + 1,
@@ -154,13 +156,16 @@ def remainder_cycles(*divisors: IntArray | FloatArray) -> FloatArray:
     return np.where(shifts, 0.0, REMAINDER_CYCLES)
 
 
-def has_built_quantizers(scheme: QuantScheme) -> bool:
-    """Whether the library has modules for the scheme: one symmetric weight scale a channel, activations by token,
-    attention by head.
+def nearest_built_scheme(scheme: QuantScheme) -> QuantScheme:
+    """The scheme with the quantizers that the library has modules for: one symmetric weight scale a channel, activations by
+    token, attention by head.
     """
-    return (
-        scheme.activation_scale == "dynamic_per_token"
-        and scheme.attention_scale == "static_per_head"
-        and scheme.weight_symmetry == "symmetric"
-        and scheme.weight_group_size is None
+    per_channel = {} if scheme.weight_group_size is None else {"weight_scale": "per_channel", "weight_group_size": None}
+    return scheme.model_copy(
+        update={
+            "activation_scale": "dynamic_per_token",
+            "attention_scale": "static_per_head",
+            "weight_symmetry": "symmetric",
+            **per_channel,
+        }
     )

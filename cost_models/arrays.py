@@ -11,6 +11,7 @@ from spec.design_batch import BoolArray, FloatArray, IntArray
 from spec.resources import RESOURCE_NAMES
 
 __all__ = [
+    "TABLE_VALUES",
     "BoolArray",
     "FloatArray",
     "IntArray",
@@ -20,6 +21,7 @@ __all__ = [
     "numbered",
     "row_codes",
     "row_numbers",
+    "value_numbers",
 ]
 
 
@@ -30,7 +32,7 @@ def ceil_div(numerator: int | IntArray, denominator: int | IntArray | FloatArray
 
 
 # Up to here a table with an entry for each possible value is quicker than sorting: it stays in the caches.
-_TABLE_VALUES = 2**20
+TABLE_VALUES = 2**20
 
 
 def distinct_rows(*columns: IntArray | FloatArray) -> tuple[IntArray, IntArray]:
@@ -52,18 +54,19 @@ def row_codes(columns: Sequence[tuple[IntArray, int]], n: int) -> tuple[IntArray
         code = np.multiply(code, distinct, out=code if own else None)
         code += number
         size, own = size * distinct, True
-        if size > _TABLE_VALUES:  # most combinations do not occur: numbered anew, the code stays small
+        if size > TABLE_VALUES:  # most combinations do not occur: numbered anew, the code stays small
             code, size = numbered(code)
     return code, size
 
 
 def row_numbers(code: IntArray, size: int) -> tuple[IntArray, IntArray]:
     """A point of each number that occurs, in increasing order, and its place for each point; numbers below `size`."""
-    number, distinct = _places(code, size)
-    inverse = number.take(code)
-    first = np.empty(distinct, dtype=np.int64)
-    first[inverse] = np.arange(len(code))
-    return first, inverse
+    point = np.full(size, -1, dtype=np.int64)
+    point[code] = np.arange(len(code))  # the last of those that share a number
+    found = np.flatnonzero(point >= 0)
+    number = np.empty(size, dtype=np.int64)
+    number[found] = np.arange(len(found))
+    return point.take(found), number.take(code)
 
 
 def _places(values: IntArray, size: int) -> tuple[IntArray, int]:
@@ -79,11 +82,18 @@ def _places(values: IntArray, size: int) -> tuple[IntArray, int]:
 def numbered(values: IntArray | FloatArray) -> tuple[IntArray, int]:
     """The place of each value among the distinct ones, in increasing order, and how many of those there are."""
     whole = _whole(values)
-    if whole is not None and len(whole) and whole.min() >= 0 and (most := int(whole.max())) < _TABLE_VALUES:
+    if whole is not None and len(whole) and whole.min() >= 0 and (most := int(whole.max())) < TABLE_VALUES:
         number, distinct = _places(whole, most + 1)
         return number.take(whole), distinct
     found, place = np.unique(values, return_inverse=True)
     return place.astype(np.int64), len(found)
+
+
+def value_numbers(values: IntArray | FloatArray) -> tuple[IntArray, int] | None:
+    """The place of each small whole number among those that occur, by value, and how many do; None where others occur."""
+    if values.dtype != np.int64 or not len(values) or values.min() < 0 or (most := int(values.max())) >= TABLE_VALUES:
+        return None
+    return _places(values.astype(np.int64, copy=False), most + 1)
 
 
 def _whole(values: IntArray | FloatArray) -> IntArray | None:

@@ -121,10 +121,13 @@ def calibrate_power(
 
 @dataclass(frozen=True, slots=True)
 class _Bands:
-    """The bands being made: `base` uncalibrated, `now` calibrated where that changed something."""
+    """The bands being made: `base` uncalibrated, `now` calibrated where that changed something; `thin`: some factor comes of
+    one design alone.
+    """
 
     base: dict[str, ErrorBand]
     now: dict[str, ErrorBand]
+    thin: bool
 
     def put(self, name: str, band: ErrorBand | None) -> None:
         if band is not None and name in self.base:
@@ -140,7 +143,7 @@ def calibrated_bands(
     """
     if table is None or not table.entries:
         return base
-    bands = _Bands(base, dict(base))
+    bands = _Bands(base, dict(base), any(entry.floored or entry.designs == 1 for entry in table.entries))
     time: dict[Stage, ErrorBand | None] = {
         "prefill": _time_band(prefill, table, base["prefill_latency_s"]),
         "decode": _time_band(decode, table, base["tpot_s"]),
@@ -149,24 +152,26 @@ def calibrated_bands(
     bands.put("tpot_s", time["decode"])
     for stage in STAGES:
         rate, inverse = f"{stage}_tokens_per_s", _inverse(time[stage])
-        thin = any(e.designs == 1 for e in table.of(stage) if e.metric in TIME_METRICS)
+        thin = any(e.floored or e.designs == 1 for e in table.of(stage) if e.metric in TIME_METRICS)
         bands.put(rate, _wider([base[rate], inverse], inverse.basis) if inverse and thin else inverse)
     if time["prefill"] or time["decode"]:
         parts = _wider([time["prefill"] or base["prefill_latency_s"], time["decode"] or base["tpot_s"]])
         for name in ("ttft_s", "e2e_latency_s"):
-            bands.put(name, parts)
+            bands.put(name, _wider([base[name], parts], parts.basis) if bands.thin else parts)
     touched = []
     for kind in RESOURCE_NAMES:
         stages = {cost.stage: _resource_band(cost, table, kind, base) for cost in (prefill, decode)}
         if not any(stages.values()):
             continue
         for stage, band in stages.items():
-            bands.now[f"{stage}_{kind}"] = band or base.get(f"{stage}_{kind}", base[kind])
+            bands.now[f"{stage}_{kind}"] = band or base[f"{stage}_{kind}"]
         bands.now[kind] = _wider([bands.now[f"{stage}_{kind}"] for stage in STAGES])
         touched.append(bands.now[kind])
     if touched:
         bands.put("max_utilization", _wider([base["max_utilization"], *touched]))
-    power = [e.band for stage in STAGES if (e := table.find(stage, None, "power_w")) is not None]
+    power = [
+        _floored(e, base.get("power_w")) for stage in STAGES if (e := table.find(stage, None, "power_w")) is not None
+    ]
     if power:
         bands.put("power_w", _wider(power if len(power) == len(STAGES) else [base["power_w"], *power]))
     for name, time_name in _TIME_OF_ENERGY.items():
@@ -178,18 +183,28 @@ def calibrated_bands(
 def _time_band(cost: StageCost, table: CalibrationTable, base: ErrorBand) -> ErrorBand | None:
     whole = table.stage_time(cost.stage)
     if whole is not None:
-        return whole.band
+        return _floored(whole, base)
     return _mixed(cost, table, "cycles", {module.name: module.critical for module in cost.modules}, base)
 
 
 def _resource_band(cost: StageCost, table: CalibrationTable, kind: str, base: dict[str, ErrorBand]) -> ErrorBand | None:
     whole = _whole(table, cost.stage, kind)
+    own = base[f"{cost.stage}_{kind}"]
     if whole is not None:
-        return whole.band
+        return _floored(whole, own)
     if kind != "dsp":
         return None
     shares = {name: part.dsp for name, part in cost.module_resources.items()}
-    return _mixed(cost, table, "dsp", shares, base["dsp"])
+    return _mixed(cost, table, "dsp", shares, own)
+
+
+def _floored(entry: CalibrationEntry, base: ErrorBand | None) -> ErrorBand:
+    """The entry's band; never narrower than what this very design has without calibration, while that rests on one design (or
+    on ranges, or on a tool that shares our laws): another card or choice may have widened it beyond what the fit knew.
+    """
+    if base is None or not (entry.floored or entry.designs == 1):
+        return entry.band
+    return _wider([base, entry.band], entry.band.basis)
 
 
 def _mixed(
@@ -202,7 +217,7 @@ def _mixed(
         return None
     low = high = 0.0
     for module, share in shares.items():
-        band = entries[module].band if module in entries else base
+        band = _floored(entries[module], base) if module in entries else base
         low += band.relative_low * float(share[0]) / total
         high += band.relative_high * float(share[0]) / total
     basis = f"calibrated modules ({', '.join(sorted(entries))}) and uncalibrated others, weighted by their shares"
@@ -240,6 +255,8 @@ def _energy_band(base: ErrorBand, bands: _Bands, time_name: str) -> ErrorBand:
         for name in parts
     ):
         return _wider([base, worst])
+    if bands.thin:
+        return base
     inside = worst.relative_low > base.relative_low and worst.relative_high < base.relative_high
     return worst if inside else base
 

@@ -155,7 +155,8 @@ def _levers(
 ) -> tuple[str, ...]:
     if kind == "ddr":
         return ("map the embedding to HBM", "take a smaller model")
-    if sum(stored.values()) > memory.capacity_bytes:
+    in_memory = [role for role in stored if any(port.memory == kind for port in point.memory_map.of(stage, role))]
+    if sum(stored[role] for role in in_memory) > memory.capacity_bytes:
         return ("store the weights with fewer bits", "move the embedding or the lm_head to DDR", "take another card")
     ports = point.memory_map.of(stage, role)
     number, bits = len(ports), sum(port.width_bits for port in ports)

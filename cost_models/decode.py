@@ -10,19 +10,20 @@ engine of its own, weights that stay on the chip.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from cost_models.array_decode import DecodeLaw, contexts, is_built, total
+from cost_models.array_decode import DecodeLaw, contexts, nearest_built, total
 from cost_models.array_timing import LIBRARY_FILES, LIBRARY_SOURCE
 from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays, ceil_div
 from cost_models.attention import decode_attention_cycles, mean_key_tiles
 from cost_models.kernels.parts import Parts
 from cost_models.linear import gemv_cycles
-from cost_models.memory import port_bytes, stream_slowdown, word_bytes
+from cost_models.memory import port_bytes, ports_cycles, stream_slowdown, word_bytes
+from cost_models.power import attention_active_j
 from cost_models.resources import (
     PROJECTION_MODULES,
     Part,
@@ -40,6 +41,7 @@ from cost_models.transforms import (
     serial_hadamard_cycles,
     streaming_hadamard_latency,
 )
+from cost_models.unbuilt import change, changed_modules
 from cost_models.weight_stream import Step, chain_cycles
 from spec.design_batch import DecodeBatch
 from spec.memory_map import PortRole
@@ -71,18 +73,50 @@ def evaluate_decode(
     `clock`: kernel resources -> clock (MHz), (n_points,); the batch's own clock where it is not given. `parts`: the
     resources by module, where they are known.
     """
-    n, layers, modules = len(batch), setup.model.n_layers, batch.modules[0]
+    n, modules = len(batch), batch.modules[0]
     if parts is None:
         parts = decode_parts(batch, modules, setup)
     resources = total_resources(parts, n)
     if clock is not None:
         batch = replace(batch, clock_mhz=clock(resources))
-    workload = setup.workload
-    if is_built(modules, setup.scheme):
-        law = DecodeLaw(batch, setup)
-        by_context = [law.tokens(low, high) for low, high in contexts(workload)]
-        spent, first, cycles = by_context[-1], total(by_context[0]), total(by_context[-1])
-        return _stage_cost(batch, setup, cycles, first, resources, parts, spent)
+    if modules.process_granularity == "array":
+        time = _library(batch, setup)
+    else:
+        time = _flexllm(batch, setup)
+    return _stage_cost(batch, setup, time, resources, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """Cycles (n_points,) of the mean step after the first, of the first, and the modules of the former."""
+
+    cycles: FloatArray
+    first: FloatArray
+    detail: Callable[[], tuple[ModuleCycles, ...]]
+
+
+def _library(batch: DecodeBatch, setup: StageSetup) -> _Time:
+    """Of our library; of choices that it does not build by `cost_models.unbuilt`."""
+    modules, scheme = nearest_built(batch.modules[0], setup.scheme)
+    built, built_setup = replace(batch, modules=(modules,)), replace(setup, scheme=scheme)
+    law = DecodeLaw(built, built_setup)
+    by_context = [law.tokens(low, high) for low, high in contexts(setup.workload)]
+    spent, first, cycles = by_context[-1], total(by_context[0]), total(by_context[-1])
+    library = partial(_modules, built, spent, LIBRARY_FILES["decode"], LIBRARY_SOURCE)
+    if (modules, scheme) == (batch.modules[0], setup.scheme):
+        return _Time(cycles, first, library)
+    asked, before = _flexllm(batch, setup), _flexllm(built, built_setup)
+    cycles = cycles * change(asked.cycles, before.cycles)
+
+    def detail() -> tuple[ModuleCycles, ...]:
+        return changed_modules(library(), asked.detail(), before.detail(), cycles)
+
+    return _Time(cycles, first * change(asked.first, before.first), detail)
+
+
+def _flexllm(batch: DecodeBatch, setup: StageSetup) -> _Time:
+    """Of FlexLLM's kernel, and of choices beyond it."""
+    n, layers, modules = len(batch), setup.model.n_layers, batch.modules[0]
     first_attention, attention = _attention(batch, setup)
     chain = _Chain.of(batch, setup)
     if modules.weight_buffer_beats:
@@ -93,43 +127,43 @@ def evaluate_decode(
         besides = sum(spent.values(), np.zeros(n))
         spent[_ATTENTION] = layers * chain.exposed(attention)
         cycles, first = besides + spent[_ATTENTION], besides + layers * chain.exposed(first_attention)
-    return _stage_cost(batch, setup, cycles, first, resources, parts, spent)
+    return _Time(cycles, first, partial(_modules, batch, spent, _FILES, _SOURCE))
 
 
 def _stage_cost(
     batch: DecodeBatch,
     setup: StageSetup,
-    cycles: FloatArray,
-    first: FloatArray,
+    time: _Time,
     resources: ResourceArrays,
     parts: Mapping[str, Part],
-    spent: dict[str, FloatArray],
 ) -> StageCost:
     modules = batch.modules[0]
     return StageCost(
         stage="decode",
-        cycles=cycles if setup.workload.output_tokens > 1 else np.zeros(len(batch)),
-        first_cycles=first,
+        cycles=time.cycles if setup.workload.output_tokens > 1 else np.zeros(len(batch)),
+        first_cycles=time.first,
         clock_mhz=batch.clock_mhz,
         resources=resources,
+        attention_j=attention_active_j(parts, len(batch)),
         traffic_bytes=decode_traffic_bytes(batch, setup),
         parts=parts,
         shared_arrays=shared_arrays(modules.linear_groups, "decode"),
-        detail=partial(_modules, batch, spent, is_built(modules, setup.scheme)),
+        detail=time.detail,
     )
 
 
-def _modules(batch: DecodeBatch, spent: dict[str, FloatArray], built: bool) -> tuple[ModuleCycles, ...]:
+def _modules(
+    batch: DecodeBatch, spent: dict[str, FloatArray], files: Mapping[str, str], source: str
+) -> tuple[ModuleCycles, ...]:
     n, ones = len(batch), np.ones(len(batch))
     weights = stream_slowdown(batch, "weights")
     cache = np.maximum(stream_slowdown(batch, "k_cache"), stream_slowdown(batch, "v_cache"))
     projections = set(PROJECTION_MODULES.values())
     found = []
-    for name, where in _FILES.items():
+    for name, where in files.items():
         hbm = cache if name == _ATTENTION else weights if name in projections else ones
         cycles = np.broadcast_to(np.asarray(spent.get(name, 0.0), dtype=np.float64), (n,))
-        source = LIBRARY_SOURCE.format(LIBRARY_FILES["decode"][name]) if built else _SOURCE.format(where)
-        found.append(ModuleCycles(name, cycles, cycles, hbm, source))
+        found.append(ModuleCycles(name, cycles, cycles, hbm, source.format(where)))
     return tuple(found)
 
 
@@ -263,14 +297,13 @@ class _Engine:
         """The engine of a batch; scales of a pass arrive over their ports, then its outputs leave (dec_dequant_*)."""
         lanes, modules = (batch.block_parallelism * batch.weight_parallelism).astype(np.float64), batch.modules[0]
         interval = dequantizer_interval(modules, setup.timing)
-        pairs = np.maximum(port_bytes(batch, "scales") / SCALE_BYTES, 1.0)
         return cls(
             lanes=lanes,
             setup=setup,
             modules=modules,
             pace=weight_pace(batch, setup, "weights"),
             head_pace=weight_pace(batch, setup, "weights_lm_head"),
-            scale_cycles=lanes / pairs,
+            scale_cycles=lanes * ports_cycles(batch, "scales", SCALE_BYTES),
             output_cycles=batch.weight_parallelism * interval,
             output_interval=interval,
             words=words_per_step(batch, setup),
@@ -432,8 +465,10 @@ def _vector_cycles(batch: DecodeBatch, setup: StageSetup, output_interval: float
 
 
 def _port_lanes(batch: DecodeBatch, role: PortRole) -> FloatArray:
-    """fp32 values that pass between a port of `role` and the vector lanes each cycle, (n_points,)."""
-    return np.minimum(batch.vector_parallelism, word_bytes(batch, role) / HIDDEN_BYTES)
+    """fp32 values that pass between a port of `role` and the vector lanes each cycle, (n_points,): what the port holds and
+    its memory delivers.
+    """
+    return np.minimum(batch.vector_parallelism, word_bytes(batch, role) / HIDDEN_BYTES / stream_slowdown(batch, role))
 
 
 def decode_traffic_bytes(batch: DecodeBatch, setup: StageSetup) -> dict[PortRole, FloatArray]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays
-from cost_models.blocks import Block, Frame, decode_block, prefill_block
+from cost_models.blocks import Block, Frame, Moved, decode_block, prefill_block
 from cost_models.calibrated import calibrate_power, calibrate_stage
 from cost_models.capacity import stored_bytes
 from cost_models.decode import evaluate_decode
@@ -23,6 +23,7 @@ from cost_models.excess import CapsAt, largest_excess
 from cost_models.feasibility import (
     card_rules,
     clock_rule,
+    ddr_rate_rule,
     memory_rules,
     power_rule,
     resource_rules,
@@ -30,12 +31,12 @@ from cost_models.feasibility import (
 )
 from cost_models.frequency import clock_law
 from cost_models.hmt import evaluate_hmt_prefill, plugin_stored_bytes
-from cost_models.memory import fullest_channel_bytes, hbm_bytes
+from cost_models.memory import ddr_bytes, fullest_channel_bytes, hbm_bytes
 from cost_models.nonlinear import Fabric
-from cost_models.power import engine_activity, stage_power_w
+from cost_models.power import attention_lanes, engine_activity, linear_lanes, stage_power_w, waiting_w
 from cost_models.prefill import evaluate_prefill
 from cost_models.quality import scheme_quality
-from cost_models.row_sets import BatchT, LayoutKinds
+from cost_models.row_sets import BatchT
 from cost_models.stage_cost import StageCost, StageTotals
 from cost_models.stage_setup import SCALE_BYTES, StageSetup, channel_scales, layer_scales, prefilled_tokens
 from cost_models.stage_summary import StageSummary, weight_word
@@ -49,13 +50,17 @@ from spec.legality import Rule, decode_rules, model_rules, prefill_rules
 from spec.measured_clocks import MEASURED_DEVICE, MEASURED_MODEL
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
+from spec.resources import RESOURCE_NAMES
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.versions import MODEL_VERSION
 from spec.workload import Stage, Workload
 
 STAGE_ENERGIES = ("prefill_energy_j_per_token", "decode_energy_j_per_token")
-BLOCK_POINTS = 262_144  # distinct rows of what a law reads are a few thousand, evaluated in the time of a chunk
-CHUNK_POINTS = 16_384  # few calls for each array, and the arrays in use stay in the second-level cache
+BLOCK_POINTS = 524_288  # distinct rows of what a law reads are a few thousand, evaluated in the time of a chunk
+CHUNK_POINTS = 32_768  # few calls for each array, and the arrays in use stay in the caches
+# From here on it pays to find the distinct rows of a stage's designs; fewer are priced one by one. Measured, and of no effect
+# on any value.
+ROWS_FROM = {"prefill": 10_000, "decode": 3_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,23 @@ def linear_macs(stage: Stage, context: Context) -> float:
     return weights * tokens
 
 
+def attention_macs(stage: Stage, context: Context, causal: bool) -> float:
+    """Multiply-accumulates of QK and AV in the whole prefill, or in the mean decode step after the first. `causal`: about half
+    of the keys of a prompt are skipped.
+    """
+    model = context.model
+    a_key = 2.0 * model.n_layers * model.q_dim
+    if stage == "decode":
+        request = context.window
+        shortest = request.prompt_tokens + (1 if request.output_tokens > 1 else 0)
+        return a_key * (shortest + request.context_tokens) / 2
+    tokens = prefilled_tokens(context.workload)
+    windows = [(1, tokens)]
+    if context.hmt is not None:
+        windows = [(window.count, window.rows) for window in context.hmt.windows(tokens)]
+    return a_key * sum(count * rows * rows for count, rows in windows) / (2 if causal else 1)
+
+
 def _check_one_set(batch: PrefillBatch | DecodeBatch) -> None:
     if batch.module_set is not None:
         raise ValueError("designs of several sets of modules: summarise_prefill and summarise_decode take them apart")
@@ -222,14 +244,15 @@ def stage_summary(
     if context.system.deployment == "co_resident":
         window = context.prefill_window if cost.stage == "prefill" else context.window
         held = fullest_channel_bytes(batch, stored_bytes(cost, batch, context.model, window, context.scheme))
-    moved, used = hbm_bytes(batch, cost.traffic_bytes), used_fractions(cost.resources, context.device)
-    return _summary(cost, batch, moved, used, rules, _coupling(batch, held, context), context)
+    moved = Moved(hbm_bytes(batch, cost.traffic_bytes), ddr_bytes(batch, cost.traffic_bytes))
+    used = used_fractions(cost.resources, context.device)
+    return _summary(cost, batch, moved, used, rules, _coupling(cost, batch, held, context), context)
 
 
 def _summary(
     cost: StageTotals,
     batch: PrefillBatch | DecodeBatch,
-    moved_bytes: FloatArray,
+    moved: Moved,
     used: Mapping[str, FloatArray],
     rules: Iterable[Rule],
     coupling: dict[str, FloatArray],
@@ -237,14 +260,26 @@ def _summary(
 ) -> StageSummary:
     step_s, first_s = cost.latency_s, cost.first_latency_s
     # One output token has no further step: its traffic is that of the first.
-    duration = np.where(step_s > 0, step_s, first_s)
-    rate = np.divide(moved_bytes, duration, out=np.zeros(len(batch)), where=duration > 0)
-    activity = engine_activity(
-        batch, linear_macs(cost.stage, context), np.where(step_s > 0, cost.cycles, cost.first_cycles)
+    duration, cycles = step_s, cost.cycles
+    if not step_s.all():
+        duration = np.where(step_s > 0, step_s, first_s)
+        cycles = np.where(step_s > 0, cost.cycles, cost.first_cycles)
+    rate, ddr_rate = _per_second(moved.hbm_bytes, duration), _per_second(moved.ddr_bytes, duration)
+    modules = batch.modules[0]
+    attending = attention_macs(cost.stage, context, getattr(modules, "attention_mask", "full") == "causal_skip")
+    power, dynamic = stage_power_w(
+        cost.resources,
+        engine_activity(linear_lanes(batch), linear_macs(cost.stage, context), cycles),
+        cost.clock_mhz,
+        rate,
+        context.device,
+        cost.attention_j,
+        engine_activity(attention_lanes(batch, context.model.gqa_group), attending, cycles),
+        ddr_rate,
     )
-    power, dynamic = stage_power_w(cost.resources, activity, cost.clock_mhz, rate, context.device)
     power, dynamic = calibrate_power(power, dynamic, cost.stage, context.calibration)
-    all_rules = chain(rules, power_rule(cost.stage, power, context.device))
+    device = context.device
+    all_rules = chain(rules, power_rule(cost.stage, power, device), ddr_rate_rule(cost.stage, ddr_rate, batch, device))
     return StageSummary(
         first_s=first_s,
         step_s=step_s,
@@ -262,19 +297,27 @@ def _summary(
     )
 
 
+def _per_second(moved_bytes: FloatArray, seconds: FloatArray) -> FloatArray:
+    """(n_points,), 0 where nothing takes time."""
+    if seconds.all():
+        return np.asarray(moved_bytes / seconds)
+    return np.divide(moved_bytes, seconds, out=np.zeros(len(seconds)), where=seconds > 0)
+
+
 def _coupling(
-    batch: PrefillBatch | DecodeBatch, channel_bytes: FloatArray | None, context: Context
+    cost: StageTotals, batch: PrefillBatch | DecodeBatch, channel_bytes: FloatArray | None, context: Context
 ) -> dict[str, FloatArray]:
     """The columns that only pairs need, zero where the system does not couple its stages. `channel_bytes`: on the fullest
     HBM channel, None where each stage has the card for itself.
     """
     zero: FloatArray = np.broadcast_to(0.0, (len(batch),))
     system = context.system
-    names = ("hbm_ports", "hbm_channel_bytes", "cache_word", "weight_word")
+    names = ("hbm_ports", "hbm_channel_bytes", "cache_word", "weight_word", "clock_w")
     columns: dict[str, FloatArray] = dict.fromkeys(names, zero)
     if channel_bytes is not None:
         columns["hbm_ports"] = batch.placements.hbm_ports.number.astype(np.float64)[batch.placement]
         columns["hbm_channel_bytes"] = channel_bytes
+        columns["clock_w"] = waiting_w(cost.resources.ff, cost.clock_mhz, context.device)
     if system.kv_layout == "shared":
         columns["cache_word"] = batch.key_parallelism + batch.value_parallelism * 2.0**20
     if system.weight_copies == "shared":
@@ -288,6 +331,7 @@ def _chunks(n: int, size: int) -> list[slice]:
 
 def _summarise(
     batch: BatchT,
+    stage: Stage,
     context: Context,
     block: Callable[[BatchT], Block[BatchT]] | None,
     price: Callable[[BatchT], StageSummary],
@@ -299,7 +343,8 @@ def _summarise(
     result = StageSummary.empty(len(batch))
 
     def put(part: BatchT, place: Callable[[slice], IntArray | slice]) -> None:
-        tabled = len(part) > 0 and part.modules[0].process_granularity == "array" and context.calibration is None
+        many = len(part) >= ROWS_FROM[stage]
+        tabled = many and part.modules[0].process_granularity == "array" and context.calibration is None
         for whole in _chunks(len(part), BLOCK_POINTS):
             laid_out = block(part.take(whole)) if block is not None and tabled else None
             for chunk in _chunks(whole.stop - whole.start, CHUNK_POINTS):
@@ -310,13 +355,14 @@ def _summarise(
     if batch.module_set is None:
         put(batch, lambda chunk: chunk)
         return result
-    order = np.argsort(batch.module_set, kind="stable")
-    bounds = np.searchsorted(batch.module_set[order], np.arange(len(batch.modules) + 1))
+    few = len(batch.modules) <= 2**16  # NumPy sorts numbers of 16 bits by counting
+    order = np.argsort(batch.module_set.astype(np.uint16) if few else batch.module_set, kind="stable")
+    bounds = np.searchsorted(batch.module_set.take(order), np.arange(len(batch.modules) + 1))
     for i, modules in enumerate(batch.modules):
         one_set: Any = {"modules": (modules,), "module_set": None}
         index = order[bounds[i] : bounds[i + 1]]
         if len(index):
-            put(replace(batch.take(index), **one_set), index.__getitem__)
+            put(replace(batch, **one_set).take(index), index.__getitem__)
     return result
 
 
@@ -324,43 +370,42 @@ def block_summary(block: Block[BatchT], part: slice, context: Context) -> StageS
     """What the metrics take of the designs of a block in `part`."""
     batch, totals, device = block.batch.take(part), block.totals(part), context.device
     used = used_fractions(totals.resources, device)
-    rules = chain(card_rules(block.stage, totals.resources, used, device), [clock_rule(block.stage, batch, device)])
+    rules = card_rules(block.stage, totals.resources, used, device)
     held = None if block.channel_bytes is None else block.channel_bytes[part]
-    summary = _summary(totals, batch, block.moved_bytes[part], used, rules, _coupling(batch, held, context), context)
+    coupling = _coupling(totals, batch, held, context)
+    summary = _summary(totals, batch, block.moved(part), used, rules, coupling, context)
     np.maximum(summary.excess, block.excess[part], out=summary.excess)
     return summary
 
 
 def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
     """Price a batch of prefill designs, constraints included; memory does not grow with the batch beyond the result."""
-    coupled, layouts = context.system.deployment == "co_resident", LayoutKinds()
+    coupled = context.system.deployment == "co_resident"
 
     def block(part: PrefillBatch) -> Block[PrefillBatch]:
-        frame = Frame(
-            context.setup(context.workload), context.device, context.prefill_window, context.caps_at, coupled, layouts
-        )
+        frame = Frame(context.setup(context.workload), context.device, context.prefill_window, context.caps_at, coupled)
         return prefill_block(part, frame, _clock(part, context))
 
     def price(part: PrefillBatch) -> StageSummary:
         cost = price_prefill(part, context)
         return stage_summary(cost, part, prefill_constraints(cost, part, context), context)
 
-    return _summarise(batch, context, block if context.hmt is None else None, price)
+    return _summarise(batch, "prefill", context, block if context.hmt is None else None, price)
 
 
 def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
     """Price a batch of decode designs, constraints included."""
-    coupled, layouts = context.system.deployment == "co_resident", LayoutKinds()
+    coupled = context.system.deployment == "co_resident"
 
     def block(part: DecodeBatch) -> Block[DecodeBatch]:
-        frame = Frame(context.setup(context.window), context.device, context.window, context.caps_at, coupled, layouts)
+        frame = Frame(context.setup(context.window), context.device, context.window, context.caps_at, coupled)
         return decode_block(part, frame, _clock(part, context))
 
     def price(part: DecodeBatch) -> StageSummary:
         cost = price_decode(part, context)
         return stage_summary(cost, part, decode_constraints(cost, part, context), context)
 
-    return _summarise(batch, context, block, price)
+    return _summarise(batch, "decode", context, block, price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,13 +432,22 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
     e2e = prefill.step_s + between_s + decode_s
     idle_w = device.power.configured_w if device.power.configured_w is not None else np.nan
     # Of two cards the one that waits draws its idle power.
-    waiting_w = idle_w if context.system.deployment == "two_cards" else 0.0
+    card_w = idle_w if context.system.deployment == "two_cards" else 0.0
+    # Of two kernels in one bitstream the one that waits is clocked.
+    prefill_waits: FloatArray | float = 0.0
+    decode_waits: FloatArray | float = 0.0
+    if context.system.deployment == "co_resident":
+        prefill_waits, decode_waits = prefill.clock_w, decode.clock_w
     energy = (
-        (prefill.power_w + waiting_w) * prefill.step_s
-        + (idle_w + waiting_w) * between_s
-        + (decode.power_w + waiting_w) * decode_s
+        (prefill.power_w + decode_waits + card_w) * prefill.step_s
+        + (idle_w + prefill_waits + decode_waits + card_w) * between_s
+        + (decode.power_w + prefill_waits + card_w) * decode_s
     )
-    dynamic = prefill.dynamic_w * prefill.step_s + decode.dynamic_w * decode_s
+    dynamic = (
+        (prefill.dynamic_w + decode_waits) * prefill.step_s
+        + (prefill_waits + decode_waits) * between_s
+        + (decode.dynamic_w + prefill_waits) * decode_s
+    )
     n = len(ttft)
     tpot = decode.step_s if further else np.full(n, np.nan)
     prefilled = prefilled_tokens(workload)
@@ -413,18 +467,23 @@ def combine(prefill: StageSummary, decode: StageSummary, context: Context) -> Co
         "power_w": energy / e2e,
         "max_utilization": pair_utilization(prefill, decode, context),
         "prefill_energy_j_per_token": (
-            prefill.power_w * prefill.step_s / prefilled if prefilled else np.full(n, np.nan)
+            (prefill.power_w + decode_waits) * prefill.step_s / prefilled if prefilled else np.full(n, np.nan)
         ),
-        "decode_energy_j_per_token": decode.power_w * decode_s / workload.output_tokens,
-        "prefill_dsp": prefill.dsp,
-        "decode_dsp": decode.dsp,
+        "decode_energy_j_per_token": (decode.power_w + prefill_waits) * decode_s / workload.output_tokens,
+        **{f"prefill_{kind}": getattr(prefill, kind) for kind in RESOURCE_NAMES},
+        **{f"decode_{kind}": getattr(decode, kind) for kind in RESOURCE_NAMES},
         "hbm_bytes_per_s": decode.hbm_bytes_per_s if hbm else np.full(n, np.nan),
         "hbm_fraction": decode.hbm_bytes_per_s / sustained,
+        "card_cost_usd": np.full(n, np.nan if device.price_usd is None else device.price_usd * _cards(context)),
         "quality": np.full(n, np.nan if quality.value is None else quality.value),
     }
     excess = np.maximum(prefill.excess, decode.excess)
     pairs = largest_excess(pair_constraints(prefill, decode, context), n, context.caps_at)
     return CostBatch(metrics, np.maximum(excess, pairs))
+
+
+def _cards(context: Context) -> int:
+    return 2 if context.system.deployment == "two_cards" else 1
 
 
 def pair_constraints(prefill: StageSummary, decode: StageSummary, context: Context) -> Iterable[Rule]:
@@ -444,11 +503,31 @@ def pair_utilization(prefill: StageSummary, decode: StageSummary, context: Conte
 
 def evaluate_batch(batch: DesignBatch, context: Context) -> CostBatch:
     """Price a batch of designs, (n_points,) in, arrays of (n_points,) out; plug-in and system choices are the batch's."""
+    metrics: dict[str, FloatArray] = {}
+    excess = np.empty(len(batch))
+    for chunk, costs in evaluate_chunks(batch, context):
+        for name, values in costs.metrics.items():
+            if name not in metrics:
+                metrics[name] = np.empty(len(batch))
+            metrics[name][chunk] = values
+        excess[chunk] = costs.excess
+    return CostBatch(metrics, excess)
+
+
+def evaluate_chunks(batch: DesignBatch, context: Context) -> Iterator[tuple[slice, CostBatch]]:
+    """The same part by part, (designs, their costs): for batches whose metrics are not wanted all at once. Memory does not
+    grow with the batch beyond the batch itself.
+    """
     if batch.hmt is not None:
         context = replace(context, hmt=batch.hmt)
     if batch.system != context.system:
         context = replace(context, system=batch.system)
-    return combine(summarise_prefill(batch.prefill, context), summarise_decode(batch.decode, context), context)
+    for block in _chunks(len(batch), BLOCK_POINTS):
+        prefill = summarise_prefill(batch.prefill.take(block), context)
+        decode = summarise_decode(batch.decode.take(block), context)
+        for chunk in _chunks(block.stop - block.start, CHUNK_POINTS):
+            costs = combine(prefill.take(chunk), decode.take(chunk), context)
+            yield slice(block.start + chunk.start, block.start + chunk.stop), costs
 
 
 def evaluate_product(prefill: PrefillBatch, decode: DecodeBatch, context: Context) -> Iterator[tuple[int, CostBatch]]:
@@ -478,6 +557,10 @@ def missing_reasons(context: Context) -> dict[str, str]:
             missing[name] = (
                 f"no public idle power of {context.device.name}; set power.configured_w in a device file of your own"
             )
+    if context.device.price_usd is None:
+        missing["card_cost_usd"] = (
+            f"the device file of {context.device.name} states no price; set price_usd in a device file of your own"
+        )
     if context.device.hbm is None:
         for name in ("hbm_bytes_per_s", "hbm_fraction"):
             missing[name] = f"{context.device.name} has no HBM"

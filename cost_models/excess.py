@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from cost_models.arrays import FloatArray
+from cost_models.arrays import FloatArray, IntArray
 from spec.legality import Rule
 
 CapsAt = Literal["band", "prediction"]
@@ -41,6 +41,43 @@ def largest_excess(rules: Iterable[Rule], n: int, caps_at: CapsAt) -> FloatArray
         np.maximum(worst, scratch, out=worst)
     np.maximum(worst, same_for_all, out=worst)
     return worst
+
+
+class WorstOfRows:
+    """The largest excess of designs over rules that few of their columns decide, each found once a row: designs are in rows,
+    or in rows of a base that several rules have in common (`cost_models.row_sets`).
+    """
+
+    def __init__(self, n: int, of_all: float) -> None:
+        """`n` designs; `of_all`: the largest excess that all of them have."""
+        self._n, self._of_all = n, of_all
+        self._of_designs: FloatArray | None = None
+        self._of_bases: list[tuple[IntArray, FloatArray]] = []
+
+    def add_to_all(self, excess: float) -> None:
+        """An excess that all designs have."""
+        self._of_all = max(self._of_all, excess)
+
+    def add(self, excess: FloatArray, within: IntArray, of: IntArray | None) -> None:
+        """`excess` (n_rows,); `within`: the row of each design, or of each row of the base that designs are in by `of`."""
+        found = excess.take(within)
+        if of is None:
+            self._of_designs = found if self._of_designs is None else np.maximum(self._of_designs, found, out=found)
+            return
+        for base, worst in self._of_bases:
+            if base is of:
+                np.maximum(worst, found, out=worst)
+                return
+        self._of_bases.append((of, found))
+
+    def of_designs(self) -> FloatArray:
+        """The largest excess of each design, (n,)."""
+        worst = np.full(self._n, self._of_all)
+        if self._of_designs is not None:
+            np.maximum(worst, self._of_designs, out=worst)
+        for base, found in self._of_bases:
+            np.maximum(worst, found.take(base), out=worst)
+        return worst
 
 
 def _once(values: FloatArray) -> FloatArray:

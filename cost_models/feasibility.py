@@ -16,7 +16,7 @@ from cost_models.bands import resource_band
 from cost_models.capacity import StageTraffic, stored_bytes
 from cost_models.clb import CLB_CAP
 from cost_models.frequency import card_clb_fraction
-from cost_models.memory import ddr_bytes, fullest_channel_bytes
+from cost_models.memory import ddr_bytes, ddr_rate_bound, fullest_channel_bytes
 from cost_models.slr import UTILIZATION_CAPS, slr_rules
 from cost_models.stage_cost import StageCost
 from spec.design_batch import DecodeBatch, PrefillBatch
@@ -105,6 +105,32 @@ def power_rule(stage: Stage, power_w: FloatArray, device: Device) -> Iterator[Ru
         levers=("lower the clock target", *_LEVERS[stage]["lut"]),
         relative_low=device.power.relative_low or 0.0,
         relative_high=device.power.relative_high or 0.0,
+    )
+
+
+def ddr_bytes_per_s(cost: StageCost, batch: PrefillBatch | DecodeBatch) -> FloatArray:
+    """What a stage moves over DDR in the mean, (n_points,)."""
+    seconds = np.where(cost.latency_s > 0, cost.latency_s, cost.first_latency_s)
+    moved = ddr_bytes(batch, cost.traffic_bytes)
+    return np.divide(moved, seconds, out=np.zeros(len(batch)), where=seconds > 0)
+
+
+def ddr_rate_rule(
+    stage: Stage, bytes_per_s: FloatArray, batch: PrefillBatch | DecodeBatch, device: Device
+) -> Iterator[Rule]:
+    """What a stage moves over DDR in the mean against what the channels that it uses deliver. The port law slows each stream
+    by itself; several that run at the same time may still ask for more. None where nothing moves.
+    """
+    if not bytes_per_s.any():
+        return
+    yield Rule(
+        constraint="ddr_rate",
+        where=stage,
+        demand=bytes_per_s,
+        bound=ddr_rate_bound(batch, device),
+        unit="bytes/s",
+        message=f"{stage} moves more over the DDR channels that it uses than these deliver on {device.name}",
+        levers=("move weights, caches or scales to HBM", "spread the ports over more DDR channels"),
     )
 
 

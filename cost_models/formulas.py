@@ -10,15 +10,23 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from cost_models import array_decode, array_prefill
+from cost_models.decode import dequantizer_interval
+from cost_models.memory import port_bytes, stream_slowdown, word_bytes
+from cost_models.stage_setup import SCALE_BYTES, channel_scales
+from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.errors import UnknownNameError
+from spec.memory_map import PortRole
 from spec.metrics import METRICS
 from spec.model_config import ModelConfig
+from spec.resources import RESOURCE_NAMES
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.workload import STAGES, Stage, Workload
 
@@ -72,11 +80,15 @@ _FORMULAS: dict[str, Formula] = {
     "power_w": Formula("energy_j / e2e_latency_s", _COMBINE),
     "max_utilization": Formula(
         None,
-        "cost_models/resources.py used_fractions, cost_models/evaluate.py pair_utilization",
+        "cost_models/feasibility.py used_fractions, cost_models/evaluate.py pair_utilization",
         "largest of (kernel + shell) / card over resource kinds; both kernels together where they are co-resident",
     ),
-    "prefill_dsp": Formula("prefill.resources.dsp", _COMBINE),
-    "decode_dsp": Formula("decode.resources.dsp", _COMBINE),
+    **{
+        f"{stage}_{kind}": Formula(f"{stage}.resources.{kind}", _COMBINE)
+        for stage in ("prefill", "decode")
+        for kind in RESOURCE_NAMES
+    },
+    "card_cost_usd": Formula(None, "spec/catalog/devices: price_usd", "price of a card x cards of the deployment"),
     "hbm_bytes_per_s": Formula(
         None, "cost_models/decode.py decode_traffic_bytes", "bytes of all roles in HBM in a decode step / its time"
     ),
@@ -253,7 +265,7 @@ class Evaluated:
         stage, _, number = name.partition(".")
         if number == "cycles":
             parts = [m["module"] for m in self.document["breakdown"] if m["stage"] == stage]
-            law = f"cost_models/{self._prefix(stage)}{stage}.py"
+            law = f"cost_models/{self._prefix(stage)}{stage}.py{self._changed(stage)}"
             return Formula(" + ".join(f"{stage}.{module}.cycles" for module in parts), law)
         if number in _STAGE_FORMULAS:
             law, text = _STAGE_FORMULAS[number]
@@ -271,8 +283,17 @@ class Evaluated:
 
     def _built(self, stage: str) -> bool:
         if stage == "prefill":
-            return array_prefill.is_built(self.design.prefill.modules, self.design.quant_scheme)
-        return array_decode.is_built(self.design.decode.modules, self.design.quant_scheme)
+            return self.design.prefill.modules.process_granularity == "array"
+        return self.design.decode.modules.process_granularity == "array"
+
+    def _changed(self, stage: str) -> str:
+        """What follows the library's law where a choice has no template."""
+        scheme = self.design.quant_scheme
+        if stage == "prefill":
+            built = array_prefill.is_built(self.design.prefill.modules, scheme)
+        else:
+            built = array_decode.is_built(self.design.decode.modules, scheme)
+        return "" if built or not self._built(stage) else " of the nearest built design x cost_models/unbuilt.py change"
 
     def _prefix(self, stage: str) -> str:
         return "array_" if self._built(stage) else ""
@@ -291,10 +312,10 @@ class Evaluated:
         d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
         shapes: dict[str, tuple[int, int]] = {
             "kv_proj": (d, 2 * kv if stage == "decode" else kv),
-            "q_proj": (d, q), "o_proj": (q, d), "down_proj": (ff, d), "lm_head": (d, model.vocab_size),
+            "q_proj": (d, q), "o_proj": (q, d), "down_proj": (ff, d), "lm_head": (d, model.padded_vocab_size),
             "gate_up_proj": (d, 2 * ff if stage == "decode" else ff),
         }  # fmt: skip
-        found: dict[str, float] = {"layers": model.n_layers}
+        found: dict[str, float] = {"layers": 1 if module in ("lm_head", "sampler") else model.n_layers}
         if module in shapes:
             found |= dict(zip(("d_in", "d_out"), shapes[module], strict=True))
         elif "attention" in module:
@@ -316,6 +337,8 @@ class Evaluated:
         else:
             c = self.design.decode
             found |= {"TB": c.block_parallelism, "W": c.weight_parallelism, "V": c.vector_parallelism}
+            if module in shapes:
+                found |= self._engine(module, shapes[module][0])
             if module == "attention":
                 mean = self.workload.prompt_tokens + self.workload.output_tokens / 2
                 found |= {
@@ -328,6 +351,27 @@ class Evaluated:
             found["restart"] = timing.loop_restart_cycles
         found["memory access"] = timing.memory_access_cycles
         return found
+
+    def _engine(self, module: str, d_in: int) -> dict[str, float]:
+        """What a pass of the decode engine takes beside the lanes: how much longer than a cycle a beat of the weights takes,
+        and the scales and outputs of the dequantizer.
+        """
+        batch = DesignBatch.from_points([self.design], self.device).decode
+        batch = replace(batch, clock_mhz=np.array([float(self.document["decode"]["clock_mhz"])]))
+        ports = batch.placements.role("weights_lm_head")
+        role: PortRole = "weights_lm_head" if module == "lm_head" and batch.placements.ports[0, ports] else "weights"
+        slowdown = float(stream_slowdown(batch, role)[0])
+        lanes = int(batch.block_parallelism[0])
+        if self._built("decode"):
+            pairs = max(float(word_bytes(batch, "scales")[0]) / SCALE_BYTES, 1.0)
+            return {"slowdown": slowdown, "pairs": float(np.gcd(int(pairs), lanes))}
+        width, modules = int(batch.weight_parallelism[0]), batch.modules[0]
+        pairs = max(float(port_bytes(batch, "scales")[0]) / SCALE_BYTES, 1.0)
+        scales = lanes * width / pairs * channel_scales(d_in, self.design.quant_scheme)
+        return {
+            "slowdown": slowdown,
+            "outputs of a pass": scales + width * dequantizer_interval(modules, self.timing),
+        }
 
     def trace(self, name: str) -> tuple[Step, ...]:
         """The formula of `name`, of the numbers in it, of those in them, each once.

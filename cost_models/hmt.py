@@ -24,6 +24,7 @@ from cost_models.arrays import FloatArray
 from cost_models.memory import stream_slowdown
 from cost_models.nonlinear import FLEXLLM_FABRIC, Fabric, operators_cost
 from cost_models.onchip import bram18_blocks, uram_blocks
+from cost_models.power import attention_active_j
 from cost_models.prefill import evaluate_prefill
 from cost_models.resources import Part, prefill_parts, total_resources
 from cost_models.stage_cost import ClockLaw, ModuleCycles, StageCost
@@ -160,6 +161,7 @@ def evaluate_hmt_prefill(
         cycles=cycles,
         first_cycles=cycles,
         resources=resources,
+        attention_j=attention_active_j(parts, n),
         traffic_bytes=_traffic(batch, model, hmt, windows, segments, costs, frame),
         parts=parts,
         detail=lambda: (*_all_windows(frame, windows, costs), *plugin),

@@ -19,6 +19,7 @@ def systolic_cycles(
     restart_cycles: float,
     blocks_per_pass: int = 1,
     double_buffered: bool = False,
+    beside: FloatArray | float = 0.0,
 ) -> FloatArray:
     """Cycles of `blocks_per_pass` = M token blocks through an output-stationary TP x WP array, (n_points,).
 
@@ -26,12 +27,14 @@ def systolic_cycles(
     all M with the same tile of weights: `M d_in + ceil(d_out / WP) max(M (d_in + restart), d_in slowdown + restart)`.
     With M = 1 weights stream beside the multipliers, `d_in + ceil(d_out / WP) (d_in slowdown + restart)`; with more, the
     next tile arrives while this one is used. `slowdown` >= 1: cycles that a beat of weights takes. A double-buffered
-    input is filled while the array works on the blocks before.
+    input is filled while the array works on the blocks before. `beside`: cycles in which the scales of a pass arrive, hidden
+    under it unless they take longer.
     """
     passes = ceil_div(d_out, weight_parallelism)
     each = d_in * slowdown + restart_cycles
     if blocks_per_pass > 1:
         each = np.maximum(blocks_per_pass * (d_in + restart_cycles), each)
+    each = np.maximum(each, beside)
     work = passes * each
     fill = float(blocks_per_pass * d_in)
     return np.asarray(np.maximum(work, fill) if double_buffered else fill + work)

@@ -21,6 +21,8 @@ from spec.workload import STAGES, Stage, Workload
 
 RESOURCES: tuple[CalibratedMetric, ...] = ("lut", "ff", "dsp", "bram_18k", "uram")
 
+_STYLES = {"stp": "stalling pipelines", "flp": "flushing pipelines"}  # UG1399, config_compile -pipeline_style
+
 
 class MeasuredProject:
     """Measurements of one project, beside the prices of its design as the generator built it (`as_built`), each priced
@@ -65,7 +67,7 @@ class MeasuredProject:
             found.append(
                 self._measurement(
                     "timed_sim", stage, "cycles", predicted, float(simulated.cycles),
-                    f"timed simulation, {report.pipeline_style}", report_sha256,
+                    f"FlexDSE {report.flexdse_version}, {_STYLES[report.pipeline_style]}", report_sha256,
                 )
             )  # fmt: skip
         return found

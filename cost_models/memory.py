@@ -8,6 +8,7 @@ import numpy as np
 
 from cost_models.arrays import FloatArray
 from spec.design_batch import DecodeBatch, PrefillBatch
+from spec.device import Device
 from spec.memory_map import PortRole
 
 
@@ -15,6 +16,14 @@ def stream_slowdown(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatA
     """How much longer than one cycle a beat of `role` takes, (n_points,), >= 1: kernel clock over saturation clock."""
     table = batch.placements
     return np.asarray(np.maximum(1.0, batch.clock_mhz / table.saturation_mhz[:, table.role(role)][batch.placement]))
+
+
+def ports_cycles(batch: PrefillBatch | DecodeBatch, role: PortRole, value_bytes: int) -> FloatArray:
+    """Cycles in which all ports of a role bring one value of `value_bytes` each lane, (n_points,): not less than a cycle for
+    what a beat of them holds, longer where memory does not keep pace (the port law).
+    """
+    values = np.maximum(port_bytes(batch, role) / value_bytes, 1.0)
+    return np.asarray(stream_slowdown(batch, role) / values)
 
 
 def port_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
@@ -52,6 +61,13 @@ def _sum_where(
         elif there.any():
             total += np.where(there[batch.placement], amount, 0.0)
     return total
+
+
+def ddr_rate_bound(batch: PrefillBatch | DecodeBatch, device: Device) -> FloatArray:
+    """Bytes a second that the DDR channels with ports of a design deliver, (n_points,)."""
+    ddr = device.ddr
+    each = 0.0 if ddr is None else ddr.channel_sustained_bytes_per_s * ddr.efficiency
+    return np.asarray((batch.placements.ddr_ports.channels * each)[batch.placement])
 
 
 def fullest_channel_bytes(batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray]) -> FloatArray:

@@ -33,7 +33,7 @@ from functools import partial
 
 import numpy as np
 
-from cost_models.array_prefill import PrefillLaw, Region, is_built
+from cost_models.array_prefill import PrefillLaw, Region, nearest_built
 from cost_models.array_timing import LIBRARY_FILES, LIBRARY_SOURCE
 from cost_models.arrays import FloatArray, IntArray, ceil_div
 from cost_models.attention import (
@@ -45,7 +45,8 @@ from cost_models.attention import (
 )
 from cost_models.kernels.parts import Parts
 from cost_models.linear import systolic_cycles
-from cost_models.memory import port_bytes, stream_slowdown, word_bytes
+from cost_models.memory import port_bytes, ports_cycles, stream_slowdown, word_bytes
+from cost_models.power import attention_active_j
 from cost_models.resources import (
     PROJECTION_MODULES,
     group_width,
@@ -62,6 +63,7 @@ from cost_models.transforms import (
     streaming_hadamard_interval,
     streaming_hadamard_latency,
 )
+from cost_models.unbuilt import change, changed_modules
 from spec.design_batch import PrefillBatch
 from spec.fifo_depths import fifo_depths
 from spec.memory_map import PortRole
@@ -88,6 +90,10 @@ _ATTENTION = ("attention_qk", "attention_softmax", "attention_av")
 WEIGHT_ROLES: dict[str, PortRole] = {
     "q": "weights_kq", "k": "weights_kq", "v": "weights_vo", "o": "weights_vo",
     "gate": "weights_gate", "up": "weights_up", "down": "weights_down",
+}  # fmt: skip
+SCALE_ROLES: dict[str, PortRole] = {
+    "q": "scales_kq", "k": "scales_kq", "v": "scales_vo", "o": "scales_vo",
+    "gate": "scales_gate", "up": "scales_up", "down": "scales_down",
 }  # fmt: skip
 _PHASE_B = ("q", "o", "gate", "up", "down")
 # Blocks that lie between attention and a stage while it works: its quantizer; the O array, norm and quantizer before gate
@@ -121,15 +127,11 @@ def evaluate_prefill(
     tokens = padded_tokens(prefilled_tokens(setup.workload), batch)
     running = (tokens > 0) * float(model.n_layers)
     detail: Callable[[], tuple[ModuleCycles, ...]]
-    if is_built(batch.modules[0], setup.scheme):
-        # Our blocks are whole tokens blocks and nothing else: prefill has no more of them than the prompt needs.
-        kv, main = PrefillLaw(batch, setup).layer(max(prefilled_tokens(setup.workload), 1))
-        total = running * (kv + main.cycles)
-        detail = partial(_library_modules, batch, kv, main, running)
+    if batch.modules[0].process_granularity == "array":
+        total, detail = _library(batch, setup, tokens, running)
     else:
         line = _Line.of(batch, setup, tokens)
-        first = sum(line.first.values(), np.zeros(n))
-        total = running * (line.blocks * line.kv_proj + first + line.further + line.entries)
+        total = running * line.cycles
         detail = partial(_modules, batch, line, running)
     return StageCost(
         stage="prefill",
@@ -137,11 +139,35 @@ def evaluate_prefill(
         first_cycles=total,
         clock_mhz=batch.clock_mhz,
         resources=resources,
+        attention_j=attention_active_j(parts, len(batch)),
         traffic_bytes=prefill_traffic_bytes(batch, setup, tokens),
         parts=parts,
         shared_arrays=shared_arrays(batch.modules[0].linear_groups, "prefill"),
         detail=detail,
     )
+
+
+def _library(
+    batch: PrefillBatch, setup: StageSetup, tokens: IntArray, running: FloatArray
+) -> tuple[FloatArray, Callable[[], tuple[ModuleCycles, ...]]]:
+    """Cycles (n_points,) and modules of our library; of choices that it does not build by `cost_models.unbuilt`."""
+    modules, scheme = nearest_built(batch.modules[0], setup.scheme)
+    built, built_setup = replace(batch, modules=(modules,)), replace(setup, scheme=scheme)
+    # Our blocks are whole tokens blocks and nothing else: prefill has no more of them than the prompt needs.
+    kv, main = PrefillLaw(built, built_setup).layer(max(prefilled_tokens(setup.workload), 1))
+    total = running * (kv + main.cycles)
+    library = partial(_library_modules, built, kv, main, running)
+    if (modules, scheme) == (batch.modules[0], setup.scheme):
+        return total, library
+    line = _Line.of(batch, setup, tokens)
+    before = _Line.of(built, built_setup, padded_tokens(prefilled_tokens(setup.workload), built))
+    total = total * change(line.cycles, before.cycles)
+
+    def detail() -> tuple[ModuleCycles, ...]:
+        asked, known = _modules(batch, line, running), _modules(built, before, running)
+        return changed_modules(library(), asked, known, total)
+
+    return total, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +186,12 @@ class _Line:
     first: dict[str, FloatArray]
     further: FloatArray
     entries: float
+
+    @property
+    def cycles(self) -> FloatArray:
+        """Of a layer."""
+        first = sum(self.first.values(), np.zeros(len(self.blocks)))
+        return self.blocks * self.kv_proj + first + self.further + self.entries
 
     @classmethod
     def of(cls, batch: PrefillBatch, setup: StageSetup, tokens: IntArray) -> _Line:
@@ -190,7 +222,8 @@ class _Line:
             if len(members) > 1
         )
         others = {name: cycles for name, cycles in first_cycles.items() if name not in attention}
-        slowest_other = np.maximum.reduce([*others.values(), *(time for _, time in arrays)])
+        io = reuse * model.hidden_dim * _token_beats(batch)
+        slowest_other = np.maximum.reduce([*others.values(), *(time for _, time in arrays), io])
         block_cycles = dict(first_cycles)
         first = _first_block_cycles(first_cycles, batch, setup)
         if causal:
@@ -246,6 +279,7 @@ def _linear_cycles(batch: PrefillBatch, setup: StageSetup) -> dict[str, FloatArr
     modules, restart = batch.modules[0], setup.timing.loop_restart_cycles
     found: dict[str, FloatArray] = {}
     slow = {role: stream_slowdown(batch, role) for role in dict.fromkeys(WEIGHT_ROLES.values())}
+    a_scale = {role: ports_cycles(batch, role, SCALE_BYTES) for role in dict.fromkeys(SCALE_ROLES.values())}
     for group in modules.linear_groups:
         width = group_width(group, batch)
         for name in group:
@@ -254,8 +288,15 @@ def _linear_cycles(batch: PrefillBatch, setup: StageSetup) -> dict[str, FloatArr
                 d_in, d_out, width, slow[WEIGHT_ROLES[name]] * beats_per_step(batch, name, width, setup),
                 restart,
                 modules.token_blocks_per_weight_pass, modules.input_buffers == "double",
+                width * (channel_scales(d_in, setup.scheme) * a_scale[SCALE_ROLES[name]]),
             )  # fmt: skip
     return found
+
+
+def _token_beats(batch: PrefillBatch) -> FloatArray:
+    """Cycles in which the port brings one channel of the hidden state of a token block, (n_points,)."""
+    words = np.ceil(batch.token_parallelism * HIDDEN_BYTES / np.maximum(word_bytes(batch, "io"), 1.0))
+    return np.asarray(words * stream_slowdown(batch, "io"))
 
 
 def beats_per_step(batch: PrefillBatch, projection: str, width: FloatArray, setup: StageSetup) -> FloatArray | float:
@@ -452,22 +493,22 @@ def _scales(setup: StageSetup) -> dict[PortRole, int]:
     """Scales of a layer by role."""
     model = setup.model
     counts: dict[PortRole, int] = {}
-    for name, role in WEIGHT_ROLES.items():
+    for name, scales in SCALE_ROLES.items():
         d_in, d_out = projection_dims(name, model)
-        scales: PortRole = role.replace("weights", "scales")  # type: ignore[assignment]
         counts[scales] = counts.get(scales, 0) + d_out * channel_scales(d_in, setup.scheme)
     return counts
 
 
 def stored_weight_bytes(batch: PrefillBatch, setup: StageSetup) -> dict[PortRole, FloatArray]:
     """Bytes of the weights of each role as they lie in memory, (n_points,) each: padded to passes and port words."""
-    model = setup.model
-    beats: dict[PortRole, FloatArray | IntArray | int] = {}
+    model, stored = setup.model, dict[PortRole, FloatArray]()
     for group in batch.modules[0].linear_groups:
         width = group_width(group, batch)
         for name in group:
             d_in, d_out = projection_dims(name, model)
             role = WEIGHT_ROLES[name]
-            each = beats_per_step(batch, name, width, setup)
-            beats[role] = beats.get(role, 0) + ceil_div(d_out, width) * d_in * each
-    return {role: model.n_layers * count * port_bytes(batch, role) for role, count in beats.items()}
+            beats = beats_per_step(batch, name, width, setup)
+            # Ports too narrow for their lanes (rule port_feeds_lanes) do not make the weights fewer.
+            step = np.maximum(beats * port_bytes(batch, role), width * setup.scheme.weight_bits / 8)
+            stored[role] = stored.get(role, 0.0) + model.n_layers * (ceil_div(d_out, width) * d_in) * step
+    return stored

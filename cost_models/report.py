@@ -21,15 +21,16 @@ from cost_models.evaluate import (
     price_prefill,
     stage_summary,
 )
-from cost_models.feasibility import power_rule, used_fractions
+from cost_models.feasibility import ddr_bytes_per_s, ddr_rate_rule, power_rule, used_fractions
 from cost_models.frequency import card_clb_fraction
 from cost_models.hmt import PLUGIN_MODULES, plugin_stored_bytes
+from cost_models.levers import with_tried_levers
 from cost_models.memory import channel_bytes, hbm_bytes
 from cost_models.quality import quality_report
 from cost_models.stage_cost import StageCost
 from cost_models.stage_setup import prefilled_tokens
 from cost_models.thin_data import ClockRange, unmeasured_choices, widened_for_choices, widened_for_clocks
-from cost_models.verdict import achievable_mhz, clock_notes, fit, open_limits, power_note, violations
+from cost_models.verdict import achievable_mhz, clock_notes, fit, open_limits, power_note, violations, with_values
 from spec.calibration import CalibrationTable
 from spec.context_limit import check_context
 from spec.cost_report import (
@@ -52,7 +53,7 @@ from spec.measured_clocks import MEASURED_DEVICE, clocks_were_measured
 from spec.memory_map import PortRole
 from spec.metrics import METRICS
 from spec.model_config import ModelConfig
-from spec.resources import ResourceVector
+from spec.resources import ResourceDemand
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.variants import selected_variants
 from spec.workload import STAGES, Stage, Workload
@@ -97,22 +98,23 @@ ERROR_BANDS = {
     "uram": _band(*U280_BANDS["uram"], f"{_ONE_DESIGN}; there the prefill kernel has 12 % more than the model"),
 }
 
+# A count of one kernel has the band of its kind.
+ERROR_BANDS |= {f"{stage}_{kind}": ERROR_BANDS[kind] for stage in STAGES for kind in ("lut", "ff", "bram_18k", "uram")}
+
 _POWERS = ("power_w", "energy_j", "energy_j_per_token", *STAGE_ENERGIES)
-_TIMES = ("prefill_latency_s", "prefill_tokens_per_s", "tpot_s", "decode_tokens_per_s", "ttft_s", "e2e_latency_s")
 
 
 def error_bands(device: Device) -> dict[str, ErrorBand]:
-    """Bands for designs on `device`: on a card without any measured design twice as wide, and where its DSP slices are
-    of another kind none at all for resources. Power and energy: as the card's own power figures allow.
+    """Bands for designs on `device`: on a card without any measured design twice as wide, those of resources as the verdict
+    takes them (`cost_models.bands`). Power and energy: as the card's own power figures allow.
     """
     if device.name == MEASURED_DEVICE:
         return ERROR_BANDS
-    same_fabric = device.dsp_kind == "dsp48e2"
     basis = f"nothing of this kind was measured on {device.name}: twice the U280's band, a guess"
     bands = {
         name: _band(2 * band.relative_low, 2 * band.relative_high, basis)
         for name, band in ERROR_BANDS.items()
-        if name not in _POWERS and (same_fabric or name in _TIMES)
+        if name not in _POWERS
     }
     low, high = device.power.relative_low, device.power.relative_high
     if low is not None and high is not None and device.power.configured_w is not None:
@@ -197,10 +199,10 @@ def _breakdown(cost: StageCost) -> list[ModuleCost]:
     return rows
 
 
-def _stage_resources(cost: StageCost, device: Device) -> tuple[ResourceVector, Utilization]:
+def _stage_resources(cost: StageCost, device: Device) -> tuple[ResourceDemand, Utilization]:
     counts = {name: math.ceil(float(array[0])) for name, array in cost.resources.items()}
     used = {name: float(array[0]) for name, array in used_fractions(cost.resources, device).items()}
-    return ResourceVector(**counts), Utilization(**used)
+    return ResourceDemand(**counts), Utilization(**used)
 
 
 def _channels(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device) -> list[ChannelTraffic]:
@@ -239,7 +241,7 @@ def assumptions(context: Context, point: DesignPoint) -> list[str]:
     if device.dsp_kind == "dsp58":
         notes.append(
             "DSP58: fp32 additions and multiplications take one slice each, integers pack as in a DSP48E2 (the dot-product "
-            "mode is not used); no report of such a design is at hand, so resources carry no error band"
+            "mode is not used); no report of such a design is at hand, so resources carry twice the U280's band"
         )
     not_generated = [v.name for v in built if not v.hls_templates and not v.name.startswith("deployment.")]
     if not_generated:
@@ -362,7 +364,10 @@ def evaluate_point(
     rules = [*prefill_rules, *decode_rules, *pair_constraints(*stages, context)]
     for cost, summary in zip((prefill, decode), stages, strict=True):
         rules += power_rule(cost.stage, summary.power_w, device)
-    broken, undecided = violations(rules), open_limits(rules)
+    rules += ddr_rate_rule("prefill", ddr_bytes_per_s(prefill, batch.prefill), batch.prefill, device)
+    rules += ddr_rate_rule("decode", ddr_bytes_per_s(decode, batch.decode), batch.decode, device)
+    broken, undecided = with_values(violations(rules), point), open_limits(rules)
+    broken = with_tried_levers(broken, point, context)
     clocks: dict[Stage, tuple[float, float]] = {
         cost.stage: (float(cost.clock_mhz[0]), achievable_mhz(cost, part, device, point))
         for cost, part in ((prefill, batch.prefill), (decode, batch.decode))
@@ -388,7 +393,7 @@ def evaluate_point(
             resources=prefill_used,
             utilization=prefill_fraction,
             clb_fraction=float(card_clb_fraction(prefill.resources, device)[0]),
-            power_w=_number(float(stages[0].power_w[0])),
+            power_w=_number(float(stages[0].power_w[0] + stages[1].clock_w[0])),
             energy_j_per_token=values["prefill_energy_j_per_token"],
         ),
         decode=DecodeReport(
@@ -403,7 +408,7 @@ def evaluate_point(
             resources=decode_used,
             utilization=decode_fraction,
             clb_fraction=float(card_clb_fraction(decode.resources, device)[0]),
-            power_w=_number(float(stages[1].power_w[0])),
+            power_w=_number(float(stages[1].power_w[0] + stages[0].clock_w[0])),
             energy_j_per_token=values["decode_energy_j_per_token"],
         ),
         ttft_s=float(costs.metrics["ttft_s"][0]),

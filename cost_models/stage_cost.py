@@ -32,7 +32,7 @@ class ModuleCycles:
 @dataclass(frozen=True, slots=True)
 class StageTotals:
     """What the metrics take of one stage of a batch, (n_points,) each. For decode, `cycles` is the mean step after the first
-    and `first_cycles` the first step; for prefill both are the whole prefill.
+    and `first_cycles` the first step; for prefill both are the whole prefill. `attention_j`: `power.attention_active_j`.
     """
 
     stage: Stage
@@ -40,6 +40,7 @@ class StageTotals:
     first_cycles: FloatArray
     clock_mhz: FloatArray
     resources: ResourceArrays
+    attention_j: FloatArray
 
     @property
     def latency_s(self) -> FloatArray:

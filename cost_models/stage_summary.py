@@ -17,8 +17,9 @@ class StageSummary:
 
     `excess` is the largest (demand - bound) / max(|bound|, 1) over all broken rules, <= 0 where the stage is feasible.
     The kernel's HBM ports and the bytes on its fullest channel count where both stages share a bitstream. `cache_word`
-    and `weight_word` say how cache and weights lie in memory: stages that share one image have equal ones. These four
-    are zero where nothing couples the stages. Of every column but these two less is no worse.
+    and `weight_word` say how cache and weights lie in memory: stages that share one image have equal ones. `clock_w`: what
+    the registers and the clock tree of a waiting kernel draw beside the other. These five are zero where nothing couples the
+    stages. Of every column but the two words less is no worse.
     """
 
     first_s: FloatArray
@@ -37,8 +38,9 @@ class StageSummary:
     hbm_channel_bytes: FloatArray
     cache_word: FloatArray
     weight_word: FloatArray
+    clock_w: FloatArray
 
-    def take(self, index: IntArray) -> StageSummary:
+    def take(self, index: IntArray | slice) -> StageSummary:
         """The designs at `index`, in its order."""
         return StageSummary(*(getattr(self, field.name)[index] for field in fields(self)))
 

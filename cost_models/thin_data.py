@@ -17,6 +17,7 @@ from spec.measured_clocks import MEASURED_MODEL
 from spec.model_config import ModelConfig
 from spec.module_choices import DecodeModules, PrefillModules
 from spec.quant_scheme import W4A4KV8
+from spec.resources import RESOURCE_NAMES
 from spec.workload import STAGES, Stage
 
 RATES = ("prefill_tokens_per_s", "decode_tokens_per_s")
@@ -25,11 +26,11 @@ STAGE_OF: dict[str, Stage] = {
     "prefill_latency_s": "prefill",
     "prefill_tokens_per_s": "prefill",
     "prefill_energy_j_per_token": "prefill",
-    "prefill_dsp": "prefill",
+    **{f"prefill_{kind}": "prefill" for kind in RESOURCE_NAMES},
     "tpot_s": "decode",
     "decode_tokens_per_s": "decode",
     "decode_energy_j_per_token": "decode",
-    "decode_dsp": "decode",
+    **{f"decode_{kind}": "decode" for kind in RESOURCE_NAMES},
 }
 # What goes with one over the clock: times, and energies as far as power does not fall with the clock.
 _BY_CLOCK = (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from cost_models.frequency import CLOCK_BAND, stage_achievable_mhz
 from cost_models.stage_cost import StageCost
@@ -30,6 +33,20 @@ def violations(rules: Iterable[Rule], index: int = 0) -> tuple[Violation, ...]:
         for rule in rules
         if rule.broken[index]
     )
+
+
+def with_values(broken: Iterable[Violation], point: DesignPoint) -> tuple[Violation, ...]:
+    """The same, each of which is about a field of the design with the value of that field in its message."""
+    told = []
+    for violation in broken:
+        value: Any = point
+        for name in violation.where.split("."):
+            value = getattr(value, name, None)
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            field = violation.where.rpartition(".")[2]
+            violation = violation.model_copy(update={"message": f"{field} is {value}: {violation.message}"})
+        told.append(violation)
+    return tuple(told)
 
 
 def open_limits(rules: Iterable[Rule], index: int = 0) -> tuple[OpenLimit, ...]:
@@ -60,7 +77,7 @@ def fit(broken: tuple[Violation, ...], undecided: tuple[OpenLimit, ...]) -> Fit:
 
 def achievable_mhz(cost: StageCost, batch: PrefillBatch | DecodeBatch, device: Device, point: DesignPoint) -> float:
     """What the frequency model expects of the tools for the first design of a batch."""
-    return float(stage_achievable_mhz(batch, cost.resources, device, point.deployment)[0])
+    return float(np.atleast_1d(stage_achievable_mhz(batch, cost.resources, device, point.deployment))[0])
 
 
 def clock_notes(
@@ -80,7 +97,7 @@ def clock_notes(
     notes.append(
         "expected clock: from FlexLLM's two bitstreams, falling above 66 % CLB"
         + (" and with more HBM port words than the card feeds freely" if device.clock.mhz_per_hbm_port_word else "")
-        + "; the time bands include the clock's"
+        + "; crossings between SLRs do not enter it; the time bands include the clock's"
     )
     return notes
 
@@ -93,5 +110,6 @@ def power_note(device: Device) -> str:
     card = "" if scale == 1 else f" x {scale} for the fabric of {device.name}"
     return (
         f"power = {device.power.configured_w} W configured + fabric by resource, activity and clock (ratios of a Vivado "
-        f"power report, one factor fitted on FlexLLM's U280 log{card}) + HBM traffic"
+        f"power report, one factor fitted on FlexLLM's U280 log{card}) + HBM traffic + DDR traffic at four times HBM's energy a "
+        "byte (no measurement of a card's DDR is public: half to twice that)"
     )

@@ -43,16 +43,18 @@ def chain_cycles(
     spent: dict[str, FloatArray] = {}
     for _ in range(2):  # the second token begins with what the first left behind
         spent = {}
-        done = 0
-        while done < n_layers:
+        settled = np.zeros(len(room), dtype=bool)
+        for done in range(n_layers):
             before = level
             once: dict[str, FloatArray] = {}
             level = _pass(layer, level, room, once)
-            # Layers that begin as full as this one did take the same time.
-            times = n_layers - done if np.array_equal(level, before) else 1
+            # Layers that begin as full as this one did take the same time: design by design, whatever stands beside it.
+            times = np.where(settled, 0.0, np.where(level == before, float(n_layers - done), 1.0))
             for module, cycles in once.items():
                 spent[module] = spent.get(module, 0.0) + times * cycles
-            done += times
+            settled |= level == before
+            if settled.all():
+                break
         level = _pass(head, level, room, spent)
     return np.asarray(sum(spent.values(), np.zeros_like(room))), spent
 

@@ -57,6 +57,8 @@ class Checkpoint:
             if not line.startswith(MAGIC) or not line.endswith(b"\n"):
                 raise ValueError("another kind of file")
             found = json.loads(line[len(MAGIC) :])
+            if not isinstance(found, dict):
+                raise ValueError("not the object that was written")
             check_same(found, header, self.path)
             with np.load(self._file, allow_pickle=False) as arrays:
                 for key in arrays.files:

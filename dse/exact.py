@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,7 +22,7 @@ from dse.checkpoint import Checkpoint
 from dse.merge import MergeCount, merge_pairs
 from dse.objectives import Goals
 from dse.pareto import Archive
-from dse.progress import Reporter
+from dse.progress import Reporter, SearchStopped
 from dse.stage_front import StageFront
 from spec.design_batch import FloatArray, IntArray
 from spec.exploration_result import ProofRecord, PruningBound
@@ -172,12 +172,14 @@ class ExactSearch:
         self, arms: Sequence[Arm], goals: Goals, reporter: Reporter, checkpoint: Checkpoint | None = None
     ) -> None:
         self._arms, self._goals, self._reporter, self._checkpoint = tuple(arms), goals, reporter, checkpoint
+        self._check = reporter.check
         self._sizes: dict[tuple[int, Stage], int] = {}  # distinct designs, counted by the first enumeration
         self._kept: dict[tuple[int, Stage], StageFront] = {}
 
-    def front(self, cuts: Cuts | None = None) -> ExactFront:
-        """The front of all designs but those that are cut."""
+    def front(self, cuts: Cuts | None = None, check: Callable[[], None] | None = None) -> ExactFront:
+        """The front of all designs but those that are cut. `check` is called between blocks and may raise."""
         cuts = cuts or Cuts()
+        self._check = check or self._reporter.check
         fronts: list[ArmFront] = []
         archive = Archive(len(self._goals.objectives))
         members: list[tuple[IntArray, IntArray]] = []
@@ -187,9 +189,7 @@ class ExactSearch:
             started = time.perf_counter()
             prefill, decode = self._stages(number, cuts, before)
             between = time.perf_counter()
-            pairs, count = merge_pairs(
-                prefill, decode, self._goals, arm.context, self._reporter.check, cuts.pairs.get(number)
-            )
+            pairs, count = merge_pairs(prefill, decode, self._goals, arm.context, self._check, cuts.pairs.get(number))
             size = self._sizes[number, "prefill"] * self._sizes[number, "decode"]
             fronts.append(ArmFront(arm, prefill, decode, count, size))
             p, d = np.divmod(pairs, max(len(decode.index), 1))
@@ -240,7 +240,7 @@ class ExactSearch:
         prefill, decode = stages["prefill"], stages["decode"]
 
         def so_far() -> FloatArray:
-            pairs, _ = merge_pairs(prefill, decode, self._goals, arm.context, self._reporter.check)
+            pairs, _ = merge_pairs(prefill, decode, self._goals, arm.context, self._check)
             p, d = np.divmod(pairs, max(len(decode.index), 1))
             return self._goals.natural(combine(prefill.summary.take(p), decode.summary.take(d), arm.context))
 
@@ -250,16 +250,25 @@ class ExactSearch:
             state = checkpoint.state(name)
             if state is not None and np.array_equal(state["excluded"], front.excluded):
                 front.restore(state)
-        for start in range(front.priced, front.legal, BLOCK_DESIGNS):
-            index = np.arange(start, min(start + BLOCK_DESIGNS, front.legal))
-            front.absorb(index, _summaries(arm, front.stage, index))
-            if checkpoint is not None:
-                checkpoint.put(name, front.state, force=front.priced == front.legal)
-            if again:  # a repetition is no progress: its designs were counted before
-                self._reporter.check()
-                continue
-            priced, feasible = prefill.priced + decode.priced, prefill.feasible + decode.feasible
-            self._reporter.report(front.stage, before[0] + priced, before[1] + feasible, so_far)
+        whole = True  # not in the middle of a block
+        try:
+            for start in range(front.priced, front.legal, BLOCK_DESIGNS):
+                index = np.arange(start, min(start + BLOCK_DESIGNS, front.legal))
+                summary = _summaries(arm, front.stage, index)
+                whole = False
+                front.absorb(index, summary)
+                whole = True
+                if checkpoint is not None:
+                    checkpoint.put(name, front.state, force=front.priced == front.legal)
+                if again:  # a repetition is no progress: its designs were counted before
+                    self._check()
+                    continue
+                priced, feasible = prefill.priced + decode.priced, prefill.feasible + decode.feasible
+                self._reporter.report(front.stage, before[0] + priced, before[1] + feasible, so_far)
+        except (SearchStopped, KeyboardInterrupt):
+            if checkpoint is not None and whole and front.priced:
+                checkpoint.put(name, front.state, force=True)
+            raise
 
 
 def _summaries(arm: Arm, stage: Stage, index: IntArray) -> StageSummary:

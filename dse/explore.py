@@ -23,7 +23,7 @@ from spec.design_batch import FloatArray, IntArray
 from spec.design_point import DesignPoint, SystemChoices
 from spec.errors import InputError, ToolNotFoundError
 from spec.exploration import ExplorationRequest
-from spec.exploration_result import ExplorationResult
+from spec.exploration_result import ExplorationResult, WarmStart
 from spec.scheme_names import scheme_named
 from spec.space_overrides import SpaceOverrides
 from spec.timing import DEFAULT_TIMING_TABLE
@@ -98,9 +98,12 @@ def search_arms(request: ExplorationRequest) -> list[Arm]:
     return arms
 
 
+_AFTER_THE_SEARCH = ("floorplan", "floorplan_limit_s")  # what a front is asked, not what is evaluated
+
+
 def journal_header(request: ExplorationRequest) -> dict[str, Any]:
     """What must be equal for evaluations to belong to one search; the budget may grow."""
-    inputs = request.model_dump(mode="json", by_alias=True, exclude={"name", "budget", "epsilon", "floorplan"})
+    inputs = request.model_dump(mode="json", by_alias=True, exclude={"name", "budget", "epsilon", *_AFTER_THE_SEARCH})
     return {**inputs, "model_version": MODEL_VERSION, "timing_table_version": DEFAULT_TIMING_TABLE.version}
 
 
@@ -137,6 +140,8 @@ def search(
     from dse.study import run_study
 
     first = genes_of_designs(arms, warm_start) if warm_start else None
+    if first is not None:
+        first = first[_spread_order(len(first))]
     if first is not None and not len(first):
         raise InputError(
             "no design of the warm start is in this space",
@@ -152,8 +157,8 @@ def search(
     _require_designs(exact, goals, request)
     nadir = ideal_and_nadir(goals.scaled(exact.values))[1]
 
-    def volume(front: FloatArray) -> float:
-        return hypervolume(goals.scaled(front), nadir)
+    def volume(front: FloatArray) -> float | None:
+        return hypervolume(goals.scaled(front), nadir) or None
 
     reporter = Reporter(on_progress, should_stop, request.budget, legal_designs=size, volume=volume)
     book = Journal(journal, journal_header(request)) if journal is not None else None
@@ -178,7 +183,10 @@ def search(
 
         found, check = placed_study(found, arms, goals, planner)
         placed = Placed(check)
-    result = sampled_result(request, goals, exact, found, placed, arms, reporter, volume)
+    result = sampled_result(request, goals, exact, found, placed, arms, reporter)
+    if first is not None:
+        began = WarmStart(given=len(warm_start), in_space=len(first), evaluated=min(len(first), found.evaluations))
+        result = result.model_copy(update={"record": result.record.model_copy(update={"warm_start": began})})
     return Search(result, found.trials, tuple(arms), goals, found.genes)
 
 
@@ -199,7 +207,7 @@ def _planner(
     from dse.placed_front import Floorplanner
 
     try:
-        return Floorplanner(arms, reporter), None
+        return Floorplanner(arms, reporter, request.floorplan_limit_s), None
     except ToolNotFoundError as error:
         return None, f"{error.message}; {error.hint}"
 
@@ -257,10 +265,18 @@ def genes_of_designs(arms: Sequence[Arm], designs: Sequence[DesignPoint]) -> Int
     return np.array(list(rows), dtype=np.int64).reshape(len(rows), space.n_genes)
 
 
-def _own_volume(front: FloatArray, goals: Goals) -> float:
+def _spread_order(count: int) -> IntArray:
+    """The places of a list in an order of which every beginning is spread evenly over it: by their bits reversed."""
+    places = np.arange(count)
+    bits = max(count - 1, 1).bit_length()
+    turned = sum(((places >> bit) & 1) << (bits - 1 - bit) for bit in range(bits))
+    return np.argsort(turned, kind="stable")
+
+
+def _own_volume(front: FloatArray, goals: Goals) -> float | None:
     """Hypervolume against the front's own nadir: while the exact front grows there is no better reference."""
     scaled = goals.scaled(front)
-    return hypervolume(scaled, ideal_and_nadir(scaled)[1])
+    return hypervolume(scaled, ideal_and_nadir(scaled)[1]) or None
 
 
 def _require_designs(exact: ExactFront, goals: Goals, request: ExplorationRequest) -> None:

@@ -7,10 +7,11 @@ route, then up to the caps, then at the low end of the error bands. Only what do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+from cost_models.arrays import ResourceArrays
 from cost_models.bands import resource_band
 from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION, CLB_ROUTED
 from cost_models.evaluate import Context, price_decode, price_prefill
@@ -125,8 +126,17 @@ def plan_floorplan(
     return Floorplan(status=worst, solver=solver_name(), bitstreams=bitstreams, assumptions=ASSUMPTIONS)
 
 
-def stage_units(cost: StageCost, batch: PrefillBatch | DecodeBatch, design: DesignPoint, device: Device) -> StageUnits:
-    """The units of the first design of a batch: modules divided into their pieces, and one unit of adapters a memory."""
+def stage_units(
+    cost: StageCost,
+    batch: PrefillBatch | DecodeBatch,
+    design: DesignPoint,
+    device: Device,
+    row: int = 0,
+    resources: Mapping[str, ResourceArrays] | None = None,
+) -> StageUnits:
+    """The units of `design`, the one at `row` of a batch of one set of modules: modules divided into their pieces, and one
+    unit of adapters a memory. `resources`: those of the batch by module, where they are known already.
+    """
     stage = cost.stage
     names: list[str] = []
     demand: list[dict[str, float]] = []
@@ -134,15 +144,15 @@ def stage_units(cost: StageCost, batch: PrefillBatch | DecodeBatch, design: Desi
     by_module: dict[str, list[str]] = {}
     shared: dict[str, float] = dict.fromkeys(RESOURCE_NAMES, 0.0)
     adapters: dict[str, float] = dict.fromkeys(RESOURCE_NAMES, 0.0)
-    for module, arrays in cost.module_resources.items():
-        amounts = {name: float(array[0]) for name, array in arrays.items()}
+    for module, arrays in (cost.module_resources if resources is None else resources).items():
+        amounts = {name: float(array[row]) for name, array in arrays.items()}
         if module == AXI_ADAPTERS:
             adapters = amounts
         elif module == DATAFLOW_CONTROL:
             shared = amounts
         elif any(amounts.values()):
             number = unit_pieces(stage, module, batch)
-            pieces = int(number if isinstance(number, int) else number[0])
+            pieces = int(number if isinstance(number, int) else number[row])
             for i in range(pieces):
                 name = f"{stage}.{module}_{i}" if pieces > 1 else f"{stage}.{module}"
                 names.append(name)
@@ -158,7 +168,7 @@ def stage_units(cost: StageCost, batch: PrefillBatch | DecodeBatch, design: Desi
     ]  # fmt: skip
     region: list[int | None] = [None] * len(names)
     ports = [port for port in design.memory_map.ports if port.stage == stage]
-    table, placed = batch.placements, int(batch.placement[0])
+    table, placed = batch.placements, int(batch.placement[row])
     kinds = {"hbm": table.hbm_ports, "ddr": table.ddr_ports}
     of = {kind: adapters_of(ports_of, batch.modules[0].process_granularity) for kind, ports_of in kinds.items()}
     for memory in ("hbm", "ddr"):
@@ -244,38 +254,12 @@ def problem_of(
     ]
     return PlacementProblem(
         kinds=KINDS,
-        units=tuple(_with_twins(units, nets)),
+        units=tuple(units),
         nets=tuple(net for net in nets if len(net.units) > 1),
         capacity=tuple(slr_capacity(slr, device, clb_cap) for slr in device.slrs),
         boundary_bits=tuple(free),
         max_kernels=max_kernels,
     )
-
-
-def _with_twins(units: Sequence[Unit], nets: Sequence[Net]) -> list[Unit]:
-    """Units whose exchange changes nothing are marked, so that the solver tries one order of each such pair."""
-
-    def surroundings(u: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
-        return tuple(sorted((net.bits, tuple(v for v in net.units if v != u)) for net in nets if u in net.units))
-
-    seen: dict[tuple[object, ...], int] = {}
-    marked = []
-    for u, unit in enumerate(units):
-        # Nets that both are in name the other one: left out of the comparison, they are the same for both.
-        key = (unit.group, unit.demand, unit.region, tuple((bits, len(others)) for bits, others in surroundings(u)))
-        twin = seen.get(key)
-        if twin is not None and unit.region is None and _exchangeable(twin, u, nets):
-            unit = replace(unit, twin_of=twin)
-        seen[key] = u
-        marked.append(unit)
-    return marked
-
-
-def _exchangeable(a: int, b: int, nets: Sequence[Net]) -> bool:
-    swap = {a: b, b: a}
-    own = sorted((net.bits, net.units) for net in nets)
-    other = sorted((net.bits, tuple(sorted(swap.get(u, u) for u in net.units))) for net in nets)
-    return own == other
 
 
 def _free_wires(device: Device) -> list[int | None]:
@@ -286,29 +270,27 @@ def _free_wires(device: Device) -> list[int | None]:
     return [int(SLL_CAP * device.sll_per_boundary) - used for used in shell]
 
 
-def _bitstream(
-    stages: Sequence[StageUnits],
-    device: Device,
-    max_kernels: int | None,
-    solve: Callable[[PlacementProblem], Assignment],
-    *,
-    explain: bool,
-) -> BitstreamFloorplan:
-    predicted = problem_of(stages, device, max_kernels)
+Solve = Callable[[PlacementProblem], Assignment]
+
+
+def settled(
+    stages: Sequence[StageUnits], device: Device, max_kernels: int | None, solve: Solve
+) -> tuple[FloorplanStatus, Assignment]:
+    """What is to be said of one bitstream, and the assignment that shows it."""
     found = solve(problem_of(stages, device, max_kernels, clb_cap=CLB_ROUTED))
-    status: FloorplanStatus = "placed"
-    lower = predicted
-    if found.outcome != "assigned":
-        status, found = "within_band", solve(predicted)
-    if found.outcome != "assigned":
-        lower = problem_of(stages, device, max_kernels, at_low_end=True)
-        again = solve(lower)
-        if again.outcome == "assigned":
-            found = again
-        elif again.outcome == "impossible":
-            found, status = again, "refused"
-        else:
-            found, status = again, "unknown"
+    if found.outcome == "assigned":
+        return "placed", found
+    for at_low_end in (False, True):
+        found = solve(problem_of(stages, device, max_kernels, at_low_end=at_low_end))
+        if found.outcome == "assigned":
+            return "within_band", found
+    return ("refused" if found.outcome == "impossible" else "unknown"), found
+
+
+def _bitstream(
+    stages: Sequence[StageUnits], device: Device, max_kernels: int | None, solve: Solve, *, explain: bool
+) -> BitstreamFloorplan:
+    status, found = settled(stages, device, max_kernels, solve)
     names = tuple(stage.stage for stage in stages)
     if not found.regions:
         return BitstreamFloorplan(
@@ -319,9 +301,11 @@ def _bitstream(
             regions=(),
             boundaries=(),
             crossing_bits=None,
-            shortfalls=_shortfalls(lower, names, device) if explain and status == "refused" else (),
+            shortfalls=_shortfalls(problem_of(stages, device, max_kernels, at_low_end=True), names, device)
+            if explain and status == "refused"
+            else (),
         )
-    return _placed(predicted, stages, found, status, device)
+    return _placed(problem_of(stages, device, max_kernels), stages, found, status, device)
 
 
 def _placed(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dse.arms import Arm
-from dse.axes import Axis
+from dse.axes import MODULE_SET, Axis
 from spec.design_batch import FloatArray, IntArray
+from spec.design_columns import column_value
 from spec.workload import STAGES
 
 if TYPE_CHECKING:
@@ -66,6 +67,35 @@ class GeneSpace:
         space = self.arms[arm].space
         rows = (*space.prefill.rows(prefill), *space.decode.rows(decode))
         return np.column_stack([np.full(len(prefill), arm, dtype=np.int64), *rows])
+
+    def knobs(self, genes: GeneArray) -> list[dict[str, int | str]]:
+        """What designs are, by the names of a front's columns: knobs, clock targets, modules where there is a choice, scheme and
+        deployment.
+        """
+        rows: list[dict[str, int | str]] = [{} for _ in range(len(genes))]
+        for number, arm in enumerate(self.arms):
+            here = np.flatnonzero(genes[:, 0] == number)
+            if not len(here):
+                continue
+            same: dict[str, int | str] = {
+                "quant_scheme.name": arm.space.scheme.name, "deployment": arm.space.system.deployment,
+            }  # fmt: skip
+            columns: dict[str, list[int] | list[str]] = {}
+            for part, index in zip(
+                (arm.space.prefill, arm.space.decode), self.stage_index(genes[here], number), strict=True
+            ):
+                values = part.columns(index)
+                module_set = values.pop(MODULE_SET).tolist()
+                columns[f"clock_target_mhz.{part.stage}"] = values.pop("clock_mhz").tolist()
+                columns |= {f"{part.stage}.{name}": column.tolist() for name, column in values.items()}
+                documents = [modules.model_dump(mode="json") for modules in part.modules]
+                for name in documents[0]:
+                    texts = [str(column_value(document[name])) for document in documents]
+                    if len(set(texts)) > 1:
+                        columns[f"{part.stage}.modules.{name}"] = [texts[code] for code in module_set]
+            for place, row in enumerate(here.tolist()):
+                rows[row] = {**{name: column[place] for name, column in columns.items()}, **same}
+        return rows
 
     # --- Optuna's view
 
@@ -151,3 +181,8 @@ class GeneSpace:
             else:
                 rows.append(int(parameters[name]))
         return rows
+
+    def genes_of(self, designs: Sequence[Mapping[str, Any]]) -> GeneArray:
+        """The designs of Optuna's parameters, (n_points, n_genes)."""
+        rows = [self.genes(parameters) for parameters in designs]
+        return np.array(rows, dtype=np.int64).reshape(len(rows), self.n_genes)

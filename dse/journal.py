@@ -68,13 +68,29 @@ class Journal:
             self._file.truncate()
             self._write(line)
             return
-        check_same(json.loads(found[len(MAGIC) :]), header, path)
+        check_same(self._header_of(found), header, path)
         whole = self._file.tell()
         for block, end in self._read():
             self.blocks.append(block)
             whole = end
         self._file.seek(whole)
         self._file.truncate()
+
+    def _header_of(self, line: bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(line[len(MAGIC) :])
+            if not isinstance(found, dict):
+                raise ValueError("not the object that was written")
+        except ValueError as error:  # of JSON and of UTF-8
+            self._file.close()
+            raise InputError(
+                f"the first line of the journal {echo(str(self.path))} is damaged: {error}",
+                field="journal",
+                value=str(self.path),
+                rule="as it was written",
+                hint="start a new journal; nothing tells which search the evaluations of this one belong to",
+            ) from error
+        return found
 
     def _read(self) -> Iterator[tuple[Block, int]]:
         while True:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BLOCK_PAIRS = 500_000
 BOXED_PAIRS = 2_000_000  # fewer than these are priced outright
 LEAF_DESIGNS = 48
+ROUNDING = 1e-12  # relative: a box's best value may lie above a pair's by an ulp or two
 
 
 @dataclass(slots=True)
@@ -92,15 +93,14 @@ def _merge_boxes(
     best_right = _best(decode, right, context)
     a, b = np.divmod(np.arange(len(left) * len(right)), len(right))
     costs = combine(best_left.take(a), best_right.take(b), context)
-    possible = goals.feasible(costs)
+    # A goal without a value at a box's best values may have one for its pairs: that excludes nothing.
+    missed = goals.violations(costs)
+    possible = (costs.excess <= ROUNDING) & ((missed <= ROUNDING) | np.isinf(missed)).all(axis=1)
     count.outside_constraints += int(sizes[~possible].sum())
     boxes = np.flatnonzero(possible)
-    # Rounding may put a box's best value above a pair's by an ulp or two.
     bounds = goals.minimised(costs)[boxes]
-    bounds -= 1e-12 * np.abs(bounds)
-    spread = np.ptp(bounds, axis=0) if len(bounds) else np.ones(len(goals.objectives))
-    order = np.argsort((bounds / np.where(spread > 0, spread, 1.0)).sum(axis=1), kind="stable")
-    boxes, bounds = boxes[order], bounds[order]
+    bounds = np.where(np.isnan(bounds), -np.inf, bounds - ROUNDING * np.abs(bounds))
+    boxes, bounds = _most_promising_first(boxes, bounds)
     n_decode = len(decode.index)
     while len(boxes):
         check()
@@ -112,6 +112,16 @@ def _merge_boxes(
         if len(now):
             flat = [(left[a[box]][:, np.newaxis] * n_decode + right[b[box]]).ravel() for box in now]
             add(np.concatenate(flat))
+
+
+def _most_promising_first(boxes: IntArray, bounds: FloatArray) -> tuple[IntArray, FloatArray]:
+    known = np.isfinite(bounds)
+    low = np.where(known, bounds, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(known, bounds, -np.inf).max(axis=0, initial=-np.inf)
+    spread = np.where(high > low, high - low, 1.0)
+    with np.errstate(invalid="ignore"):  # of what is not known
+        order = np.argsort(np.where(known, (bounds - low) / spread, 0.0).sum(axis=1), kind="stable")
+    return boxes[order], bounds[order]
 
 
 def _leaves(drivers: FloatArray) -> list[IntArray]:

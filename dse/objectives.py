@@ -21,6 +21,7 @@ from spec.workload import STAGES, Stage
 Quantity = Literal[
     "first_s", "step_s", "total_s", "energy_j", "dynamic_energy_j", "max_utilization", "hbm",
     "lut", "ff", "dsp", "bram_18k", "uram", "hbm_ports", "hbm_channel_bytes", "cache_word", "weight_word",
+    "clock_w",
 ]  # fmt: skip
 
 
@@ -39,6 +40,7 @@ class Driver:
 
 _ENERGY = (Driver("prefill", "energy_j"), Driver("decode", "energy_j"))
 _HBM = (Driver("decode", "hbm"),)
+_RESOURCES: tuple[Quantity, ...] = ("lut", "ff", "dsp", "bram_18k", "uram")
 
 # Per stage it is enough to keep the designs that no other beats in all drivers of the asked metrics. Energy over time
 # is not monotone in time, so power keeps both directions: lower energy, longer time.
@@ -56,16 +58,15 @@ DRIVERS: dict[str, tuple[Driver, ...]] = {
     "decode_energy_j_per_token": (Driver("decode", "energy_j"),),
     "power_w": (*_ENERGY, Driver("prefill", "step_s", -1), Driver("decode", "total_s", -1)),
     "max_utilization": (Driver("prefill", "max_utilization"), Driver("decode", "max_utilization")),
-    "prefill_dsp": (Driver("prefill", "dsp"),),
-    "decode_dsp": (Driver("decode", "dsp"),),
+    **{f"{stage}_{kind}": (Driver(stage, kind),) for stage in STAGES for kind in _RESOURCES},
     "hbm_bytes_per_s": _HBM,
     "hbm_fraction": _HBM,
+    "card_cost_usd": (),  # of the deployment alone
     "quality": (),  # of the scheme alone: the same for every design of an arm
 }
 
 
 _TOTAL_ENERGIES = ("energy_j", "energy_j_per_token", "power_w")
-_RESOURCES: tuple[Quantity, ...] = ("lut", "ff", "dsp", "bram_18k", "uram")
 _SHARED_CHIP: tuple[Quantity, ...] = (*_RESOURCES, "hbm_ports", "hbm_channel_bytes")
 _IMAGES: tuple[tuple[Literal["kv_layout", "weight_copies"], Quantity], ...] = (
     ("kv_layout", "cache_word"),
@@ -80,6 +81,10 @@ def metric_drivers(name: str, system: SystemChoices) -> tuple[Driver, ...]:
         # The card that waits draws its idle power: time costs energy beside the stage's own.
         times = (Driver("prefill", "step_s"), Driver("decode", "total_s"))
         return tuple(dict.fromkeys((*drivers, *times)))
+    if system.deployment == "co_resident" and drivers and "energy_j" in drivers[0].quantity:
+        # The kernel that waits is clocked: each stage's time costs energy of the other's registers.
+        times = (Driver("prefill", "step_s"), Driver("decode", "total_s"))
+        return tuple(dict.fromkeys((*drivers, *times, *(Driver(stage, "clock_w") for stage in STAGES))))
     if system.deployment == "co_resident" and name == "max_utilization":
         return tuple(Driver(stage, kind) for stage in STAGES for kind in _RESOURCES)
     return drivers

@@ -13,16 +13,16 @@ import numpy as np
 
 from dse.arms import Arm
 from dse.exact import Cuts, ExactFront, ExactSearch
-from dse.floorplan import plan_floorplan
 from dse.objectives import Goals
 from dse.pareto import non_dominated
 from dse.placement import solver_name
 from dse.progress import Reporter
+from dse.unit_verdicts import UnitVerdicts
 from spec.design_batch import IntArray
-from spec.design_point import DesignPoint
+from spec.exploration import FLOORPLAN_LIMIT_S
 from spec.exploration_result import FloorplanCheck
 from spec.floorplan import FloorplanStatus
-from spec.workload import Stage
+from spec.workload import STAGES, Stage
 
 if TYPE_CHECKING:
     from dse.study import StudyResult
@@ -32,9 +32,11 @@ Part = TypeVar("Part", bound=Hashable)
 
 ACCEPTED: frozenset[FloorplanStatus] = frozenset({"placed", "within_band", "unknown"})  # all but proven refusals
 MAX_ROUNDS = 50
-MAX_PLANNED = 5_000  # parts of one exploration: some 10 ms each
 MAX_REMEMBERED = 200_000
-DETERMINISTIC_LIMIT = 2.0  # of the solver for each part, in its own seconds; a verdict takes a hundredth
+
+
+class LimitReached(Exception):
+    """The time for looking at a front is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ def refine_front(
     solve_without: Callable[[frozenset[Part]], Sequence[Point]],
     accept: frozenset[FloorplanStatus] = ACCEPTED,
     max_rounds: int = MAX_ROUNDS,
+    prepare: Callable[[Sequence[Part]], None] = lambda _: None,
 ) -> RefinedFront[Point, Part]:
     """Cut every point with a part that the floorplan refuses and solve again without such parts, until all survive.
 
@@ -69,9 +72,10 @@ def refine_front(
         front: the points of the first solution.
         parts: the parts of a point.
         verdict: what the floorplan says of a part; asked once for each part.
-        solve_without: the front of the space less all points with one of these parts.
+        solve_without: the front of the space less all points with one of these parts; LimitReached where there is no time.
         accept: which verdicts keep a part.
         max_rounds: fronts that are looked at, at most.
+        prepare: told all parts that will be asked for next.
 
     Raises:
         RuntimeError: `solve_without` gave back a point with a part that was cut.
@@ -83,17 +87,21 @@ def refine_front(
         wanted = [part for point in points for part in parts(point)]
         if again := refused.intersection(wanted):
             raise RuntimeError(f"{len(again)} designs were cut and are on the front again, such as {next(iter(again))}")
+        prepare([part for part in dict.fromkeys(wanted) if part not in known])
         for part in wanted:
             if part not in known:
                 known[part] = verdict(part)
         cut = frozenset(part for part, found in known.items() if found not in accept)
         complete = cut == refused
-        if complete or rounds >= max_rounds:
-            kept = tuple(point for point in points if not cut.intersection(parts(point)))
-            verdicts = {part: known[part] for point in kept for part in parts(point)}
-            return RefinedFront(kept, verdicts, cut, rounds, complete)
-        refused = cut
-        points, rounds = tuple(solve_without(cut)), rounds + 1
+        if not complete and rounds < max_rounds:
+            try:
+                points, refused, rounds = tuple(solve_without(cut)), cut, rounds + 1
+                continue
+            except LimitReached:
+                pass
+        kept = tuple(point for point in points if not cut.intersection(parts(point)))
+        verdicts = {part: known[part] for point in kept for part in parts(point)}
+        return RefinedFront(kept, verdicts, cut, rounds, complete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +112,42 @@ class PlacedPart:
     prefill: int | None
     decode: int | None
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether it has both stages."""
+        return self.prefill is not None and self.decode is not None
 
-_VERDICTS: OrderedDict[tuple[str, str], FloorplanStatus] = OrderedDict()  # of this process, the latest last
+    @property
+    def halves(self) -> tuple[PlacedPart, PlacedPart]:
+        """The two stages of a pair, each alone."""
+        return PlacedPart(self.arm, self.prefill, None), PlacedPart(self.arm, None, self.decode)
+
+    def of(self, stage: Stage) -> int | None:
+        """Flat index of its design of a stage."""
+        return self.prefill if stage == "prefill" else self.decode
+
+
+def processor_s() -> float:
+    """Seconds that this thread has computed: what else the machine does is not held against a check."""
+    return time.thread_time()
+
+
+_VERDICTS: OrderedDict[tuple[str, ...], FloorplanStatus] = OrderedDict()  # of this process, the latest last
 
 
 class Floorplanner:
-    """Verdicts on the parts of the designs of some arms, each solved once in a process."""
+    """Verdicts on the parts of the designs of some arms, each solved once in a process, for at most `limit_s` processor
+    seconds: what is asked after that is unknown. Solving the front again may take as much again.
+    """
 
-    def __init__(self, arms: Sequence[Arm], reporter: Reporter) -> None:
+    def __init__(self, arms: Sequence[Arm], reporter: Reporter, limit_s: float = FLOORPLAN_LIMIT_S) -> None:
         """Raises: ToolNotFoundError, OR-Tools is not installed."""
         solver_name()
-        self._arms, self._reporter = tuple(arms), reporter
+        self._arms, self._reporter, self._limit_s = tuple(arms), reporter, limit_s
         self._inputs = [self._digest(arm) for arm in arms]
-        self._planned: dict[PlacedPart, FloorplanStatus] = {}
-        self.unchecked = 0
-        self._seconds = 0.0
+        self._units = [UnitVerdicts(arm) for arm in arms]
+        self._unasked: set[PlacedPart] = set()
+        self._started_s: float | None = None
 
     @staticmethod
     def _digest(arm: Arm) -> str:
@@ -127,68 +156,82 @@ class Floorplanner:
         text = "".join(one.model_dump_json() if hasattr(one, "model_dump_json") else repr(one) for one in documents)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def seconds(self) -> float:
+        """Processor seconds since the first part was asked for."""
+        return 0.0 if self._started_s is None else processor_s() - self._started_s
+
+    def check(self) -> None:
+        """To be called while the front is solved again.
+
+        Raises:
+            LimitReached: the time is spent.
+            SearchStopped: the caller asked for it.
+        """
+        self._reporter.check()
+        if self.seconds >= 2 * self._limit_s:
+            raise LimitReached
+
     def parts(self, point: tuple[int, int, int]) -> tuple[PlacedPart, ...]:
-        """The parts of a pair that is given as arm and flat indices of its stages."""
+        """The parts of a pair that is given as arm and flat indices of its stages. Of a co-resident pair each half comes
+        before the whole: a half that stands nowhere alone takes all its pairs along.
+        """
         arm, prefill, decode = point
-        if self._arms[arm].space.system.deployment == "co_resident":
-            return (PlacedPart(arm, prefill, decode),)
-        return PlacedPart(arm, prefill, None), PlacedPart(arm, None, decode)
+        halves = PlacedPart(arm, prefill, None), PlacedPart(arm, None, decode)
+        return (*halves, PlacedPart(arm, prefill, decode)) if self._is_co_resident(arm) else halves
+
+    def prepare(self, parts: Sequence[PlacedPart]) -> None:
+        """Price the stage designs of parts that will be asked for, all at once."""
+        self._start()
+        for number, units in enumerate(self._units):
+            for stage in STAGES:
+                index = {half for part in parts if part.arm == number for half in [part.of(stage)] if half is not None}
+                units.price(stage, np.array(sorted(index), dtype=np.int64))
 
     def verdict(self, part: PlacedPart) -> FloorplanStatus:
-        """What the exact assignment says; `unknown` beyond MAX_PLANNED parts."""
+        """What the exact assignment says; `unknown` where the time was spent before it was asked."""
+        self._start()
         self._reporter.check()
-        if len(self._planned) >= MAX_PLANNED:
-            self.unchecked += 1
-            return "unknown"
-        started = time.monotonic()
-        self._planned[part] = self._solved(part)
-        self._seconds += time.monotonic() - started
-        return self._planned[part]
-
-    def _solved(self, part: PlacedPart) -> FloorplanStatus:
-        design = self._design(part)
-        stages = [part.prefill is not None, part.decode is not None]
-        halves = [
-            half.model_dump_json()
-            for half, is_asked in zip((design.prefill, design.decode), stages, strict=True)
-            if is_asked
+        units = self._units[part.arm]
+        stages: list[tuple[Stage, int]] = [
+            (stage, half) for stage in STAGES for half in [part.of(stage)] if half is not None
         ]
-        halves += [port.model_dump_json() for port in design.memory_map.ports if stages[port.stage == "decode"]]
-        key = (self._inputs[part.arm], hashlib.sha256("".join([str(stages), *halves]).encode()).hexdigest())
+        key = (self._inputs[part.arm], *(units.digest(stage, index) for stage, index in stages))
         if key not in _VERDICTS:
-            context = self._arms[part.arm].context
-            stage: Stage | None = None if all(stages) else "prefill" if stages[0] else "decode"
-            plan = plan_floorplan(
-                design, context.model, context.device, context.workload, stage=stage, optimise=False, levers=False,
-                deterministic_limit=DETERMINISTIC_LIMIT,
-            )  # fmt: skip
+            if self.seconds >= self._limit_s:
+                self._unasked.add(part)
+                return "unknown"
+            refused_half = part.is_pair and any(self.verdict(half) == "refused" for half in part.halves)
+            status: FloorplanStatus = "refused" if refused_half else units.verdict(stages)
             while len(_VERDICTS) >= MAX_REMEMBERED:
                 _VERDICTS.popitem(last=False)
-            _VERDICTS[key] = plan.status
+            _VERDICTS[key] = status
         return _VERDICTS[key]
 
-    def _design(self, part: PlacedPart) -> DesignPoint:
-        """A design with this part; its other half, if any, does not matter: it is another bitstream."""
-        space = self._arms[part.arm].space
-        halves = []
-        for stage, index in ((space.prefill, part.prefill), (space.decode, part.decode)):
-            columns = stage.columns(np.array([index or 0]))
-            halves.append({name: int(column[0]) for name, column in columns.items()})
-        return space.design_point(*halves)
+    def _start(self) -> None:
+        if self._started_s is None:
+            self._started_s = processor_s()
+
+    def _is_co_resident(self, arm: int) -> bool:
+        return self._arms[arm].space.system.deployment == "co_resident"
 
     def record(self, refined: RefinedFront[tuple[int, int, int], PlacedPart]) -> FloorplanCheck:
-        """What was found, for the record."""
-        verdicts = Counter(refined.verdicts.values())
+        """What was found, for the record: of bitstreams, so that halves of co-resident pairs do not count."""
+        shown = {p: said for p, said in refined.verdicts.items() if p.is_pair or not self._is_co_resident(p.arm)}
+        verdicts = Counter(shown.values())
+        by_half = {p for p in refined.refused if p.is_pair and not refined.refused.isdisjoint(p.halves)}
         return FloorplanCheck(
-            parts=len(refined.verdicts),
+            parts=len(shown),
             placed=verdicts["placed"],
             within_band=verdicts["within_band"],
             unknown=verdicts["unknown"],
-            cut=len(refined.refused),
-            unchecked=self.unchecked,
+            cut=len(refined.refused - by_half),
+            unchecked=len(self._unasked.intersection(shown)),
             rounds=refined.rounds,
             complete=refined.complete,
-            seconds=self._seconds,
+            limit_s=self._limit_s,
+            limit_reached=bool(self._unasked) or self.seconds >= 2 * self._limit_s,
+            seconds=self.seconds,
         )
 
 
@@ -218,11 +261,12 @@ def placed_exact_front(search: ExactSearch, planner: Floorplanner) -> tuple[Exac
 
     def again(refused: frozenset[PlacedPart]) -> list[tuple[int, int, int]]:
         nonlocal found
-        found = search.front(_cuts(refused))
+        found = search.front(_cuts(refused), planner.check)
         return _triples(found.arm, found.prefill_index, found.decode_index)
 
     points = _triples(found.arm, found.prefill_index, found.decode_index)
-    refined = refine_front(points, parts=planner.parts, verdict=planner.verdict, solve_without=again)
+    refined = refine_front(points, parts=planner.parts, verdict=planner.verdict, solve_without=again,
+                           prepare=planner.prepare)  # fmt: skip
     if not refined.complete:
         stand = set(refined.front)
         keep = np.array([point in stand for point in _triples(found.arm, found.prefill_index, found.decode_index)])
@@ -263,7 +307,7 @@ def placed_study(
 
     refined = refine_front(
         without(frozenset()), parts=planner.parts, verdict=planner.verdict, solve_without=without,
-        max_rounds=len(rows) + 2,
+        max_rounds=len(rows) + 2, prepare=planner.prepare,
     )  # fmt: skip
     placed = replace(
         found, arm=arm[front], prefill_index=prefill[front], decode_index=decode[front], front=values[front]

@@ -11,9 +11,10 @@ import importlib.metadata
 import importlib.util
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from dse.packing import Packing
 from spec.errors import ToolNotFoundError
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ class PlacementProblem:
             return False
         if any(u.region not in (None, r) for u, r in zip(self.units, assignment, strict=True)):
             return False
+        return self.holds_kernels(assignment)
+
+    def holds_kernels(self, assignment: Sequence[int]) -> bool:
+        """Whether an assignment has no more kernels than it may."""
         kernels = {(unit.group, r) for unit, r in zip(self.units, assignment, strict=True)}
         return self.max_kernels is None or len(kernels) <= self.max_kernels
 
@@ -168,6 +173,14 @@ def assign(
         ToolNotFoundError: OR-Tools is not installed.
     """
     _require_solver()
+    if not optimise:
+        packing = Packing.of(problem)
+        if packing.overfull:
+            return Assignment("impossible")
+        regions = packing.found()
+        if regions is not None and problem.holds_kernels(regions):
+            return Assignment("assigned", regions)
+    problem = with_twins(problem)
     first = _Model(problem)
     first.limit_everything()
     if optimise:
@@ -184,6 +197,33 @@ def assign(
     second.start_from(regions)
     status, better, even = second.solve(deterministic_limit)
     return Assignment("assigned", better if status == "assigned" else regions, optimal and even)
+
+
+def with_twins(problem: PlacementProblem) -> PlacementProblem:
+    """Units whose exchange changes nothing are marked, so that the solver tries one order of each such pair."""
+    nets = problem.nets
+    surroundings: list[list[tuple[int, int]]] = [[] for _ in problem.units]
+    for net in nets:
+        for member in net.units:
+            surroundings[member].append((net.bits, len(net.units)))
+    seen: dict[tuple[object, ...], int] = {}
+    marked = []
+    for u, unit in enumerate(problem.units):
+        key = (unit.group, unit.demand, unit.region, tuple(sorted(surroundings[u])))
+        twin = seen.get(key)
+        if twin is not None and unit.twin_of is None and unit.region is None and _exchangeable(twin, u, nets):
+            unit = replace(unit, twin_of=twin)
+        seen[key] = u
+        marked.append(unit)
+    return replace(problem, units=tuple(marked))
+
+
+def _exchangeable(a: int, b: int, nets: Sequence[Net]) -> bool:
+    swap = {a: b, b: a}
+    touched = [net for net in nets if a in net.units or b in net.units]
+    own = sorted((net.bits, net.units) for net in touched)
+    other = sorted((net.bits, tuple(sorted(swap.get(u, u) for u in net.units))) for net in touched)
+    return own == other
 
 
 def least_excess(problem: PlacementProblem, *, deterministic_limit: float = DETERMINISTIC_LIMIT) -> tuple[Excess, ...]:

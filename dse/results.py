@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,14 @@ from dse.pareto import cover, hypervolume, ideal_and_nadir, knees
 from dse.progress import Reporter
 from spec.design_batch import FloatArray, IntArray
 from spec.exploration import ExplorationRequest
-from spec.exploration_result import ExplorationResult, FloorplanCheck, FrontEntry, SearchRecord, StageEnumeration
+from spec.exploration_result import (
+    ExplorationResult,
+    FloorplanCheck,
+    FrontEntry,
+    ProofRecord,
+    SearchRecord,
+    StageEnumeration,
+)
 
 if TYPE_CHECKING:
     from dse.study import StudyResult
@@ -34,11 +41,51 @@ class Placed:
     @property
     def gap(self) -> str | None:
         """What keeps the front from being proven."""
-        if self.check is None or self.check.cut == 0:
+        check = self.check
+        if check is None:
             return None
-        if not self.check.complete:
-            return f"the floorplan still refused designs after {self.check.rounds} rounds: they were left out"
-        return None
+        found = []
+        if check.unchecked:
+            found.append(
+                f"{check.unchecked:,} of the {check.parts:,} bitstreams of the front are kept unchecked: the limit of "
+                f"{check.limit_s:g} s of processor time for their assignment to SLRs was reached"
+            )
+        if undecided := check.unknown - check.unchecked:
+            found.append(
+                f"{undecided:,} bitstreams of the front are kept undecided: the solver's own limit was reached"
+            )
+        if not check.complete:
+            found.append(
+                f"the floorplan refused designs in each of {check.rounds} rounds: the last were left out without solving "
+                "again, so that what only they had beaten is missing"
+            )
+        return "; ".join(found) or None
+
+    @property
+    def statement(self) -> str | None:
+        """What was checked of the front and what not, in words."""
+        check = self.check
+        if check is None:
+            return None
+        parts = [f"{check.placed:,} placed"]
+        for count, what in (
+            (check.within_band, "within the error band"),
+            (check.unknown - check.unchecked, "not decided"),
+            (check.unchecked, "not checked"),
+        ):
+            if count:
+                parts.append(f"{count:,} {what}")
+        return (
+            f"of the {check.parts:,} bitstreams of the front the exact assignment to SLRs found {', '.join(parts)}; "
+            f"{check.cut:,} others were refused and cut"
+        )
+
+    def proof(self, exact: ExactFront) -> ProofRecord:
+        """The argument of the exact front, and what of it was held against the SLRs."""
+        proof = exact.proof()
+        if self.statement is None:
+            return proof
+        return proof.model_copy(update={"statement": f"{proof.statement}; {self.statement}"})
 
 
 def _stages(exact: ExactFront) -> tuple[StageEnumeration, ...]:
@@ -52,17 +99,66 @@ def _natural(scaled: FloatArray, goals: Goals, like: FloatArray) -> tuple[float,
     return tuple(float(np.exp(v) if log else v) for v, log in zip(values, logarithmic, strict=True))
 
 
-def _distance(best: float, front_size: int) -> dict[str, str]:
-    """Why there is no share of the exact hypervolume."""
-    if best > 0:
-        return {}
-    reason = "the exact front is a single point: its volume is 0"
-    if front_size > 1:
-        reason = (
-            f"the {front_size} designs of the exact front span no volume below their nadir: these objectives hardly "
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """Hypervolume of a front against the nadir of the exact one, as fields of the record, and why those that are null are."""
+
+    fields: dict[str, Any]
+    missing: dict[str, str]
+
+    @classmethod
+    def of(cls, front: FloatArray, exact: FloatArray, goals: Goals) -> Volumes:
+        """`front`: what is shown of what was found; `exact`: the whole exact front; natural values, (n_designs, n_objectives)."""
+        every = goals.scaled(exact)
+        ideal, nadir = ideal_and_nadir(every)
+        whole = hypervolume(every, nadir)
+        volume = hypervolume(goals.scaled(front), nadir) if len(front) else 0.0
+        fields: dict[str, Any] = {
+            "hypervolume": volume or None,
+            "exact_hypervolume": whole,
+            "hypervolume_ratio": volume / whole if volume else None,
+            "reference_point": _natural(nadir, goals, exact),
+            "ideal_point": _natural(ideal, goals, exact),
+        }
+        if volume:
+            return cls(fields, {})
+        reason = _no_volume(front, exact, goals, whole)
+        missing = dict.fromkeys(("hypervolume", "hypervolume_ratio"), reason)
+        own, own_nadir = 0.0, None
+        if len(front):
+            scaled = goals.scaled(front)
+            own_nadir = ideal_and_nadir(scaled)[1]
+            own = hypervolume(scaled, own_nadir)
+            fields["own_reference_point"] = _natural(own_nadir, goals, front)
+        fields["own_hypervolume"] = own or None
+        if not own:
+            missing["own_hypervolume"] = f"{_designs(len(front))} of the front span no volume below their own nadir"
+        return cls(fields, missing)
+
+
+def _designs(count: int) -> str:
+    return f"the {count:,} designs" if count != 1 else "the one design"
+
+
+def _no_volume(front: FloatArray, exact: FloatArray, goals: Goals, whole: float) -> str:
+    """Why a front dominates no volume below the nadir of the exact front."""
+    if whole == 0 and len(exact) == 1:
+        return "the exact front is a single point: its volume is 0"
+    if whole == 0:
+        return (
+            f"the {len(exact)} designs of the exact front span no volume below their nadir: these objectives hardly "
             "conflict, a design that is best in one is nearly best in all"
         )
-    return {"hypervolume_ratio": reason}
+    if not len(front):
+        return "no evaluation fits the card and the constraints"
+    best = (front * goals.signs).min(axis=0) * goals.signs
+    worst = (exact * goals.signs).max(axis=0) * goals.signs
+    short = [i for i in range(len(goals.names)) if best[i] * goals.signs[i] >= worst[i] * goals.signs[i]]
+    parts = [f"the best {goals.names[i]} found is {best[i]:.4g}, the reference {worst[i]:.4g}" for i in short]
+    return (
+        f"none of {_designs(len(front))} found is better than the reference point, the nadir of the exact front, in every "
+        f"objective: {'; '.join(parts) or 'each objective is reached by one, no two of them together'}"
+    )
 
 
 def _unplaced(placed: Placed) -> dict[str, str]:
@@ -85,11 +181,7 @@ def exact_result(
     """The result of the exact method."""
     keep, gap = _kept(exact.values, goals, request)
     values = exact.values[keep]
-    every = goals.scaled(exact.values)
-    scaled = every[keep]
-    ideal, nadir = ideal_and_nadir(every)
-    whole = hypervolume(every, nadir)
-    volume = whole if len(keep) == len(every) else hypervolume(scaled, nadir)
+    volumes = Volumes.of(values, exact.values, goals)
     seconds = reporter.seconds
     gaps = [text for text in (exact.gap, placed.gap, exact.pair_gap, gap) if text]
     arms = [front.arm for front in exact.arms]
@@ -103,18 +195,14 @@ def exact_result(
         designs_per_s=exact.priced / max(seconds, 1e-9),
         exact=True,
         stages=_stages(exact),
-        hypervolume=volume,
-        exact_hypervolume=whole,
-        hypervolume_ratio=volume / whole if whole > 0 else None,
-        reference_point=_natural(nadir, goals, exact.values),
-        ideal_point=_natural(ideal, goals, exact.values),
-        proof=exact.proof(),
+        **volumes.fields,
+        proof=placed.proof(exact),
         gap="; ".join(gaps) or None,
-        knees=_knees(scaled, place),
+        knees=_knees(goals.scaled(exact.values)[keep], place),
         floorplan=placed.check,
-        missing={**_distance(whole, len(exact.values)), **_unplaced(placed)},
+        missing={**volumes.missing, **_unplaced(placed)},
     )
-    reporter.report("done", exact.priced, exact.feasible, lambda: values, force=True, hypervolume=volume)
+    _report_end(reporter, record, values)
     return ExplorationResult(request=request, front=front, record=record)
 
 
@@ -126,13 +214,10 @@ def sampled_result(
     placed: Placed,
     arms: Sequence[Arm],
     reporter: Reporter,
-    volume_of: Callable[[FloatArray], float],
 ) -> ExplorationResult:
     """The result of a sampled search; `exact`: the front of the same space, its yardstick."""
-    ideal, nadir = ideal_and_nadir(goals.scaled(exact.values))
-    best = volume_of(exact.values)
     keep, gap = _kept(found.front, goals, request)
-    volume = volume_of(found.front[keep]) if len(keep) else 0.0
+    volumes = Volumes.of(found.front[keep], exact.values, goals)
     front, place = entries(arms, found.arm[keep], found.prefill_index[keep], found.decode_index[keep])
     record = SearchRecord(
         space_size=exact.space_size,
@@ -143,18 +228,25 @@ def sampled_result(
         designs_per_s=found.evaluations / max(found.seconds, 1e-9),
         exact=False,
         stages=_stages(exact),
-        hypervolume=volume,
-        exact_hypervolume=best,
-        hypervolume_ratio=volume / best if best > 0 else None,
-        reference_point=_natural(nadir, goals, exact.values),
-        ideal_point=_natural(ideal, goals, exact.values),
-        gap=gap,
+        **volumes.fields,
+        gap="; ".join(text for text in (gap, placed.gap) if text) or None,
         knees=_knees(goals.scaled(found.front[keep]), place),
         floorplan=placed.check,
-        missing={**_distance(best, len(exact.values)), **_unplaced(placed), **_undefined(found, goals)},
+        missing={**volumes.missing, **_unplaced(placed), **_undefined(found, goals)},
     )
-    reporter.report("done", found.evaluations, found.feasible, lambda: found.front, force=True, hypervolume=volume)
+    _report_end(reporter, record, found.front)
     return ExplorationResult(request=request, front=front, record=record)
+
+
+def _report_end(reporter: Reporter, record: SearchRecord, front: FloatArray) -> None:
+    reporter.report(
+        "done",
+        record.evaluations,
+        record.feasible_evaluations,
+        lambda: front,
+        force=True,
+        hypervolume=record.hypervolume,
+    )
 
 
 def _kept(values: FloatArray, goals: Goals, request: ExplorationRequest) -> tuple[IntArray, str | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from threading import Lock
@@ -190,9 +191,9 @@ def design_space(
     scheme: QuantScheme = W4A4KV8,
     overrides: SpaceOverrides | None = None,
     system: SystemChoices = DEFAULT_SYSTEM,
-    modules: tuple[PrefillModules, DecodeModules] | None = None,
+    modules: tuple[Sequence[PrefillModules], Sequence[DecodeModules]] | None = None,
 ) -> DesignSpace:
-    """The default space of `model` on `device`, changed by `overrides`; with the one set of `modules`, if given.
+    """The default space of `model` on `device`, changed by `overrides`; with these sets of `modules`, if given.
 
     Raises:
         InfeasibleError: the model breaks a rule that no design can mend, or a parameter has no legal value.
@@ -228,7 +229,7 @@ def _stage_axes(
     device: Device,
     scheme: QuantScheme,
     overrides: SpaceOverrides | None,
-    modules: tuple[PrefillModules, DecodeModules] | None,
+    modules: tuple[Sequence[PrefillModules], Sequence[DecodeModules]] | None,
 ) -> dict[Stage, tuple[tuple[Axis, ...], Any]]:
     """The axes of both stages after the overrides, each with its module sets."""
     for rule in model_rules(1, model, scheme):
@@ -241,8 +242,8 @@ def _stage_axes(
                 hint=" or ".join(rule.levers),
             )
     wanted = Overrides(overrides or SpaceOverrides())
-    prefill_sets: tuple[PrefillModules, ...] = (modules[0],) if modules else wanted.prefill_modules()
-    decode_sets: tuple[DecodeModules, ...] = (modules[1],) if modules else wanted.decode_modules()
+    prefill_sets: tuple[PrefillModules, ...] = tuple(modules[0]) if modules else wanted.prefill_modules()
+    decode_sets: tuple[DecodeModules, ...] = tuple(modules[1]) if modules else wanted.decode_modules()
     found: dict[Stage, tuple[tuple[Axis, ...], Any]] = {
         "prefill": (default_axes("prefill", model, device, scheme, wanted, len(prefill_sets)), prefill_sets),
         "decode": (default_axes("decode", model, device, scheme, wanted, len(decode_sets)), decode_sets),

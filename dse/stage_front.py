@@ -84,7 +84,7 @@ class StageFront:
         fresh = np.flatnonzero(non_dominated(drivers))
         self.drivers = np.concatenate([self.drivers, drivers[fresh]])
         self.index = np.concatenate([self.index, index[fresh]])
-        self.summary = _joined(self.summary, summary.take(fresh))
+        self.summary = joined_summaries(self.summary, summary.take(fresh))
         self._keep(non_dominated(self.drivers))
         while len(self.index) > MAX_STAGE_FRONT:
             self.epsilon = 2 * self.epsilon or FIRST_EPSILON
@@ -171,5 +171,6 @@ class StageFront:
         )
 
 
-def _joined(a: StageSummary, b: StageSummary) -> StageSummary:
+def joined_summaries(a: StageSummary, b: StageSummary) -> StageSummary:
+    """The designs of `a`, then those of `b`."""
     return StageSummary(*(np.concatenate([getattr(a, f.name), getattr(b, f.name)]) for f in fields(StageSummary)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -57,6 +58,9 @@ class TrialBook:
                 for objective in goals.objectives
             ],
         )
+        with warnings.catch_warnings():  # the interface may change, it says; a user of the study cannot help it
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.set_metric_names(list(goals.names))
         self._waiting: list[tuple[Callable[[], FloatArray], FloatArray, FloatArray]] = []
 
     def add(self, points: Callable[[], FloatArray], values: FloatArray, missed: FloatArray) -> None:
@@ -67,18 +71,26 @@ class TrialBook:
     def study(self) -> optuna.Study:
         """The study with all trials so far."""
         for points, values, missed in self._waiting:
+            designs = [
+                {
+                    name: parameter.to_external_repr(number)
+                    for (name, parameter), number in zip(self.parameters.items(), point, strict=True)
+                }
+                for point in points().tolist()
+            ]
+            knobs = self.space.knobs(self.space.genes_of(designs))
             self._study.add_trials(
                 create_trial(
                     state=TrialState.COMPLETE,
-                    params={
-                        name: parameter.to_external_repr(number)
-                        for (name, parameter), number in zip(self.parameters.items(), point, strict=True)
-                    },
+                    params=design,
                     distributions=self.parameters,
                     values=value,
                     constraints=dict(zip(self.names, miss, strict=True)),
+                    user_attrs=attributes,
                 )
-                for point, value, miss in zip(points().tolist(), values.tolist(), missed.tolist(), strict=True)
+                for design, attributes, value, miss in zip(
+                    designs, knobs, values.tolist(), missed.tolist(), strict=True
+                )
             )
         self._waiting.clear()
         return self._study
@@ -265,7 +277,10 @@ def run_study(
                 start = done - len(cut_short)
                 study.sampler = factory(space, int(np.random.SeedSequence([seed, start]).generate_state(1)[0]))
             asked = [study.ask(trials.parameters) for _ in range(len(cut_short) + count)]
-            designs = np.array([space.genes(trial.params) for trial in asked], dtype=np.int64)
+            designs = space.genes_of([trial.params for trial in asked])
+            for trial, knobs in zip(asked, space.knobs(designs), strict=True):
+                for name, knob in knobs.items():
+                    trial.set_user_attr(name, knob)
             _check_repeated(designs[: len(cut_short)], genes, journal)
             designs = designs[len(cut_short) :]
             values, missed = absorb(designs)

@@ -10,13 +10,26 @@ from spec.sweep import DAYS, SweepWindow
 
 def open_until(window: SweepWindow, now: datetime) -> datetime | None:
     """The end of the window that is open at `now` (aware), None where it is closed."""
+    night = night_at(window, now)
+    return None if night is None else night[1]
+
+
+def night_at(window: SweepWindow, now: datetime) -> tuple[datetime, datetime] | None:
+    """Start and end of the window that is open at `now` (aware), None where it is closed."""
     zone = ZoneInfo(window.time_zone)
     today = now.astimezone(zone).date()
     for day in (today - timedelta(days=1), today):
         start, end = _night(window, day, zone)
         if DAYS[day.weekday()] in window.days and start <= now < end:
-            return end
+            return start, end
     return None
+
+
+def coming_night(window: SweepWindow, now: datetime) -> tuple[datetime, datetime]:
+    """Start and end of the window that is open at `now` (aware), else of the next one."""
+    night = night_at(window, next_opening(window, now))
+    assert night is not None
+    return night
 
 
 def next_opening(window: SweepWindow, now: datetime) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -16,29 +17,35 @@ import pandas as pd
 
 from flexdse.front_quality import scheme_qualities
 from flexdse.report_html import report_html
+from spec.design_columns import PORT_BITS_COLUMN, design_columns
 from spec.design_point import DECODE_PARAMETERS, PREFILL_PARAMETERS
 from spec.documents import envelope
 from spec.errors import FlexDSEError, InputError, echo
 from spec.exploration_result import ExplorationResult
 from spec.metrics import METRICS
+from spec.module_choices import DecodeModules, PrefillModules
+from spec.workload import STAGES
 
 
 def front_frame(result: ExplorationResult) -> pd.DataFrame:
-    """One row a design: canonical key as index, `prefill.*` and `decode.*` parameters, metrics."""
-    columns = [f"prefill.{name}" for name in PREFILL_PARAMETERS]
-    columns += [f"decode.{name}" for name in DECODE_PARAMETERS]
-    clocks = [f"clock_target_mhz.{stage}" for stage in ("prefill", "decode")]
-    rows: list[dict[str, Any]] = []
-    for entry in result.front:
-        design = entry.design
-        row: dict[str, Any] = {f"prefill.{k}": v for k, v in design.prefill.model_dump().items()}
-        row |= {f"decode.{k}": v for k, v in design.decode.model_dump().items()}
-        row |= {f"clock_target_mhz.{stage}": getattr(design.clock_target_mhz, stage) for stage in ("prefill", "decode")}
-        row |= {name: entry.metrics.get(name) for name in METRICS}
-        rows.append(row)
+    """One row a design: canonical key as index, all that tells designs of a search apart (`prefill.*`, `decode.*`,
+    `clock_target_mhz.*`, scheme, deployment), and the metrics.
+    """
+    numbers = [f"prefill.{name}" for name in PREFILL_PARAMETERS]
+    numbers += [*(f"decode.{name}" for name in DECODE_PARAMETERS), PORT_BITS_COLUMN]
+    clocks = [f"clock_target_mhz.{stage}" for stage in STAGES]
+    choices = ["quant_scheme.name", "deployment", "nonlinear_format"]
+    choices += [f"prefill.modules.{name}" for name in PrefillModules.model_fields]
+    choices += [f"decode.modules.{name}" for name in DecodeModules.model_fields]
+    rows = [
+        {**design_columns(entry.design.model_dump(mode="json")), **{name: entry.metrics.get(name) for name in METRICS}}
+        for entry in result.front
+    ]
     keys = [entry.design.canonical_key() for entry in result.front]
-    frame = pd.DataFrame(rows, index=pd.Index(keys, name="design", dtype=str), columns=[*columns, *clocks, *METRICS])
-    return frame.astype({**dict.fromkeys(columns, int), **dict.fromkeys([*clocks, *METRICS], float)})
+    columns = [*numbers, *clocks, *choices, *METRICS]
+    frame = pd.DataFrame(rows, index=pd.Index(keys, name="design", dtype=str), columns=columns)
+    missing = [name for name in choices if frame[name].isna().all()]  # null in Parquet and in text alike
+    return frame.astype({**dict.fromkeys(numbers[:-1], int), **dict.fromkeys([*clocks, *METRICS, *missing], float)})
 
 
 def exploration_document(result: ExplorationResult) -> dict[str, Any]:
@@ -190,11 +197,17 @@ def write_document(path: Path, document: Any) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def front_digest(front: bytes) -> str:
+    """Of the content of front.json: tells whether exploration.json is of the same search."""
+    return hashlib.sha256(front).hexdigest()
+
+
 def _fill(folder: Path, result: ExplorationResult) -> None:
     frame = front_frame(result)
     entries = ",\n".join(json.dumps(entry) for entry in front_document(result))
-    document = json.dumps(exploration_document(result), indent=1)
+    front = f"[\n{entries}\n]\n"
+    document = json.dumps({**exploration_document(result), "front_sha256": front_digest(front.encode())}, indent=1)
     _write(folder / "front.parquet", lambda path: frame.to_parquet(path))
-    _write(folder / "front.json", lambda path: path.write_text(f"[\n{entries}\n]\n"))
+    _write(folder / "front.json", lambda path: path.write_text(front))
     _write(folder / "exploration.json", lambda path: path.write_text(f"{document}\n"))
     _write(folder / "report.html", lambda path: path.write_text(report_html(result), encoding="utf-8"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flexdse.exploration_files import front_digest
+from spec.catalog import MAX_FRONT_BYTES
 from spec.design_point import DesignPoint
 from spec.errors import InputError, echo
+from spec.exploration import ExplorationRequest
 from spec.exploration_result import ExplorationResult
 from spec.space_overrides import SpaceOverrides
-from spec.strict import load_document, parse_json, validate
+from spec.strict import load_document, parse_json, read_text, validate
 from spec.versions import MODEL_VERSION
 
 
@@ -46,24 +49,34 @@ def read_exploration(folder: str | Path) -> ExplorationResult:
             rule=f"model version {MODEL_VERSION}: figures of two versions are not mixed",
             hint="explore again; --warm-start takes the designs of the old one",
         )
+    kept = document.get("front_sha256")
+    if kept is not None and kept != front_digest(files[1].read_bytes()):
+        raise InputError(
+            f"exploration.json and front.json in {echo(str(folder))} are of two explorations",
+            field="exploration",
+            value=str(folder),
+            rule="both as one search wrote them; replacing them was interrupted, or one was edited",
+            hint="explore again with --force",
+        )
     record = {**document["record"], **{name: document.get(name) for name in ("space_size", "hypervolume")}}
     return validate(ExplorationResult, {"request": document.get("request"), "front": front, "record": record})
 
 
-def _data(path: Path) -> Any:
-    """A JSON file of ours, however large: fronts have thousands of designs."""
+def explored_before(folder: Path, request: ExplorationRequest) -> ExplorationResult | None:
+    """What `request` gave, where the folder holds just that by the models of now; None where it holds anything else."""
+    if not (folder.expanduser() / "exploration.json").is_file():
+        return None
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise InputError(
-            f"{echo(str(path))} cannot be read: {reason}",
-            field="exploration",
-            value=str(path),
-            rule="a readable JSON file",
-            hint="give the folder of `flexdse explore --out FOLDER`",
-        ) from error
-    return parse_json(text, str(path)).data
+        found = read_exploration(folder)
+    except InputError:
+        return None
+    return found if found.request == request else None
+
+
+def _data(path: Path) -> Any:
+    """A JSON file of ours: fronts have thousands of designs."""
+    smaller = "give the folder of `flexdse explore --out FOLDER`"
+    return parse_json(read_text(path, "exploration", MAX_FRONT_BYTES, smaller), str(path)).data
 
 
 def designs_of(folder: Path) -> list[DesignPoint]:

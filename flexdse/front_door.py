@@ -12,17 +12,19 @@ import pandas as pd
 from cost_models.evaluate import Context, evaluate_batch
 from cost_models.report import metrics_of
 from flexdse.exploration_files import front_frame, save_exploration
+from spec.calibration import CalibrationTable
 from spec.catalog import resolve_design, resolve_device, resolve_model
 from spec.context_limit import check_context
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.errors import InputError, echo
-from spec.exploration import ExplorationRequest
+from spec.exploration import FLOORPLAN_LIMIT_S, ExplorationRequest
 from spec.exploration_result import ExplorationProgress, ExplorationResult
 from spec.metrics import DEFAULT_OBJECTIVES
 from spec.model_config import ModelConfig
 from spec.strict import validate
+from spec.versions import MODEL_VERSION
 from spec.workload import Workload
 
 if TYPE_CHECKING:
@@ -101,7 +103,14 @@ def _as_designs(designs: Sequence[AnyDesign]) -> list[DesignPoint]:
     return [as_design(design) for design in designs]
 
 
-def evaluate(designs: Sequence[AnyDesign], model: AnyModel, device: AnyDevice, workload: AnyWorkload) -> pd.DataFrame:
+def evaluate(
+    designs: Sequence[AnyDesign],
+    model: AnyModel,
+    device: AnyDevice,
+    workload: AnyWorkload,
+    *,
+    calibration: CalibrationTable | None = None,
+) -> pd.DataFrame:
     """Price designs.
 
     Args:
@@ -109,10 +118,12 @@ def evaluate(designs: Sequence[AnyDesign], model: AnyModel, device: AnyDevice, w
         model: a model, catalog name or path of a config.json.
         device: a card, catalog name or path of a device YAML.
         workload: a workload or (prompt_tokens, output_tokens).
+        calibration: factors that `fit` found on measurements.
 
     Returns:
         One row a design, in order: the columns of the metric registry (units in the names), `feasible`, and the
-        canonical key as the index. A metric without a value is NaN.
+        canonical key as the index. A metric without a value is NaN. `attrs`: provenance, model_version,
+        timing_table_version and, if there is one, calibration_key.
 
     Raises:
         InputError: bad input, naming field, value, rule and a way out.
@@ -121,11 +132,17 @@ def evaluate(designs: Sequence[AnyDesign], model: AnyModel, device: AnyDevice, w
     card, config, load = as_device(device), as_model(model), as_workload(workload)
     batch = DesignBatch.from_points(points, card)
     check_context(config, load, batch.hmt)
-    context = Context(config, card, load, batch.quant_scheme)
+    context = Context(config, card, load, batch.quant_scheme, calibration=calibration)
     costs = evaluate_batch(batch, context)
     rows = [metrics_of(costs, i, context)[0] for i in range(len(points))]
     frame = pd.DataFrame(rows, index=pd.Index([point.canonical_key() for point in points], name="design"), dtype=float)
     frame["feasible"] = costs.feasible
+    frame.attrs = {
+        "provenance": "analytical",
+        "model_version": MODEL_VERSION,
+        "timing_table_version": context.timing.version,
+        **({} if calibration is None else {"calibration_key": calibration.key()}),
+    }
     return frame
 
 
@@ -175,6 +192,7 @@ def explore(
     space: Mapping[str, Any] | str | Path | None = None,
     epsilon: float = 0.0,
     floorplan: bool = True,
+    floorplan_limit_s: float = FLOORPLAN_LIMIT_S,
     journal: str | Path | None = None,
     warm_start: Sequence[DesignPoint] = (),
     on_progress: Callable[[ExplorationProgress], None] | None = None,
@@ -186,6 +204,7 @@ def explore(
         constraints: such as `"tpot_s <= 0.01"`.
         space: changes to the default design space, as a mapping or the path of a YAML (docs/search.md).
         floorplan: cut what the exact assignment to SLRs refuses, and solve again without it.
+        floorplan_limit_s: processor seconds for that assignment; what is left then is kept, and the record says how much.
         journal: file that a killed search goes on from, to the same result.
         warm_start: designs to evaluate first.
 
@@ -208,6 +227,7 @@ def explore(
             constraints=tuple(constraints),
             epsilon=epsilon,
             floorplan=floorplan,
+            floorplan_limit_s=floorplan_limit_s,
             **({"space": as_space(space)} if space is not None else {}),
         )
     found = search(

@@ -11,11 +11,16 @@ from dse.explore import search_arms
 from dse.objectives import Goals
 from dse.promotion import Promotion, promote
 from dse.shortlist import shortlist
+from flexdse.calibration_files import write_calibration
+from flexdse.exploration_files import write_document
 from flexdse.figures import objective_value
 from flexdse.quality_inputs import QualityInputs
-from flexdse.rungs import RUNGS, Bench, missing_rungs
+from flexdse.rung_results import RungResults
+from flexdse.rungs import RUNGS, Bench, kept, missing_rungs
 from spec.documents import envelope
 from spec.exploration_result import ExplorationResult
+
+CALIBRATION_NAME = "calibration.json"
 
 
 def error_bands(result: ExplorationResult) -> dict[str, float]:
@@ -31,11 +36,14 @@ def promote_result(
     result: ExplorationResult,
     count: int,
     rungs: Mapping[str, int],
-    projects: Path | None = None,
+    folder: Path | None = None,
     on_log: Callable[[str], None] = lambda _: None,
     quality: QualityInputs | None = None,
 ) -> Promotion:
-    """Shortlist `count` designs of a front and send them up the ladder, in projects under `projects`.
+    """Shortlist `count` designs of a front and send them up the ladder.
+
+    `folder`: where projects and results of rungs are kept, so that a promotion that was killed goes on behind the last
+    rung that ended; without it they go when this returns.
 
     Raises:
         InputError: a rung that nothing here runs.
@@ -43,18 +51,31 @@ def promote_result(
     request = result.request
     picks = shortlist(result.front, request.objectives, count, error_bands(result) if result.front else None)
     with tempfile.TemporaryDirectory(prefix="flexdse-promotion-") as scratch:
-        bench = Bench(request, projects if projects is not None else Path(scratch), on_log, quality or QualityInputs())
+        where = Path(scratch) if folder is None else folder
+        bench = Bench(request, where / "projects", on_log, quality or QualityInputs())
+        results = RungResults(where / "rungs")
         return promote(
             result.front,
             picks,
             Goals.of_request(request),
             search_arms(request)[0].context,
             rungs,
-            {name: RUNGS[name].runner(bench) for name in rungs if name in RUNGS},
+            {name: kept(name, bench, results) for name in rungs if name in RUNGS},
             lambda rung, pick, said: on_log(
                 f"{rung} of #{pick.index}: {'ok' if said.passed else 'REFUSED'} ({said.detail})"
             ),
         )
+
+
+def save_promotion(promotion: Promotion, document: dict[str, Any], folder: Path) -> None:
+    """promotion.json, and calibration.json where anything was measured: what `--calibration` takes.
+
+    Raises:
+        FlexDSEError: the folder cannot be written.
+    """
+    if promotion.calibration is not None:
+        write_calibration(promotion.calibration, folder / CALIBRATION_NAME, force=True)
+    write_document(folder / "promotion.json", document)
 
 
 def promotion_document(
@@ -72,7 +93,12 @@ def promotion_document(
                 "reason": climb.pick.reason,
                 "objectives_before": [objective_value(n, climb.entry.metrics) for n in result.request.objectives],
                 "rungs": [
-                    {"rung": rung, "passed": said.passed, "detail": said.detail, "measurements": len(said.measurements)}
+                    {
+                        "rung": rung,
+                        "passed": said.passed,
+                        "detail": said.detail,
+                        "measurements": [one.model_dump(mode="json") for one in said.measurements],
+                    }
                     for rung, said in climb.rungs.items()
                 ],
             }
@@ -80,6 +106,7 @@ def promotion_document(
         ],
         "measurements": sum(len(said.measurements) for climb in promotion.climbs for said in climb.rungs.values()),
         "calibration_key": None if table is None else table.key(),
+        "calibration_file": None if table is None else CALIBRATION_NAME,
         "reason": promotion.reason,
         "missing_rungs": missing_rungs(result.request, quality=quality),
         "front_before": list(promotion.before),

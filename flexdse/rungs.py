@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -10,6 +12,7 @@ from pathlib import Path
 from dse.objectives import Goals
 from dse.promotion import RungResult, RungRunner
 from flexdse.quality_inputs import QualityInputs
+from flexdse.rung_results import RungResults
 from spec.built_design import as_built
 from spec.calibration import CalibratedMetric, MeasuredProvenance, Measurement
 from spec.cost_report import CostReport
@@ -18,7 +21,7 @@ from spec.errors import FlexDSEError, ToolNotFoundError
 from spec.exploration import ExplorationRequest
 from spec.synthesis_report import SynthesisStepReport
 from spec.timing import DEFAULT_TIMING_TABLE
-from spec.versions import MODEL_VERSION
+from spec.versions import FLEXDSE_VERSION, MODEL_VERSION
 from spec.workload import STAGES, Stage, Workload
 
 RESOURCES: tuple[CalibratedMetric, ...] = ("lut", "ff", "dsp", "bram_18k", "uram")
@@ -35,16 +38,44 @@ class Bench:
     _projects: dict[str, Path] = field(default_factory=dict)
 
     def project(self, design: DesignPoint) -> Path:
-        """The project of a design."""
+        """The project of a design: the one that an earlier promotion left, if it is still as it was generated."""
         from hls_gen.project import generate_project
 
         key = design.canonical_key()
         if key not in self._projects:
             where = self.folder / key
             request = self.request
-            generate_project(design, request.model, request.device, request.workload, where, force=True)
+            if not self._stands(where, design):
+                generate_project(design, request.model, request.device, request.workload, where, force=True)
             self._projects[key] = where
         return self._projects[key]
+
+    def project_digest(self, design: DesignPoint) -> str:
+        """Names the project of a design by its content: the manifest holds the hash of every file."""
+        from hls_gen.manifest import MANIFEST_NAME
+
+        return hashlib.sha256((self.project(design) / MANIFEST_NAME).read_bytes()).hexdigest()
+
+    def _stands(self, where: Path, design: DesignPoint) -> bool:
+        """Whether `where` holds the project of a design, each text as this version renders it and no file changed."""
+        from hls_gen.errors import ProjectDamagedError
+        from hls_gen.manifest import changed_files, describe, load_manifest
+        from hls_gen.plan import plan_project
+        from hls_gen.render import render
+
+        if not where.is_dir():
+            return False
+        try:
+            manifest = load_manifest(where)
+            changed = changed_files(where, manifest)
+        except ProjectDamagedError:
+            return False
+        request = self.request
+        versions = (manifest.flexdse_version, manifest.model_version, manifest.timing_table_version)
+        if changed or versions != (FLEXDSE_VERSION, MODEL_VERSION, DEFAULT_TIMING_TABLE.version):
+            return False
+        texts = render(plan_project(design, request.model, request.device, request.workload, manifest.inputs.seed))
+        return all(manifest.files.get(name) == describe(text.encode()) for name, text in texts.items())
 
     def priced(self, design: DesignPoint, workload: Workload | None = None) -> CostReport:
         """What the models say of a design as it is built."""
@@ -85,11 +116,38 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """`missing`: why it cannot run here for a request, None if it can. `runner`: what takes a design through it."""
+    """`missing`: why it cannot run here for a request, None if it can. `runner`: what takes a design through it. `tool`: what
+    a result depends on beside the project and the versions of models; None where the rung keeps its results itself.
+    """
 
     what: str
     missing: Callable[[ExplorationRequest, QualityInputs], str | None]
     runner: Callable[[Bench], RungRunner]
+    tool: Callable[[], str] | None
+
+
+def kept(name: str, bench: Bench, results: RungResults) -> RungRunner:
+    """The runner of a rung that runs nothing twice: what it said of a project of the same content before, it says again."""
+    rung, run = RUNGS[name], RUNGS[name].runner(bench)
+    if rung.tool is None:
+        return run
+    tool = rung.tool()
+
+    def once(design: DesignPoint) -> RungResult:
+        inputs = {
+            "rung": name, "project": bench.project_digest(design), "design_key": design.canonical_key(), "tool": tool,
+            "model_version": MODEL_VERSION, "timing_table_version": DEFAULT_TIMING_TABLE.version,
+            "flexdse_version": FLEXDSE_VERSION,
+        }  # fmt: skip
+        found = results.get(inputs)
+        if found is not None:
+            bench.on_log(f"{name} of {inputs['design_key']}: known from an earlier run")
+            return found
+        result = run(design)
+        results.put(inputs, result)
+        return result
+
+    return once
 
 
 def _nothing(_: ExplorationRequest, __: QualityInputs) -> str | None:
@@ -129,6 +187,11 @@ def _quality(bench: Bench) -> RungRunner:
 
 
 # --- csim: bit-exact C simulation
+
+
+def _ours() -> str:
+    """Nothing beside the project: what is simulated is of this version, and any compiler of the language will do."""
+    return "flexdse"
 
 
 def _csim(bench: Bench) -> RungRunner:
@@ -209,6 +272,16 @@ def _open_synthesis(bench: Bench) -> RungRunner:
     return run
 
 
+def _yosys() -> str:
+    return f"pyosys {importlib.metadata.version('pyosys')}"
+
+
+def _vitis_version() -> str:
+    from hls_gen.toolchain.vitis.find import find_vitis
+
+    return find_vitis().name
+
+
 def _vitis_missing(_: ExplorationRequest, __: QualityInputs) -> str | None:
     from hls_gen.toolchain.vitis.find import find_vitis
 
@@ -283,13 +356,16 @@ def _used(report: SynthesisStepReport) -> str:
 
 # In the order of the ladder (dse.promotion.LADDER), without "analytical", which is where designs come from.
 RUNGS: Mapping[str, Rung] = {
-    "quality": Rung("perplexity of the scheme, measured on the model's weights", _quality_missing, _quality),
-    "csim": Rung("bit-exact C simulation of the generated project", _nothing, _csim),
-    "timed_sim": Rung("cycles by timed simulation of the generated C++", _simulator_missing, _timed_sim),
-    "open_synthesis": Rung("LUT and FF of the leaves by open tools", _open_missing, _open_synthesis),
-    "csynth": Rung("C synthesis by Vitis HLS", _vitis_missing, _vitis("csynth", ("csynth",))),
+    "quality": Rung("perplexity of the scheme, measured on the model's weights", _quality_missing, _quality, None),
+    "csim": Rung("bit-exact C simulation of the generated project", _nothing, _csim, _ours),
+    "timed_sim": Rung("cycles by timed simulation of the generated C++", _simulator_missing, _timed_sim, _ours),
+    "open_synthesis": Rung("LUT and FF of the leaves by open tools", _open_missing, _open_synthesis, _yosys),
+    "csynth": Rung("C synthesis by Vitis HLS", _vitis_missing, _vitis("csynth", ("csynth",)), _vitis_version),
     "post_route": Rung(
-        "placed and routed kernels by Vivado", _vivado_missing, _vitis("post_route", ("csynth", "export", "impl"))
+        "placed and routed kernels by Vivado",
+        _vivado_missing,
+        _vitis("post_route", ("csynth", "export", "impl")),
+        _vitis_version,
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # as a shell counts them
@@ -25,6 +26,41 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _terminate(*_: object) -> NoReturn:
     raise Terminated
+
+
+class StopRequest:
+    """Which signal asked to stop, if any. Called, whether one did: a `should_stop` for searches."""
+
+    def __init__(self) -> None:
+        self._asked: int | None = None
+
+    def __call__(self) -> bool:
+        return self._asked is not None
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """A handler of both signals: the first asks, the second unwinds the program at once."""
+        if self._asked is not None:
+            raise self.unwinding()
+        self._asked = number
+
+    def unwinding(self) -> BaseException:
+        """To be raised, for the program to unwind as the signal that was heard has it."""
+        return Terminated() if self._asked == signal.SIGTERM else Interrupted()
+
+
+@contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Inside, the two signals ask instead of unwinding, so that work ends where its state is whole; a second one unwinds."""
+    request = StopRequest()
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) in (_interrupt, _terminate):  # as `stoppable` set them: we are the command line
+            before[number] = signal.signal(number, request.hear)
+    try:
+        yield request
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager

@@ -1,15 +1,23 @@
-"""One case of a sweep in a process of its own: `python -m flexdse.sweep_case FOLDER KEY`. Its end, good or bad, is a file."""
+"""One case of a sweep in a process of its own. Its end, good or bad, is a file.
+
+    python -P -m flexdse.sweep_case FOLDER KEY PARENT_PID
+
+The process that the sweep starts stays behind as one of its guards (`workers.guard`): a case ends with its sweep, by
+whatever way that ends. Nothing that starts threads may be imported before.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flexdse.sweep_store import SweepStore
 from spec.errors import FlexDSEError
-from spec.sweep import SweepCase
+from workers.guard import guarded
+
+if TYPE_CHECKING:
+    from spec.sweep import SweepCase
 
 
 def run_case(case: SweepCase, budget: int, journal: Path) -> dict[str, Any]:
@@ -41,7 +49,11 @@ def run_case(case: SweepCase, budget: int, journal: Path) -> dict[str, Any]:
 
 def main() -> int:
     """Run the case and leave its result or its failure in the folder."""
-    store, key = SweepStore(Path(sys.argv[1])), sys.argv[2]
+    folder, key, parent_pid = sys.argv[1:]
+    guarded(int(parent_pid))  # from here on in a process of its own
+    from flexdse.sweep_store import SweepStore
+
+    store = SweepStore(Path(folder))
     plan = store.plan()
     case = next(one for one in plan.all_cases() if one.key() == key)
     started = time.monotonic()

@@ -75,11 +75,21 @@ def _change(row: Mapping[str, Any], last: Mapping[str, Any] | None) -> str:
         found.append(f"model version {last['model_version']} -> {row['model_version']}")
     if row["front_size"] != last["front_size"]:
         found.append(f"front {last['front_size']} -> {row['front_size']} designs")
+    for name in ("hypervolume", "hypervolume_ratio"):
+        value, old = row[name], last.get(name)
+        if (value is None) != (old is None) or (
+            value is not None and old is not None and abs(value - old) > SAME * abs(old)
+        ):
+            found.append(f"{name} {_number(old)} -> {_number(value)}")
     for name, value in row["best"].items():
         old = last["best"].get(name)
         if value is not None and old is not None and abs(value - old) > SAME * abs(old):
             found.append(f"best {name} {value / old - 1:+.2%}" if old else f"best {name} changed")
     return "; ".join(found) or "unchanged"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
 
 
 def write_report(store: SweepStore, plan: SweepPlan, night: Night) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from flexdse.sweep_store import SweepStore
 from spec.sweep import SweepCase, SweepPlan
 
 POLL_S = 0.1
-KILL_AFTER_S = 10.0  # between asking a case to end and ending it
+KILL_AFTER_S = 30.0  # between asking the guard of a case to end it and ending both
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ def run_night(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Night:
     """Run what is not done yet until all is done, the window closes or the night's budget is spent. A case that is at work
-    when it must end is stopped: a sampled one goes on from its journal the next time.
+    when it must end is stopped, and goes on from its journal the next time.
     """
     night = Night()
     started = time.monotonic()
@@ -80,9 +81,14 @@ def _start(store: SweepStore, case: SweepCase) -> subprocess.Popen[bytes]:
     log = store.folder / "journals" / f"{case.key()}.log"
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "flexdse.sweep_case", str(store.folder), case.key()],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            # -P: a folder called `flexdse` where the user happens to stand must not hide ours.
+            [sys.executable, "-P", "-m", "flexdse.sweep_case", str(store.folder), case.key(), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # deaf to the Ctrl-C that the sweep gets, which ends its cases itself
+            pass_fds=store.lock_descriptors,
+        )
 
 
 def _check(

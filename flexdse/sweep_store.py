@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from flexdse.exploration_files import write_document
 from spec.catalog import resolve_device, resolve_model
@@ -26,7 +28,24 @@ def inputs_digest(case: SweepCase) -> str:
     return hashlib.sha256("\n".join(one.model_dump_json() for one in documents).encode()).hexdigest()[:8]
 
 
+LEFTOVER_PATIENCE_S = 60.0  # the guards of a sweep that was killed end its cases in well under a second
+_LOOK_S = 0.05
 _VERSIONS = {"model_version": MODEL_VERSION, "timing_table_version": DEFAULT_TIMING_TABLE.version}
+
+
+def _known_digest(case: SweepCase) -> str | None:
+    """`inputs_digest`, None where a document is gone or broken since the sweep began."""
+    try:
+        return inputs_digest(case)
+    except FlexDSEError:
+        return None
+
+
+def _lives(lock: TextIO) -> bool:
+    """Whether the process that wrote its number into the lock file is still there."""
+    lock.seek(0)
+    text = lock.read()
+    return text.isdecimal() and Path("/proc", text).exists()
 
 
 class SweepStore:
@@ -35,6 +54,7 @@ class SweepStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().resolve()
         self._evaluations: int | None = None
+        self.lock_descriptors: tuple[int, ...] = ()  # of the lock, for cases to hold as well
 
     @classmethod
     def start(cls, folder: Path, plan: SweepPlan) -> SweepStore:
@@ -69,25 +89,46 @@ class SweepStore:
         store._evaluations = plan.budget.evaluations
         return store
 
+    @staticmethod
+    def holds(folder: Path, plan: SweepPlan) -> bool:
+        """Whether a folder holds this very plan from an earlier night."""
+        try:
+            return SweepStore(folder).plan() == plan
+        except FlexDSEError:
+            return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While inside, no other process runs this sweep.
+        """While inside, no other process runs this sweep. Cases hold the lock too: the next sweep of a folder starts when the
+        last one of a sweep that was killed is gone, and waits for that.
 
         Raises:
-            FlexDSEError: another one does.
+            FlexDSEError: another process runs it.
         """
-        with (self.folder / ".lock").open("w") as handle:
+        with (self.folder / ".lock").open("a+") as handle:
+            deadline = time.monotonic() + LEFTOVER_PATIENCE_S
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if _lives(handle) or time.monotonic() > deadline:
+                        raise FlexDSEError(
+                            f"another process runs the sweep in {echo(str(self.folder))}",
+                            field="--out",
+                            value=str(self.folder),
+                            rule="one process at a time",
+                            hint="wait for it, or give another --out",
+                        ) from error
+                time.sleep(_LOOK_S)
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            self.lock_descriptors = (handle.fileno(),)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise FlexDSEError(
-                    f"another process runs the sweep in {echo(str(self.folder))}",
-                    field="--out",
-                    value=str(self.folder),
-                    rule="one process at a time",
-                    hint="wait for it, or give another --out",
-                ) from error
-            yield
+                yield
+            finally:
+                self.lock_descriptors = ()
 
     def plan(self) -> SweepPlan:
         """The plan as it was last started."""
@@ -101,7 +142,8 @@ class SweepStore:
         """The case is done."""
         self._put("results", key, case, {"document": document}, seconds)
         (self.folder / "failures" / f"{key}.json").unlink(missing_ok=True)
-        self.journal(case).unlink(missing_ok=True)
+        for journal in (self.folder / "journals").glob(f"{key}.*.journal"):
+            journal.unlink(missing_ok=True)
 
     def put_failure(self, key: str, case: SweepCase, cause: str, message: str, seconds: float) -> None:
         """The case failed; it is tried again the next time."""
@@ -110,7 +152,7 @@ class SweepStore:
     def _put(self, kind: str, key: str, case: SweepCase, what: dict[str, Any], seconds: float) -> None:
         document = {
             **_VERSIONS, "key": key, "case": case.model_dump(mode="json", by_alias=True), "title": case.title,
-            "inputs": inputs_digest(case), "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds, **what,
+            "inputs": _known_digest(case), "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds, **what,
         }  # fmt: skip
         write_document(self.folder / kind / f"{key}.json", document)
 
@@ -120,7 +162,7 @@ class SweepStore:
         if found is None or any(found.get(n) != v for n, v in _VERSIONS.items()):
             return None
         case = validate(SweepCase, found["case"])
-        if found.get("inputs") != inputs_digest(case):
+        if found.get("inputs") != _known_digest(case):
             return None
         budget = found["document"]["request"]["budget"]
         return found if case.method == "exact" or self._evaluations in (None, budget) else None

@@ -117,6 +117,7 @@ def _draw(rng: np.random.Generator, model: ModelConfig, device: Device, number: 
             {
                 **common,
                 "linear_pe": choose("dsp2", "dsp1", "lut"),
+                "dequantizer": "pipelined",
                 "hadamard_width": pick([1, 2, 4]) if common["hadamard"] == "streaming" else 1,
             }
         ),

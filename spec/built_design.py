@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from spec.design_point import DesignPoint
 
+_BUILT = {
+    "prefill": {"process_granularity": "array"},
+    "decode": {"process_granularity": "array", "dequantizer": "pipelined"},
+}
+
 
 def as_built(design: DesignPoint) -> DesignPoint:
-    """`design` as our generator builds it: a row of elements is one process, whatever the design was priced as.
+    """`design` as our generator builds it, whatever it was priced as: a row of elements is one process, and the loop of
+    decode's dequantizer is a pipeline.
 
-    `process_granularity` is the one choice that the generator does not follow: `element` describes FlexLLM's kernels.
+    These are the choices that the generator does not follow: `element` and `unpipelined` describe FlexLLM's kernels.
     """
     stages = {}
-    for stage in ("prefill", "decode"):
+    for stage, choices in _BUILT.items():
         chosen = getattr(design, stage)
-        modules = chosen.modules.model_copy(update={"process_granularity": "array"})
-        stages[stage] = chosen.model_copy(update={"modules": modules})
+        stages[stage] = chosen.model_copy(update={"modules": chosen.modules.model_copy(update=choices)})
     return design.model_copy(update=stages)
 
 
@@ -26,7 +31,12 @@ def built_otherwise(design: DesignPoint) -> str | None:
         if chosen.modules.process_granularity != "array"
     ]
     if not stages:
-        return None
+        if design.decode.modules.dequantizer == "pipelined":
+            return None
+        return (
+            "decode: the design is priced with FlexLLM's dequantizer (dequantizer: unpipelined), the project is built with a "
+            "pipelined one. Set decode.modules.dequantizer: pipelined to price what is built"
+        )
     return (
         f"{' and '.join(stages)}: the design is priced as FlexLLM's kernels (process_granularity: element), the project "
         "is built as rows of elements (array). Compare it with the models' figures for array, not with those for element"

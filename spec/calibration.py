@@ -58,7 +58,15 @@ def _refuse_module_metric(module: str | None, metric: str) -> None:
 
 
 def _refuse_foreign_metric(provenance: MeasuredProvenance, metric: CalibratedMetric) -> None:
-    """A simulation measures time alone, an open synthesis everything but time and power."""
+    """A simulation measures time alone, an open synthesis everything but time and power; C synthesis knows no power."""
+    if provenance == "csynth" and metric == "power_w":
+        raise InputError(
+            "csynth does not measure power_w",
+            field="metric",
+            value=metric,
+            rule="of csynth: cycles, latency_s and resources",
+            hint="take the power of a routed design or of a board",
+        )
     simulated, mapped = provenance in ("timed_sim", "cosim"), provenance == "open_synthesis"
     if (simulated and metric not in TIME_METRICS) or (mapped and metric in (*TIME_METRICS, "power_w")):
         raise InputError(

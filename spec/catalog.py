@@ -13,11 +13,14 @@ from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.documents import VERSION_KEYS
 from spec.errors import InputError, UnknownNameError, echo
+from spec.json_arrays import array_element
 from spec.model_config import ModelConfig, from_hugging_face
 from spec.reference_system import ReferenceSystem
-from spec.strict import Document, StrictModel, load_document, validate
+from spec.strict import Document, StrictModel, load_document, read_text, validate
 
 CATALOG_DIR = Path(__file__).parent / "catalog"
+MAX_FRONT_BYTES = 512 * 2**20  # a search shows at most 20,000 designs, each of some 8 kB, with 64 ports of some 15 kB
+_ONE_ENTRY = "name one entry of a front by its number from 0, as in front.json#0"
 Kind = Literal["devices", "models", "designs", "references"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -155,30 +158,38 @@ def resolve_model(name: str) -> ModelConfig:
     return load_model(name)
 
 
-def _entry(document: Document, number: str) -> Document:
-    """One entry of a front, by its number from 0."""
-    data = document.data
-    if not isinstance(data, list):
+def _entry(path: Path, number: str) -> Document:
+    """One entry of a front, by its number from 0; of a JSON file however many it has."""
+    place = int(number[:18])
+    document: Document | None
+    if path.suffix.lower() == ".json":
+        text = read_text(path, "front", MAX_FRONT_BYTES, "a front that `explore` writes is smaller: name that file")
+        document, entries = array_element(text, place, str(path))
+    else:
+        whole = load_document(path, "front", "give the front as JSON, as `explore --out` writes it")
+        document, entries = None, len(whole.data) if isinstance(whole.data, list) else None
+        if entries is not None and place < entries:
+            inner = {path[1:]: line for path, line in whole.lines.items() if path[:1] == (place,)}
+            document = Document(whole.data[place], whole.source, inner)
+    if document is not None:
+        return document
+    if entries is None:
         raise InputError(
             f"the file holds no list of designs, so it has no entry {echo(number)}",
             field="design",
             value=number,
             rule="FILE#N names entry N of a front",
             hint="leave the # and the number out",
-            source=document.source,
+            source=str(path),
         )
-    place = int(number[:18])
-    if place >= len(data):
-        raise InputError(
-            f"the front has no entry {echo(number)}",
-            field="design",
-            value=number,
-            rule=f"0 to {len(data) - 1}: the numbers that `flexdse front` shows" if data else "a front with designs",
-            hint="take another number",
-            source=document.source,
-        )
-    inner = {path[1:]: line for path, line in document.lines.items() if path[:1] == (place,)}
-    return Document(data[place], document.source, inner)
+    raise InputError(
+        f"the front has no entry {echo(number)}",
+        field="design",
+        value=number,
+        rule=f"0 to {entries - 1}: the numbers that `flexdse front` shows" if entries else "a front with designs",
+        hint="take another number",
+        source=str(path),
+    )
 
 
 def resolve_design(name: str) -> DesignPoint:
@@ -189,9 +200,10 @@ def resolve_design(name: str) -> DesignPoint:
         return load_design(name)
     path, _, number = name.rpartition("#")
     if path and number.isdecimal() and number.isascii() and _looks_like_file(path):
-        document = _entry(_plain(load_document(Path(path), "front"), schema="flexdse/published-design/v1"), number)
+        document = _entry(Path(path), number)
     elif _looks_like_file(name):
-        document = _plain(load_document(Path(name), "design file"), schema="flexdse/published-design/v1")
+        file = load_document(Path(name), "design file", _ONE_ENTRY)
+        document = _plain(file, schema="flexdse/published-design/v1")
     else:
         return load_design(name)
     data = document.data
@@ -201,7 +213,7 @@ def resolve_design(name: str) -> DesignPoint:
             field="design",
             value=f"{len(data)} entries",
             rule="one design",
-            hint="name one entry by its number from 0, as in front.json#0, or save it: jq '.[0].design' front.json",
+            hint=f"{_ONE_ENTRY}, or save it: jq '.[0].design' front.json",
             source=document.source,
         )
     if isinstance(data, dict) and {"design", "title"} <= set(data):  # a copy of a catalog file

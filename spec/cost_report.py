@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from spec.memory_capacity import CapacityReport
-from spec.resources import ResourceVector
+from spec.resources import ResourceDemand
 from spec.strict import StrictModel
 from spec.violation import Violation
 from spec.workload import Stage
@@ -81,7 +81,7 @@ class PrefillReport(StrictModel):
     achievable_clock_mhz: float
     tokens_per_s: float | None
     bound_by: str
-    resources: ResourceVector
+    resources: ResourceDemand
     utilization: Utilization
     clb_fraction: float
     power_w: float | None
@@ -101,7 +101,7 @@ class DecodeReport(StrictModel):
     achievable_clock_mhz: float
     tokens_per_s: float | None
     bound_by: str
-    resources: ResourceVector
+    resources: ResourceDemand
     utilization: Utilization
     clb_fraction: float
     power_w: float | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,6 +46,10 @@ class PortLike(Protocol):
     def width_bits(self) -> int: ...
 
 
+# By what a reader tells layouts apart: the kind of each placement, and how many kinds there are.
+LayoutKinds = dict[tuple[tuple[str, ...], ...], tuple[IntArray, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class StagePlacements:
     """The distinct port layouts of one stage as arrays over (n_placements, n_roles), roles as in `ROLES[stage]`.
@@ -61,7 +65,8 @@ class StagePlacements:
     `streams_per_port`, `total_ports`, `total_port_bits`: (n_placements,); the first is the largest number of streams
     that want a beat of one port at the same time. `adapter_bram_18k` (n_placements,): block RAM of the adapters of our
     library, one a port (`spec.axi_bursts`). `cache_apart` (n_placements,): no port and no channel carries both
-    weights and cache, so that they may stream at the same time.
+    weights and cache, so that they may stream at the same time. `kinds`: which placements are alike, as far as readers have
+    asked (`cost_models.row_sets`).
     """
 
     stage: Stage
@@ -82,6 +87,7 @@ class StagePlacements:
     further_clients: IntArray
     further_client_bits: IntArray
     cache_apart: BoolArray
+    kinds: LayoutKinds = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ports)
@@ -193,18 +199,21 @@ def saturation_mhz(memory: MemorySystem, width_bits: int, channel_demand_bits: i
 
 @dataclass(frozen=True, slots=True)
 class MemoryPorts:
-    """The ports of one memory kind in each placement, (n_placements,) each; `highest_channel` is -1 without ports."""
+    """The ports of one memory kind in each placement, (n_placements,) each; `highest_channel` is -1 without ports.
+    `channels`: how many have ports.
+    """
 
     number: IntArray
     highest_channel: IntArray
     widest_bits: IntArray
     total_bits: IntArray
     adapter_bram_18k: IntArray
+    channels: IntArray
 
     @classmethod
     def of(cls, layouts: Sequence[Sequence[PortLike]], kind: MemoryKind) -> MemoryPorts:
         """The ports of `layouts` on one kind of memory."""
-        table = np.zeros((5, len(layouts)), dtype=np.int64)
+        table = np.zeros((6, len(layouts)), dtype=np.int64)
         table[1] = -1
         for p, layout in enumerate(layouts):
             ports = [port for port in layout if port.memory == kind]
@@ -216,6 +225,7 @@ class MemoryPorts:
                     widest,
                     sum(port.width_bits for port in ports),
                     _adapter_bram18(ports),
+                    len({port.channel for port in ports}),
                 )
         return cls(*table)
 
@@ -294,7 +304,12 @@ _PER_BATCH = ("placements", "modules")
 
 def _taken(batch: PrefillBatch | DecodeBatch, index: IntArray | slice) -> dict[str, Any]:
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return {name: value if name in _PER_BATCH or value is None else value[index] for name, value in values.items()}
+    kept = {name: value for name, value in values.items() if name in _PER_BATCH or value is None}
+    if isinstance(index, slice):
+        return kept | {name: value[index] for name, value in values.items() if name not in kept}
+    if index.dtype == bool:
+        index = np.flatnonzero(index)
+    return kept | {name: value.take(index) for name, value in values.items() if name not in kept}
 
 
 _STAGE_PARAMETERS: tuple[tuple[Stage, tuple[str, ...]], ...] = (

@@ -135,6 +135,9 @@ class Device(StrictModel):
     clock: ClockLimits
     power: PowerStates
     reconfiguration: Reconfiguration
+    price_usd: Annotated[
+        float | None, Field(gt=0, le=1e7, description="of one card, for card_cost_usd; null: not stated")
+    ] = None
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")

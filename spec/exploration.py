@@ -21,6 +21,7 @@ METHODS: tuple[Method, ...] = ("exact", "stagewise", "nsga2", "nsga3", "tpe", "g
 # A sampler that a user registered under a name of their own.
 PluginMethod = Annotated[str, Field(pattern=r"^plugin:[a-z0-9][a-z0-9_.-]{0,63}$")]
 MAX_BUDGET = 10_000_000
+FLOORPLAN_LIMIT_S = 30.0  # ten times what the bitstreams of a front of a thousand co-resident designs take
 
 
 class ExplorationRequest(StrictModel):
@@ -44,6 +45,14 @@ class ExplorationRequest(StrictModel):
     floorplan: Annotated[
         bool, Field(description="cut what the exact assignment to SLRs refuses, and solve the front again without it")
     ] = True
+    floorplan_limit_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=86_400,
+            description="processor seconds in which bitstreams are assigned; what is left then is kept and counted as unchecked",
+        ),
+    ] = FLOORPLAN_LIMIT_S
     method: Method | PluginMethod = "exact"
     budget: Annotated[int, Field(ge=1, le=MAX_BUDGET, description="evaluations; not used by exact")] = 2_000
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0

@@ -57,19 +57,37 @@ class FloorplanCheck(StrictModel):
     parts: int
     placed: int
     within_band: int
-    unknown: Annotated[int, Field(description="the solver's time came first; they are kept")]
+    unknown: Annotated[int, Field(description="not decided: the solver's time, or that of the check, came first; kept")]
     cut: Annotated[int, Field(description="parts that were refused; whatever has one is not on the front")]
-    unchecked: Annotated[int, Field(description="parts beyond what one exploration plans; they are kept")]
+    unchecked: Annotated[
+        int, Field(description="those of the unknown that the assignment was not asked for: the time was spent")
+    ]
     rounds: Annotated[int, Field(description="fronts that were looked at until all stood")]
     complete: Annotated[bool, Field(description="whether the last front was free of refusals")]
-    seconds: float
+    limit_s: Annotated[
+        float | None, Field(description="processor seconds in which parts were asked for; null in records of before")
+    ] = None
+    limit_reached: Annotated[bool, Field(description="whether they were spent before all was checked")] = False
+    seconds: Annotated[
+        float, Field(description="processor seconds that it took, fronts that were solved again included")
+    ]
+
+
+class WarmStart(StrictModel):
+    """What became of the designs that a sampled search was given to begin with."""
+
+    given: int
+    in_space: Annotated[int, Field(description="different ones that are in the space of this search")]
+    evaluated: Annotated[int, Field(description="as many as the budget holds, spread evenly over them")]
 
 
 class SearchRecord(StrictModel):
     """What was searched and how far.
 
     `hypervolume` is on log-scaled objectives against `reference_point`, the nadir of the exact front of the same
-    space; `hypervolume_ratio` is its share of the exact front's, the distance from the optimum.
+    space; `hypervolume_ratio` is its share of the exact front's, the distance from the optimum. Where no design is better
+    than that point in every objective both are null, with the reason in `missing`, and `own_hypervolume` is against the
+    front's own nadir: a number that compares with no other front.
     """
 
     space_size: Annotated[int, Field(description="designs with distinct cost vectors, stage by stage")]
@@ -85,11 +103,18 @@ class SearchRecord(StrictModel):
     hypervolume_ratio: float | None
     reference_point: tuple[float, ...]
     ideal_point: tuple[float, ...]
+    own_hypervolume: Annotated[
+        float | None, Field(description="against own_reference_point; null where hypervolume has a value")
+    ] = None
+    own_reference_point: Annotated[
+        tuple[float, ...], Field(description="nadir of the front itself; empty where hypervolume has a value")
+    ] = ()
     proof: ProofRecord | None = None
     gap: Annotated[str | None, Field(description="what keeps an exact front from being proven, if anything")] = None
     floorplan: Annotated[FloorplanCheck | None, Field(description="null, with the reason, where it was not asked")] = (
         None
     )
+    warm_start: Annotated[WarmStart | None, Field(description="null where none was given")] = None
     knees: Annotated[tuple[int, ...], Field(description="entries of the front with the best trade-off")] = ()
     missing: dict[str, str] = {}
 
@@ -113,7 +138,11 @@ class ExplorationProgress(StrictModel):
     feasible_fraction: float | None
     front: tuple[tuple[float, ...], ...]
     hypervolume: Annotated[
-        float | None, Field(description="of the front so far; its reference point is final only in the result")
+        float | None,
+        Field(
+            description="of the front so far, null while no design is better than the reference point in every objective; "
+            "the reference point is final only in the result"
+        ),
     ] = None
     legal_designs: Annotated[int | None, Field(description="legal pairs of designs in the space")] = None
     elapsed_s: Annotated[float | None, Field(description="since the search began")] = None

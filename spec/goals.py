@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -134,6 +135,29 @@ def split_objectives(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts)
 
 
+def _refuse_one_expression_twice(objectives: Sequence[Objective]) -> None:
+    """Whatever they are written like, two of one expression are one objective, or one against itself."""
+    samples = [{name: 1.0 + 0.37 * i + (k * 0.618_034) % 1 for i, name in enumerate(METRICS)} for k in range(1, 4)]
+    seen: dict[tuple[float | None, ...], Objective] = {}
+    for objective in objectives:
+        values = tuple(objective.expression.of(one) for one in samples)
+        if None in values:
+            continue
+        other = seen.setdefault(values, objective)
+        if other is not objective and other.expression.unit == objective.expression.unit:
+            against = other.sense != objective.sense
+            raise InputError(
+                f"{echo(other.name)} and {echo(objective.name)} are "
+                + ("one quantity, to be lowered and raised at once" if against else "one objective"),
+                field="objectives",
+                value=[one.name for one in objectives],
+                rule="each quantity once: every design is as good as any other where one stands against itself"
+                if against
+                else "each quantity once",
+                hint="leave one of the two out",
+            )
+
+
 def check_goals(objectives: tuple[str, ...]) -> tuple[str, ...]:
     """`objectives` as they are kept, if they can be searched together: one to five, each once.
 
@@ -145,6 +169,7 @@ def check_goals(objectives: tuple[str, ...]) -> tuple[str, ...]:
     plain = tuple(name for name in names if name in METRICS)
     if len(plain) == len(names):
         return check_objectives(names)
+    _refuse_one_expression_twice(parsed)
     if len(set(names)) < len(names):
         raise InputError(
             "an objective appears twice",

@@ -207,7 +207,7 @@ def _prefill_attention_rules(
     )  # fmt: skip
     yield _rule(
         n, "value_channels", "prefill.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
-        "value_parallelism must divide head_dim", "use a divisor of head_dim",
+        f"value_parallelism must divide head_dim = {model.head_dim}", f"use a divisor of {model.head_dim}",
     )  # fmt: skip
     yield from _module_rules(n, "prefill", batch.modules[0], model, scheme, batch.key_parallelism)
     yield from _prefill_port_rules(batch, "k_cache", keys, scheme.kv_bits)
@@ -336,7 +336,7 @@ def _decode_attention_rules(
     yield from _even_lanes(batch, "decode", ("key_parallelism", "value_parallelism"), "pairs of")
     yield _rule(
         n, "kv_heads", "decode.head_parallelism", model.n_kv_heads % batch.head_parallelism, 0, "remainder",
-        f"head_parallelism must divide the {model.n_kv_heads} KV heads", "use a divisor of the number of KV heads",
+        f"head_parallelism must divide the {model.n_kv_heads} KV heads", f"use a divisor of {model.n_kv_heads}",
     )  # fmt: skip
     yield _rule(
         n, "keys_per_pass", "decode.key_parallelism", batch.key_parallelism, model.head_dim, "keys",
@@ -344,7 +344,7 @@ def _decode_attention_rules(
     )  # fmt: skip
     yield _rule(
         n, "value_channels", "decode.value_parallelism", model.head_dim % batch.value_parallelism, 0, "remainder",
-        "value_parallelism must divide head_dim", "use a divisor of head_dim",
+        f"value_parallelism must divide head_dim = {model.head_dim}", f"use a divisor of {model.head_dim}",
     )  # fmt: skip
     yield from _module_rules(n, "decode", batch.modules[0], model, scheme, batch.key_parallelism)
     caches: tuple[tuple[PortRole, IntArray], ...] = (

@@ -75,12 +75,28 @@ _ALL = (
         "Largest utilization",
         "largest used fraction of the whole card over resource kinds and bitstreams, shell included",
     ),
-    Metric("prefill_dsp", "1", "min", "Prefill DSP", "DSP slices of the prefill kernel"),
-    Metric("decode_dsp", "1", "min", "Decode DSP", "DSP slices of the decode kernel"),
+    *(
+        Metric(f"{stage}_{kind}", "1", "min", f"{stage.capitalize()} {title}", f"{what} of the {stage} kernel")
+        for kind, title, what in (
+            ("lut", "LUT", "look-up tables"),
+            ("ff", "FF", "flip-flops"),
+            ("dsp", "DSP", "DSP slices"),
+            ("bram_18k", "BRAM", "block RAMs of 18 Kib"),
+            ("uram", "URAM", "UltraRAMs"),
+        )
+        for stage in ("prefill", "decode")
+    ),
     # Less is better: at equal speed, more traffic is words that are fetched and dropped.
     Metric("hbm_bytes_per_s", "B/s", "min", "Decode HBM traffic", "bytes read and written in a decode step / its time"),
     Metric(
         "hbm_fraction", "1", "min", "Decode HBM use", "hbm_bytes_per_s / sustained rate of all channels of the card"
+    ),
+    Metric(
+        "card_cost_usd",
+        "USD",
+        "min",
+        "Cost of the cards",
+        "price_usd of the device file times the cards of the deployment",
     ),
     Metric("quality", "1", "min", "Perplexity increase", "perplexity increase over the unquantized model (fraction)"),
 )

@@ -11,6 +11,7 @@ from spec.strict import StrictModel
 RESOURCE_NAMES = ("lut", "ff", "dsp", "bram_18k", "uram")
 
 Count = Annotated[int, Field(ge=0, le=10**9)]
+Demand = Annotated[int, Field(ge=0, le=10**18)]  # arrays of the widest parameters ask for more than 1e12 LUTs
 
 
 class ResourceVector(StrictModel):
@@ -28,3 +29,13 @@ class ResourceVector(StrictModel):
     def as_dict(self) -> dict[str, int]:
         """Name to count, in the fixed order."""
         return {name: getattr(self, name) for name in RESOURCE_NAMES}
+
+
+class ResourceDemand(ResourceVector):
+    """What a kernel asks for, which may be far beyond any card."""
+
+    lut: Demand
+    ff: Demand
+    dsp: Demand
+    bram_18k: Demand
+    uram: Demand

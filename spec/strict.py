@@ -21,6 +21,7 @@ MAX_DOCUMENT_BYTES = 4 * 2**20  # a design or device file is a few kB; anything 
 MAX_LEVELS = 40  # of nesting; our documents have five
 _SHOWN_KEYS = 8
 _CORRECT = "correct the value"
+_CONFIGURATION = "give the configuration file, not the weights"
 
 _YAML_TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = ("map", "seq", "str", "null", "bool", "int", "float")
@@ -345,33 +346,32 @@ def parse_json(text: str, source: str | None = None, name: str = WHOLE) -> Docum
     return _refuse_what_is_not_plain(Document(data, source, name=name))
 
 
-def read_text(path: Path, what: str) -> str:
-    """The text of a user's file, or an InputError that says why not."""
+def read_text(path: Path, what: str, max_bytes: int = MAX_DOCUMENT_BYTES, smaller: str = _CONFIGURATION) -> str:
+    """The text of a user's file, or an InputError that says why not. `smaller`: the way out where it is too large."""
 
     def refuse(problem: str, rule: str, hint: str) -> InputError:
         return InputError(f"{what} {echo(str(path))} {problem}", field=what, value=str(path), rule=rule, hint=hint)
 
     try:
         with path.open("rb") as file:  # a device or pipe has no size, so read no more than the limit
-            content = file.read(MAX_DOCUMENT_BYTES + 1)
+            content = file.read(max_bytes + 1)
     except IsADirectoryError as error:
         raise refuse("is a folder", "must be a file", "name the file in the folder") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = error.strerror if isinstance(error, OSError) else error
         problem = f"cannot be read: {reason}"
         raise refuse(problem, "must be a readable file", "check the path and its permissions") from error
-    if len(content) > MAX_DOCUMENT_BYTES:
-        rule = f"at most {MAX_DOCUMENT_BYTES} bytes"
-        raise refuse("is too large", rule, "give the configuration file, not the weights")
+    if len(content) > max_bytes:
+        raise refuse("is too large", f"at most {max_bytes} bytes", smaller)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise refuse("is not UTF-8 text", "must be UTF-8 text", "give a text file, or convert it to UTF-8") from error
 
 
-def load_document(path: Path, what: str) -> Document:
-    """Read a `.json`, `.yaml` or `.yml` file strictly."""
-    text = read_text(path, what)
+def load_document(path: Path, what: str, smaller: str = _CONFIGURATION) -> Document:
+    """Read a `.json`, `.yaml` or `.yml` file strictly. `smaller`: the way out where it is too large."""
+    text = read_text(path, what, smaller=smaller)
     return parse_json(text, str(path)) if path.suffix.lower() == ".json" else parse_yaml(text, str(path))
 
 

@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from spec.device import Device
 from spec.errors import InputError, echo
-from spec.exploration import Method, PluginMethod
+from spec.exploration import ExplorationRequest, Method, PluginMethod
 from spec.metrics import DEFAULT_OBJECTIVES
+from spec.model_config import ModelConfig
 from spec.space_overrides import SpaceOverrides
-from spec.strict import StrictModel
+from spec.strict import StrictModel, validate
 from spec.workload import Workload
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -166,6 +168,26 @@ class SweepPlan(StrictModel):
         for case in (*self._of_grid(), *self.cases):
             found.setdefault(case.key(), case)
         return tuple(found.values())
+
+    def request(self, case: SweepCase, model: ModelConfig, device: Device) -> ExplorationRequest:
+        """The exploration of a case, with the documents that its names stand for.
+
+        Raises:
+            InputError: one that cannot be asked for.
+        """
+        asked = {
+            "name": f"{self.name}: {case.title}"[:200],
+            "model": model.model_dump(mode="json", by_alias=True),
+            "device": device.model_dump(mode="json", by_alias=True),
+            "workload": case.workload.model_dump(mode="json", by_alias=True),
+            "objectives": list(case.objectives),
+            "constraints": list(case.constraints),
+            "space": None if case.space is None else case.space.model_dump(mode="json", by_alias=True),
+            "method": case.method,
+            "budget": self.budget.evaluations,
+            "seed": case.seed,
+        }
+        return validate(ExplorationRequest, asked)
 
     def _of_grid(self) -> list[SweepCase]:
         grid = self.grid

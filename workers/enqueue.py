@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from db.base import utc_now
+from db.job_state import JobState
 from db.models import Exploration, Job, Project, Run, Sweep
 from db.session import UnitOfWork
+from dse.windows import night_at
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.errors import UnknownNameError
 from spec.exploration import ExplorationRequest
 from spec.model_config import ModelConfig
+from spec.sweep import SweepPlan
 from spec.workload import Workload
 from workers.bell import Bell, BrokerState
 
@@ -27,6 +32,8 @@ __all__ = [
     "enqueue_project",
     "enqueue_run",
     "enqueue_sweep",
+    "enqueue_sweep_file",
+    "feed_sweep",
 ]
 
 # A seat of it is needed by whatever may start the vendor's tools; `flexdse jobs seats vitis 2` sets how many there are.
@@ -107,6 +114,75 @@ def enqueue_sweep(
         enqueue_exploration(work, request, owner=owner, priority=priority, limits=limits, sweep_id=sweep.id)
         for request in requests
     ]
+
+
+def enqueue_sweep_file(
+    work: UnitOfWork,
+    plan: SweepPlan,
+    models: Mapping[str, ModelConfig],
+    devices: Mapping[str, Device],
+    *,
+    owner: str,
+    priority: int = -1,
+    limits: Limits | None = None,
+    labels: Sequence[str] = (),
+    note: str = "",
+) -> Sweep:
+    """Stores a sweep and submits as many of its cases as may start now; `feed_sweep` submits the others.
+
+    `models` and `devices`: what the names in the plan stand for.
+    """
+    allowed = dict(limits or {})
+    if plan.budget.case_s is not None:
+        allowed["time_s"] = min(plan.budget.case_s, allowed.get("time_s", plan.budget.case_s))
+    document = {
+        "plan": plan.model_dump(mode="json", by_alias=True),
+        "models": {name: model.model_dump(mode="json", by_alias=True) for name, model in models.items()},
+        "devices": {name: device.model_dump(mode="json", by_alias=True) for name, device in devices.items()},
+        "priority": priority,
+        "limits": allowed or None,
+    }
+    waiting = {"waiting": len(plan.all_cases())}
+    sweep = work.sweeps.add(owner=owner, name=plan.name, document=document, labels=labels, note=note, results=waiting)
+    feed_sweep(work, sweep, utc_now())
+    return sweep
+
+
+def feed_sweep(work: UnitOfWork, sweep: Sweep, now: datetime) -> int:
+    """Submits cases of a sweep that wait, as far as its window, its night's budget and its concurrency let it; how many."""
+    document = sweep.document
+    plan = SweepPlan.model_validate(document["plan"])
+    if not _is_open(plan, now):
+        return 0
+    states = work.sweeps.states([sweep.id])[sweep.id]
+    room = plan.concurrency - states.get(JobState.QUEUED, 0) - states.get(JobState.RUNNING, 0)
+    left = (sweep.results or {})["waiting"]
+    cases = plan.all_cases()
+    chosen = cases[len(cases) - left :][: max(0, room)]
+    for case in chosen:
+        model = ModelConfig.model_validate(document["models"][case.model])
+        device = Device.model_validate(document["devices"][case.device])
+        enqueue_exploration(
+            work,
+            plan.request(case, model, device),
+            owner=sweep.owner,
+            priority=document["priority"],
+            limits=document["limits"],
+            sweep_id=sweep.id,
+        )
+    if chosen:
+        work.sweeps.update(sweep.id, results={"waiting": left - len(chosen)})
+    return len(chosen)
+
+
+def _is_open(plan: SweepPlan, now: datetime) -> bool:
+    if plan.window is None:
+        return True
+    night = night_at(plan.window, now)
+    if night is None:
+        return False
+    night_s = plan.budget.night_s
+    return night_s is None or (now - night[0]).total_seconds() < night_s
 
 
 def enqueue_project(

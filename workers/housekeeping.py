@@ -16,6 +16,7 @@ from db.base import utc_now
 from db.session import Database
 from spec.errors import FlexDSEError, InputError
 from workers.bell import Bell
+from workers.enqueue import feed_sweep
 from workers.holders import release_dead
 
 logger = logging.getLogger("flexdse.housekeeping")
@@ -99,6 +100,20 @@ def recover(database: Database, bell: Bell) -> int:
     return lost
 
 
+def feed_sweeps(database: Database) -> int:
+    """Submits the cases of sweeps that may start now: their window is open and others of theirs have ended; how many."""
+    with database.read() as work:
+        waiting = work.sweeps.has_waiting()
+    if not waiting:
+        return 0
+    now = utc_now()
+    with database.write() as work:
+        fed = sum(feed_sweep(work, sweep, now) for sweep in work.sweeps.take_waiting())
+    if fed:
+        logger.info("%d explorations of sweeps were submitted", fed)
+    return fed
+
+
 def finish_publishing(database: Database, store: ArtifactStore) -> int:
     """Renames what a worker staged and committed, but died before it renamed; the number of files."""
     staged = list(store.staged())
@@ -177,6 +192,7 @@ class Housekeeper:
     def round(self) -> None:
         """Whatever is due."""
         recover(self._database, self._bell)
+        feed_sweeps(self._database)
         finish_publishing(self._database, self._store)
         if time.monotonic() >= self._next_sweep_s:
             self._next_sweep_s = time.monotonic() + _RETENTION_S

@@ -34,6 +34,7 @@ _QUESTIONS = frozenset(
         "/api/v1/designs:compare",
         "/api/v1/designs:compare-reference",
         "/api/v1/explorations:validate",
+        "/api/v1/sweeps:validate",
     }
 )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from api.access.principal import Principal
 from api.designs.service import evaluation_json
@@ -14,13 +14,18 @@ from api.idempotency import Answer, once
 from api.problems import NotFoundError
 from api.projects.presentation import project_answer
 from api.quotas import check_jobs, check_storage
+from cost_models.quality import quality_report
 from db.artifacts import ArtifactStore
 from db.models import Exploration as ExplorationRow
 from db.repositories.explorations import StoredFrontEntry
 from db.session import Database, UnitOfWork
+from spec.cost_report import QualityReport
 from spec.design_point import DesignPoint
 from spec.errors import UnknownNameError
 from spec.exploration import ExplorationRequest
+from spec.model_config import ModelConfig
+from spec.scheme_names import scheme_named
+from spec.space_overrides import SpaceOverrides
 from spec.timing import DEFAULT_TIMING_TABLE
 from spec.versions import FLEXDSE_VERSION, MODEL_VERSION
 from workers.enqueue import enqueue_project
@@ -51,12 +56,21 @@ def front_json(
         objectives=tuple(row.request["objectives"]),
         metrics=presentation.metric_infos(),
         missing=(row.record or {}).get("missing", {}),
+        qualities=_qualities(row.request),
         entries=(),
         next_cursor=str(first + len(shown)) if more else None,
     )
     text = head.model_dump_json(by_alias=True, exclude={"entries"}).removesuffix("}")
     wanted = FRONT_FIELDS if fields is None else tuple(fields)
     return f'{text},"entries":[{",".join(entry_json(entry, wanted) for entry in shown)}]}}'.encode()
+
+
+def _qualities(request: Mapping[str, Any]) -> dict[str, QualityReport]:
+    """What the quality of each scheme that was searched rests on; nothing else of a design decides it."""
+    model = ModelConfig.model_validate(request["model"])
+    space = request.get("space")
+    names = (SpaceOverrides() if space is None else SpaceOverrides.model_validate(space)).quant_schemes
+    return {scheme.name: quality_report(model, scheme) for scheme in map(scheme_named, names)}
 
 
 def entry_json(entry: StoredFrontEntry, fields: Sequence[str]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.explorations.estimate import LAST_SEARCHES, estimated_seconds
+from api.explorations.estimate import LAST_SEARCHES, estimate
 from api.explorations.schemas import ExplorationInput, Preview
 from db.session import Database
 from spec import catalog
 from spec.errors import InputError
+from spec.exploration import ExplorationRequest
 
 if TYPE_CHECKING:
     from dse.preview import SearchPreview
@@ -23,22 +24,25 @@ def previewed(database: Database, request: ExplorationInput) -> Preview:
         InputError: it would fail at once: a goal without a value here, or overrides that leave no design.
         InfeasibleError: the model breaks a rule that no design can mend.
     """
-    found = checked(request)
+    found = checked(request.as_request())
     with database.read() as work:
         finished = work.explorations.finished_last(LAST_SEARCHES)
     designs = found.prefill_designs + found.decode_designs
-    seconds, rests_on = estimated_seconds(request.method, designs, request.budget, finished)
+    limit_s = request.floorplan_limit_s if request.floorplan else None
+    time = estimate(request.method, designs, request.budget, limit_s, finished)
     return Preview(
         legal_designs=found.legal_designs,
         prefill_designs=found.prefill_designs,
         decode_designs=found.decode_designs,
         evaluations=found.evaluations,
-        estimated_seconds=seconds,
-        estimated_from=rests_on,
+        estimated_seconds=time.seconds,
+        estimated_floorplan_seconds=time.floorplan_s,
+        estimated_from=time.searches,
+        rate_from=time.of_rate,
     )
 
 
-def checked(request: ExplorationInput) -> SearchPreview:
+def checked(request: ExplorationRequest) -> SearchPreview:
     """The size of the search: some 20 ms, the first time on a card and of a scheme some tenths of a second.
 
     Raises:
@@ -48,7 +52,7 @@ def checked(request: ExplorationInput) -> SearchPreview:
     try:
         from dse.preview import preview  # loads NumPy and the models
 
-        return preview(request.as_request())
+        return preview(request)
     except InputError as error:
         if (error.field or "").startswith(_OF_SPACE):
             error.field = f"space.{error.field}"  # as it stands in the body

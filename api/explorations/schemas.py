@@ -13,7 +13,7 @@ from api.job_limits import NO_LIMITS, LimitsField
 from api.problems import Problem
 from db.job_state import JobState
 from spec.calibration import MeasuredProvenance
-from spec.cost_report import Provenance
+from spec.cost_report import Provenance, QualityReport
 from spec.design_point import DesignPoint
 from spec.exploration import ExplorationRequest, Method
 from spec.exploration_result import ExplorationProgress, SearchRecord
@@ -49,8 +49,14 @@ class Preview(StrictModel):
         int, Field(description="what the method will price: the budget; every design of each stage where it is exact")
     ]
     estimated_seconds: Annotated[float, Field(description="at work; waiting in the queue comes before")]
+    estimated_floorplan_seconds: Annotated[
+        float, Field(description="of these, for the exact assignment of the front to SLRs; 0 where it is not asked")
+    ]
     estimated_from: Annotated[
-        int, Field(description="finished explorations that say how fast this service is; 0: a guess")
+        int, Field(description="finished explorations that the estimate rests on; 0: a guess for a common machine")
+    ]
+    rate_from: Annotated[
+        int, Field(description="of these, long enough to tell the rate; 0: it is that of a common machine")
     ]
 
 
@@ -145,6 +151,10 @@ class Front(StrictModel):
     objectives: tuple[str, ...]
     metrics: tuple[MetricInfo, ...]
     missing: Annotated[dict[str, str], Field(description="metric that no entry has -> the reason")]
+    qualities: Annotated[
+        dict[str, QualityReport],
+        Field(description="quantization scheme -> its quality by the tables of now, its band and what it rests on"),
+    ]
     entries: tuple[FrontDesign, ...]
     next_cursor: Annotated[str | None, Field(description="`cursor` of the next part; null where this is the last")]
 

@@ -44,7 +44,7 @@ def submit(database: Database, principal: Principal, request: ExplorationInput, 
         InfeasibleError: the model breaks a rule that no design can mend.
     """
     if request.space is not None:  # what else could be wrong with it, its own document tells
-        checked(request)
+        checked(request.as_request())
 
     def do(work: UnitOfWork) -> Answer:
         check_jobs(work, principal)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Response
 from fastapi.responses import JSONResponse
 
+from api.access.principal import Principal
 from api.conditional import check_unchanged, etag_of_model
 from api.deps import DatabaseDep, IdempotencyKeyHeader, OwnerDep, PageDep, PrincipalDep
 from api.described import Description, IfMatch, LabelIs, NameContains
@@ -17,13 +18,16 @@ from api.pagination import page_of
 from api.problems import BODY_PROBLEMS, ConflictError, NotFoundError, responses
 from api.quotas import check_jobs, check_storage
 from api.strict_route import StrictRoute
+from api.sweeps.preview import previewed
 from api.sweeps.report import SweepReport, report_of
-from api.sweeps.schemas import Sweep, SweepInput, SweepPage, SweepSummary
+from api.sweeps.schemas import Sweep, SweepFile, SweepInput, SweepNight, SweepPage, SweepPreview, SweepSummary
+from db.base import utc_now
 from db.job_state import FINAL_STATES, JobState
 from db.models import Sweep as SweepRow
 from db.paging import Position
 from db.session import UnitOfWork
-from workers.enqueue import enqueue_sweep
+from spec.sweep import SweepPlan, SweepWindow
+from workers.enqueue import enqueue_sweep, enqueue_sweep_file
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"], route_class=StrictRoute)
 
@@ -32,12 +36,16 @@ SweepId = Annotated[str, Path(max_length=64)]
 
 
 def _summary(row: SweepRow, states: Mapping[JobState, int]) -> dict[str, Any]:
+    waiting = (row.results or {}).get("waiting", 0)
+    window = row.document["plan"]["window"] if waiting else None
     return {
         "id": row.id,
         "job_id": row.job_id,
         "name": row.name,
         "labels": tuple(row.labels),
         "explorations": dict(states),
+        "waiting": waiting,
+        "night": SweepNight.coming(None if window is None else SweepWindow.model_validate(window), utc_now()),
         "created_at": row.created_at,
     }
 
@@ -58,17 +66,28 @@ def _found(work: UnitOfWork, owner: str, sweep_id: str) -> SweepRow:
 def _detail(work: UnitOfWork, owner: str, sweep_id: str) -> Sweep:
     row = _found(work, owner, sweep_id)
     states = work.sweeps.states([sweep_id])[sweep_id]
-    return Sweep(**_summary(row, states), note=row.note, document=row.document, results=row.results)
+    # What a sweep file's names stand for is kept for the worker, and too long to be shown.
+    document = row.document.get("plan", row.document)
+    return Sweep(**_summary(row, states), note=row.note, document=document)
 
 
 @router.post("", status_code=202, response_model=Sweep, responses={202: ACCEPTED, **responses(*BODY_PROBLEMS, 409)})
 def create_sweep(
-    body: Annotated[SweepInput, Body()],
+    body: Annotated[SweepInput | SweepFile, Body()],
     database: DatabaseDep,
     principal: PrincipalDep,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JSONResponse:
-    """Submit a sweep: every model on every device under every workload."""
+    """Submit a sweep: every model on every device under every workload; or the document of `flexdse sweep run`.
+
+    Of that document as many cases as its `concurrency` says are submitted at once, the others as these end, all within its
+    window.
+    """
+    do = _of_file(body, principal) if isinstance(body, SweepFile) else _of_lists(body, principal)
+    return once(database, principal.owner, f"POST {COLLECTION}", idempotency_key, body, do).response()
+
+
+def _of_lists(body: SweepInput, principal: Principal) -> Callable[[UnitOfWork], Answer]:
     requests = body.requests()
 
     def do(work: UnitOfWork) -> Answer:
@@ -87,7 +106,39 @@ def create_sweep(
         )
         return Answer.of(202, _detail(work, principal.owner, row.id), f"{COLLECTION}/{row.id}")
 
-    return once(database, principal.owner, f"POST {COLLECTION}", idempotency_key, body, do).response()
+    return do
+
+
+def _of_file(body: SweepFile, principal: Principal) -> Callable[[UnitOfWork], Answer]:
+    models, devices = body.documents()
+    plan = SweepPlan(**{name: getattr(body, name) for name in SweepPlan.model_fields})
+
+    def do(work: UnitOfWork) -> Answer:
+        check_jobs(work, principal, len(plan.all_cases()))
+        check_storage(work, principal)
+        row = enqueue_sweep_file(
+            work,
+            plan,
+            models,
+            devices,
+            owner=principal.owner,
+            priority=body.priority,
+            limits=body.limits.document(),
+            labels=body.labels,
+            note=body.note,
+        )
+        return Answer.of(202, _detail(work, principal.owner, row.id), f"{COLLECTION}/{row.id}")
+
+    return do
+
+
+@router.post(":validate", responses=responses(*BODY_PROBLEMS, 409))
+def validate_sweep(body: Annotated[SweepInput | SweepFile, Body()], database: DatabaseDep) -> SweepPreview:
+    """What this sweep would explore, and when; nothing is stored.
+
+    Refuses what the submit refuses, and what one of the explorations would fail with at once.
+    """
+    return previewed(database, body)
 
 
 @router.get("", responses=responses(422))
@@ -144,12 +195,13 @@ def describe_sweep(
 def cancel_sweep(
     sweep_id: SweepId, database: DatabaseDep, owner: OwnerDep, idempotency_key: IdempotencyKeyHeader = None
 ) -> JSONResponse:
-    """Cancel every exploration of a sweep that has not ended."""
+    """Cancel every exploration of a sweep that has not ended; what is not submitted yet never will be."""
 
     def do(work: UnitOfWork) -> Answer:
         _detail(work, owner, sweep_id)
+        waited = work.sweeps.stop_waiting(sweep_id)
         asked = [work.jobs.request_cancel(job_id) for job_id in work.sweeps.job_ids(sweep_id)]
-        if not any(asked):
+        if not any(asked) and not waited:
             raise ConflictError(
                 "every exploration of the sweep has ended",
                 field="state",
@@ -167,12 +219,13 @@ def cancel_sweep(
 def delete_sweep(sweep_id: SweepId, database: DatabaseDep, owner: OwnerDep) -> None:
     """Delete a sweep that ended; its explorations stay, by themselves."""
     with database.write() as work:
-        states = _detail(work, owner, sweep_id).explorations
-        if set(states) - FINAL_STATES:
+        shown = _detail(work, owner, sweep_id)
+        states = shown.explorations
+        if shown.waiting or set(states) - FINAL_STATES:
             raise ConflictError(
                 "an exploration of the sweep has not ended",
                 field="state",
-                value=sorted(state.value for state in set(states) - FINAL_STATES),
+                value=sorted(state.value for state in set(states) - FINAL_STATES) or "waiting",
                 rule="only a sweep that ended can be deleted",
                 hint=f"POST {COLLECTION}/{sweep_id}:cancel first",
             )

@@ -8,13 +8,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from api.catalog_names import DeviceField, ModelField
+from api.catalog_names import DeviceField, ModelField, find_device, find_model
 from api.described import Labels, Name, Note
 from api.job_limits import NO_LIMITS, JobLimits
 from db.job_state import JobState
+from dse.windows import coming_night
+from spec.device import Device
 from spec.errors import InputError
 from spec.exploration import ExplorationRequest
+from spec.model_config import ModelConfig
 from spec.strict import StrictModel, validate
+from spec.sweep import SweepPlan, SweepWindow
 from spec.workload import Workload
 
 MAX_EXPLORATIONS = 1_000
@@ -23,6 +27,8 @@ _SHARED = tuple(
     for name in ExplorationRequest.model_fields
     if name not in ("schema_name", "name", "model", "device", "workload", "seed")
 )
+Priority = Annotated[int, Field(ge=-10, le=10, description="higher goes first; below single explorations")]
+Limits = Annotated[JobLimits, Field(description="what each exploration may use at most")]
 
 
 class SweepInput(StrictModel):
@@ -40,8 +46,8 @@ class SweepInput(StrictModel):
             "method, budget, space, ..."
         ),
     ] = {}
-    priority: Annotated[int, Field(ge=-10, le=10, description="higher goes first; below single explorations")] = -1
-    limits: Annotated[JobLimits, Field(description="what each exploration may use at most")] = NO_LIMITS
+    priority: Priority = -1
+    limits: Limits = NO_LIMITS
     labels: Labels = ()
     note: Note = ""
 
@@ -98,6 +104,76 @@ class SweepInput(StrictModel):
         }
 
 
+class SweepFile(SweepPlan):
+    """The document of `flexdse sweep run`, with names of models and devices of this server."""
+
+    priority: Priority = -1
+    limits: Limits = NO_LIMITS
+    labels: Labels = ()
+    note: Note = ""
+
+    @model_validator(mode="after")
+    def _runs_here(self) -> Self:
+        count = len(self.all_cases())
+        if count > MAX_EXPLORATIONS:
+            raise InputError(
+                f"these are {count} explorations",
+                field="grid",
+                value=count,
+                rule=f"at most {MAX_EXPLORATIONS} in a sweep",
+                hint="submit several sweeps",
+            )
+        if self.budget.night_s is not None and self.window is None:
+            raise InputError(
+                "a night's budget without a night",
+                field="budget.night_s",
+                value=self.budget.night_s,
+                rule="needs a window: what is left when it is spent waits for the next one",
+                hint="give a window, or leave night_s out",
+            )
+        return self
+
+    def documents(self) -> tuple[dict[str, ModelConfig], dict[str, Device]]:
+        """The models and the devices that its names stand for; every case of them can be asked for.
+
+        Raises:
+            UnknownNameError: there is none of that name.
+            InputError: a case that cannot be asked for.
+        """
+        cases = self.all_cases()
+        models = {name: find_model(name) for name in dict.fromkeys(case.model for case in cases)}
+        devices = {name: find_device(name) for name in dict.fromkeys(case.device for case in cases)}
+        for case in cases:
+            self.request(case, models[case.model], devices[case.device])
+        return models, devices
+
+
+class SweepNight(StrictModel):
+    """When cases of a sweep may start."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+    @staticmethod
+    def coming(window: SweepWindow | None, now: datetime) -> SweepNight | None:
+        """The window that is open at `now`, else the next one; None where cases start at any time."""
+        if window is None:
+            return None
+        start, end = coming_night(window, now)
+        return SweepNight(starts_at=start, ends_at=end)
+
+
+class SweepPreview(StrictModel):
+    """What a sweep would explore."""
+
+    explorations: int
+    titles: Annotated[tuple[str, ...], Field(description="the first hundred of them")]
+    night: Annotated[SweepNight | None, Field(description="when they start; null: as soon as a worker is free")]
+    estimated_seconds: Annotated[
+        float | None, Field(description="all of them at work one after the other; null for more than 32 spaces")
+    ]
+
+
 class SweepSummary(StrictModel):
     """One line of the list of sweeps."""
 
@@ -106,6 +182,10 @@ class SweepSummary(StrictModel):
     name: str
     labels: Labels
     explorations: Annotated[dict[JobState, int], Field(description="how many are in which state")]
+    waiting: Annotated[int, Field(description="cases that are not submitted yet: for their window, or for others")]
+    night: Annotated[
+        SweepNight | None, Field(description="the window that is open, or the next; null where nothing waits for one")
+    ]
     created_at: datetime
 
 
@@ -114,7 +194,6 @@ class Sweep(SweepSummary):
 
     note: Note
     document: dict[str, Any]
-    results: dict[str, Any] | None
 
 
 class SweepPage(StrictModel):

@@ -81,7 +81,7 @@ def element_decode_parts(batch: DecodeBatch, modules: DecodeModules, setup: Stag
     attention.add_lanes((rows + rows * width) * hp, lane("static_dequant"))  # output; scores
     if scheme.transforms_heads:
         streaming_hadamard(attention, hp, model.head_dim, 1, setup)
-    key_banks = hp * keys // 2
+    key_banks = np.maximum(hp * keys // 2, 1)  # a single lane, which no rule allows, has a bank too
     copies = 4 if modules.softmax == "pipelined" else 1
     scores = fifo_blocks(context, (2 * operand + np.ceil(np.log2(model.head_dim))) * (rows * hp))
     weights = fifo_blocks(context, operand * (rows * hp))

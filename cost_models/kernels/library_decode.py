@@ -51,20 +51,20 @@ def library_decode_parts(
     of, at = engine.batch, engine.batch.placement
     groups = (
         adapter_rows(batch, setup),
-        Rows.of(engine, engine_units(
+        Rows.found(engine, engine_units(
             modules, setup, of.block_parallelism, of.weight_parallelism, of.engine_splits,
             np.maximum(table.ports[:, weights], 1)[at], port_bits[:, weights][at], port_bits[:, scales][at],
         )),
-        Rows.of(vectors, _vector_units(modules, setup, vectors.batch.block_parallelism, vectors.batch.vector_parallelism)),
-        Rows.of(keys, _scores(
+        Rows.found(vectors, _vector_units(modules, setup, vectors.batch.block_parallelism, vectors.batch.vector_parallelism)),
+        Rows.found(keys, _scores(
             modules, setup, keys.batch.head_parallelism, keys.batch.key_parallelism, head_words(keys.batch),
             on_weight_ports[keys.batch.placement],
         )),
-        Rows.of(values, _values(
+        Rows.found(values, _values(
             modules, setup, values.batch.head_parallelism, values.batch.value_parallelism, head_words(values.batch),
             on_weight_ports[values.batch.placement],
         )),
-        Rows.of(ahead, _ahead_of_caches(
+        Rows.found(ahead, _ahead_of_caches(
             modules, ahead.batch.head_parallelism, port_bits[:, weights][ahead.batch.placement],
             on_weight_ports[ahead.batch.placement],
         )),

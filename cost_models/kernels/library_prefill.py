@@ -44,20 +44,20 @@ def library_prefill_parts(
         finder.of((tokens, "value_parallelism")),
     )
     ffn = finder.of((tokens, "ffn_weight_parallelism", "ffn_weight_blocks"))
-    ports = _narrow_ports(batch, narrow)
-    attention = finder.of((tokens, "qkvo_weight_parallelism"), placed={"sub_arrays": ports})
+    feeding = _narrow_role(narrow)
+    attention = finder.of((tokens, "qkvo_weight_parallelism"), ports=feeding)
     groups = (
         adapter_rows(batch, setup),
-        Rows.of(lanes, _token_units(modules, setup, lanes.batch.token_parallelism)),
-        Rows.of(keys, _query_keys(modules, setup, keys.batch.token_parallelism, keys.batch.key_parallelism)),
-        Rows.of(values, _values(modules, setup, values.batch.token_parallelism, values.batch.value_parallelism)),
-        Rows.of(ffn, _ffn_arrays(
+        Rows.found(lanes, _token_units(modules, setup, lanes.batch.token_parallelism)),
+        Rows.found(keys, _query_keys(modules, setup, keys.batch.token_parallelism, keys.batch.key_parallelism)),
+        Rows.found(values, _values(modules, setup, values.batch.token_parallelism, values.batch.value_parallelism)),
+        Rows.found(ffn, _ffn_arrays(
             modules, setup, wide, ffn.batch.token_parallelism, ffn.batch.ffn_weight_parallelism,
             ffn.batch.ffn_weight_blocks,
         )),
-        Rows.of(attention, _narrow_arrays(
+        Rows.found(attention, _narrow_arrays(
             modules, setup, narrow, attention.batch.token_parallelism, attention.batch.qkvo_weight_parallelism,
-            ports[attention.batch.placement],
+            _narrow_ports(attention.batch, feeding),
         )),
     )  # fmt: skip
     modules_of = {name for group in groups for name in group.parts}
@@ -67,12 +67,17 @@ def library_prefill_parts(
 _PORTS: dict[Projection, PortRole] = {"k": "weights_kq", "q": "weights_kq", "v": "weights_vo", "o": "weights_vo"}
 
 
-def _narrow_ports(batch: PrefillBatch, groups: tuple[tuple[Projection, ...], ...]) -> IntArray:
-    """Sub-arrays of a narrow array: one a port of its weights; (n_placements,), that of the first array for all."""
+def _narrow_role(groups: tuple[tuple[Projection, ...], ...]) -> tuple[PortRole, ...]:
+    """The ports that the first narrow array is fed by; none where there is no such array."""
+    return (_PORTS[groups[0][0]],) if groups else ()
+
+
+def _narrow_ports(batch: PrefillBatch, feeding: tuple[PortRole, ...]) -> IntArray:
+    """Sub-arrays of a narrow array, (n_points,): one a port of its weights, that of the first array for all."""
     table = batch.placements
-    if not groups:
-        return np.ones(len(table), dtype=np.int64)
-    return np.maximum(table.ports[:, table.role(_PORTS[groups[0][0]])], 1)
+    if not feeding:
+        return np.ones(len(batch), dtype=np.int64)
+    return np.maximum(table.ports[:, table.role(feeding[0])], 1)[batch.placement]
 
 
 def _token_units(modules: PrefillModules, setup: StageSetup, tp: Count) -> dict[str, Part]:

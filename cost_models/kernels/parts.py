@@ -7,7 +7,7 @@ distinct rows: they are computed once a row, and a design finds its row by numbe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,10 @@ def _at(amount: Amount, row: IntArray) -> Amount:
     return taken
 
 
+def _is_whole(amount: Amount) -> bool:
+    return bool(np.array_equal(amount, np.rint(amount)))
+
+
 Parts = Mapping[str, Part]
 
 
@@ -82,20 +86,28 @@ Pieces = Mapping[str, IntArray | int]  # equal units that a module consists of, 
 
 @dataclass(slots=True)
 class Rows:
-    """Parts of modules for distinct rows of some columns; `row` (n_points,): that of each design; `first`: a design of
-    each row. `known`: sums and largest pieces of the rows, as they are asked for.
+    """Parts of modules for distinct rows of some columns, as in `RowSet`: `within`, the row of each design, (n_points,), or of
+    each row of the base that designs are in by `of`. `first`: a design of each row. `known`: sums and largest pieces of the
+    rows, `spread` those of the base's rows, as they are asked for.
     """
 
     parts: dict[str, Part]
-    row: IntArray
+    within: IntArray
+    of: IntArray | None = None
     first: IntArray | None = None
     pieces: dict[str, IntArray | int] = field(default_factory=dict)
     known: dict[tuple[str, str], Amount] = field(default_factory=dict)
+    spread: dict[tuple[str, str], Amount] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, found: RowSet[Any], parts: dict[str, Part]) -> Rows:
+    def found(cls, rows: RowSet[Any], parts: dict[str, Part]) -> Rows:
         """Parts of the designs of these rows."""
-        return cls(parts, found.row, found.first)
+        return cls(parts, rows.within, rows.of, rows.first)
+
+    @property
+    def row(self) -> IntArray:
+        """The row of each design, (n_points,)."""
+        return self.within if self.of is None else self.within.take(self.of)
 
     def divide(self, modules: Collection[str], pieces: Pieces) -> None:
         """Note the pieces of these modules, which are the same for all designs of a row."""
@@ -109,20 +121,34 @@ class Rows:
 
     def take(self, index: IntArray | slice) -> Rows:
         """The rows of some designs; what is known of the rows is kept in common."""
-        return Rows(self.parts, self.row[index], None, self.pieces, self.known)
+        if self.of is None:
+            return Rows(self.parts, self.within[index], None, None, self.pieces, self.known)
+        return Rows(self.parts, self.within, self.of[index], None, self.pieces, self.known, self.spread)
 
     def total(self, name: str) -> Amount:
         """A kind of resource of all modules, of each design."""
+        self.total_of_rows(name)
+        return self._of_designs("total", name)
+
+    def total_of_rows(self, name: str) -> Amount:
+        """The same of each row."""
         if ("total", name) not in self.known:
             total: Amount = 0.0
             for part in self.parts.values():
                 total = plus(total, getattr(part, name))
             self.known["total", name] = total
-        return _at(self.known["total", name], self.row)
+        return self.known["total", name]
+
+    def amount(self, name: str, law: Callable[[Parts], Amount]) -> Amount:
+        """What a law makes of the modules of a row, of each design; kept under its name."""
+        if ("amount", name) not in self.known:
+            self.known["amount", name] = law(self.parts)
+        return self._of_designs("amount", name)
 
     def largest(self, name: str) -> Amount:
         """What the largest piece of any module needs, of each design."""
-        return _at(self.largest_of_rows(name), self.row)
+        self.largest_of_rows(name)
+        return self._of_designs("largest", name)
 
     def largest_of_rows(self, name: str) -> Amount:
         """The same of each row."""
@@ -130,6 +156,13 @@ class Rows:
             amounts = [getattr(self.parts[module], name) / number for module, number in self.pieces.items()]
             self.known["largest", name] = np.maximum.reduce(np.broadcast_arrays(0.0, *amounts))
         return self.known["largest", name]
+
+    def _of_designs(self, what: str, name: str) -> Amount:
+        if self.of is None:
+            return _at(self.known[what, name], self.within)
+        if (what, name) not in self.spread:
+            self.spread[what, name] = _at(self.known[what, name], self.within)
+        return _at(self.spread[what, name], self.of)
 
 
 class RowParts(Mapping[str, Part]):
@@ -176,6 +209,31 @@ class RowParts(Mapping[str, Part]):
             total = plus(total, group.total(name))
         return total
 
+    def terms(self, name: str) -> tuple[float, list[tuple[FloatArray, IntArray]]]:
+        """What `total` adds up, in its order: a number that comes first, and amounts with the index of each design's into them.
+
+        Whole numbers have one sum in any order: those that designs find by the same index are added up before.
+        """
+        terms: list[tuple[FloatArray, IntArray]] = []
+        constant = 0.0
+        exact = all(_is_whole(group.total_of_rows(name)) for group in self.groups)
+        for group in self.groups:
+            amounts, index = group.total_of_rows(name), group.within
+            if not isinstance(amounts, np.ndarray) or not amounts.ndim:
+                if terms and not exact and float(amounts) != 0.0:
+                    amounts = np.full(int(index.max(initial=0)) + 1, float(amounts))
+                else:
+                    constant += float(amounts)
+                    continue
+            if group.of is not None:
+                amounts, index = amounts.take(group.within), group.of
+            same = [i for i, (_, other) in enumerate(terms) if other is index] if exact else []
+            if same:
+                terms[same[0]] = terms[same[0]][0] + amounts, index
+            else:
+                terms.append((np.asarray(amounts, dtype=np.float64), index))
+        return constant, terms
+
     def largest(self, name: str, n: int) -> FloatArray:
         """What the largest unit of the kernel needs of a kind, (n_points,)."""
         worst = np.zeros(n)
@@ -186,17 +244,25 @@ class RowParts(Mapping[str, Part]):
             np.maximum(worst, self._amount(module, name) / pieces, out=worst)
         return worst
 
-    def shared(self) -> tuple[RowParts, IntArray] | None:
+    def shared(self) -> tuple[RowParts, IntArray, IntArray | None] | None:
         """The modules that several groups have a share of: of designs that differ in them, and which of those each design
-        is like, (n_points,); None where there are no such modules.
+        is like, (n_points,), or each row of the base that the designs are in; None where there are no such modules.
         """
         if not self._pieces:
             return None
         groups = [group for group in self.groups if not group.parts.keys().isdisjoint(self._pieces)]
-        columns = [numbered(group.row) for group in groups]
-        columns += [numbered(number) for number in self._pieces.values() if isinstance(number, np.ndarray)]
-        first, row = row_numbers(*row_codes(columns, len(groups[0].row)))
-        return self.take(first), row
+        numbers = [number for number in self._pieces.values() if isinstance(number, np.ndarray)]
+        base = groups[0].of
+        if base is None or numbers or any(group.of is not base for group in groups):
+            base = None
+        rows = [group.row if base is None else group.within for group in groups]
+        first, row = row_numbers(*row_codes([numbered(column) for column in (*rows, *numbers)], len(rows[0])))
+        few = RowParts(tuple(Rows(group.parts, of[first]) for group, of in zip(groups, rows, strict=True)))
+        few._pieces = {
+            module: number[first] if isinstance(number, np.ndarray) else number
+            for module, number in self._pieces.items()
+        }
+        return few, row, base
 
     def largest_shared(self, name: str) -> FloatArray:
         """What the largest unit of such a module needs, (n_points,)."""
@@ -211,8 +277,19 @@ class RowParts(Mapping[str, Part]):
         return total
 
 
+SUM_POINTS = 32_768  # of a sum at a time: what it adds up stays in the caches
+
+
 def total_resources(parts: Parts, n: int) -> ResourceArrays:
     """The sum of all parts, (n_points,) each."""
+    if isinstance(parts, RowParts) and n > SUM_POINTS:
+        whole = ResourceArrays(*np.empty((len(RESOURCE_NAMES), n)))
+        for name, array in whole.items():
+            constant, terms = parts.terms(name)
+            for start in range(0, n, SUM_POINTS):
+                chunk = slice(start, min(start + SUM_POINTS, n))
+                array[chunk] = _summed(constant, terms, chunk)
+        return whole
     totals = []
     for name in RESOURCE_NAMES:
         total: Amount = 0.0
@@ -223,6 +300,13 @@ def total_resources(parts: Parts, n: int) -> ResourceArrays:
                 total = plus(total, getattr(part, name))
         totals.append(np.broadcast_to(np.asarray(total, dtype=np.float64), (n,)))
     return ResourceArrays(*totals)
+
+
+def _summed(constant: float, terms: Sequence[tuple[FloatArray, IntArray]], chunk: slice) -> Amount:
+    total: Amount = constant
+    for amounts, index in terms:
+        total = plus(total, amounts.take(index[chunk]))
+    return total
 
 
 def module_arrays(parts: Parts, n: int) -> dict[str, ResourceArrays]:

@@ -21,6 +21,7 @@ const JobPage = lazyPage(async () => (await import("./features/jobs/JobPage")).J
 const ComparePage = lazyPage(async () => (await import("./features/compare/ComparePage")).ComparePage);
 const MeasurementsPage = lazyPage(async () => (await import("./features/measurements/MeasurementsPage")).MeasurementsPage);
 const SweepsPage = lazyPage(async () => (await import("./features/sweeps/SweepsPage")).SweepsPage);
+const NewSweepPage = lazyPage(async () => (await import("./features/sweeps/NewSweepPage")).NewSweepPage);
 const SweepPage = lazyPage(async () => (await import("./features/sweeps/SweepsPage")).SweepPage);
 
 interface Section {
@@ -34,7 +35,7 @@ export const SECTIONS: readonly Section[] = [
   { title: "Explorations", page: { name: "explorations" }, names: ["home", "new", "explorations", "exploration", "design", "evaluation", "project"] },
   { title: "Compare", page: { name: "compare" }, names: ["compare"] },
   { title: "Measurements", page: { name: "measurements" }, names: ["measurements"] },
-  { title: "Sweeps", page: { name: "sweeps" }, names: ["sweeps", "sweep"] },
+  { title: "Sweeps", page: { name: "sweeps" }, names: ["sweeps", "sweep", "new-sweep"] },
   { title: "Jobs", page: { name: "jobs" }, names: ["jobs", "job"] },
 ];
 
@@ -64,6 +65,8 @@ export function CurrentPage({ page }: { readonly page: Page }): JSX.Element {
       return <MeasurementsPage />;
     case "sweeps":
       return <SweepsPage />;
+    case "new-sweep":
+      return <NewSweepPage />;
     case "sweep":
       return <SweepPage key={page.id} id={page.id} />;
     default:

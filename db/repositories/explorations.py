@@ -81,9 +81,10 @@ class StoredFrontEntry:
 
 def _figures(record: SearchRecord) -> dict[str, float | None]:
     """Of a record, for lists."""
-    priced = record.evaluations
+    priced, proof = record.evaluations, record.proof
+    # Of an exact search the rate while it priced: merging the stages and placing the front price nothing.
     return {
-        "designs_per_s": record.designs_per_s,
+        "designs_per_s": priced / proof.enumeration_s if proof and proof.enumeration_s > 0 else record.designs_per_s,
         "hypervolume": record.hypervolume,
         "feasible_fraction": record.feasible_evaluations / priced if priced else None,
     }

@@ -16,6 +16,9 @@ from db.models.sweep import Sweep
 from db.paging import Position, newest_first
 from db.repositories.described import changes, has_label
 
+# `results["waiting"]`: how many cases, the last ones of the document, are not submitted yet.
+_WAITING = Sweep.results["waiting"].as_integer() > 0
+
 
 class Sweeps:
     """The table of sweeps within one transaction."""
@@ -32,6 +35,7 @@ class Sweeps:
         labels: Sequence[str] = (),
         note: str = "",
         job_id: str | None = None,
+        results: dict[str, Any] | None = None,
     ) -> Sweep:
         """A new sweep; its explorations are added with its id."""
         sweep = Sweep(
@@ -42,6 +46,7 @@ class Sweeps:
             labels=list(labels),
             note=note,
             document=document,
+            results=results,
             created_at=utc_now(),
         )
         self._session.add(sweep)
@@ -52,6 +57,20 @@ class Sweeps:
         """The sweep; None where `owner` has none of that id."""
         sweep = self._session.get(Sweep, sweep_id, populate_existing=True)
         return sweep if sweep is not None and sweep.owner == owner else None
+
+    def has_waiting(self) -> bool:
+        """There is a sweep with cases that are not submitted yet."""
+        return self._session.scalar(select(Sweep.id).where(_WAITING).limit(1)) is not None
+
+    def take_waiting(self) -> list[Sweep]:
+        """The sweeps with cases that are not submitted yet, oldest first; a rival sees none of them until we are done."""
+        statement = select(Sweep).where(_WAITING).order_by(Sweep.created_at, Sweep.id)
+        return list(self._session.scalars(statement.with_for_update(skip_locked=True)))
+
+    def stop_waiting(self, sweep_id: str) -> bool:
+        """Its cases that are not submitted yet never will be; False if there is none."""
+        found = self._session.scalar(select(Sweep.id).where(Sweep.id == sweep_id, _WAITING).with_for_update())
+        return found is not None and self.update(sweep_id, results={"waiting": 0})
 
     def page(
         self,

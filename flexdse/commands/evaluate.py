@@ -269,11 +269,22 @@ def open_limit_text(limit: dict[str, Any]) -> str:
     )
 
 
+# Rules whose demand is what the design needs, and whose bound is what it has of it.
+_NEEDED = ("fifo_depth", "port_per_head", "port_feeds_lanes")
+
+
 def violation_text(violation: dict[str, Any]) -> str:
     """A violated rule in one line: what, where, by how much, and what would make it fit."""
     demand, bound = (f"{violation[key]:,.4g}" if abs(violation[key]) < 1e4 else f"{violation[key]:,.0f}"
                      for key in ("demand", "bound"))  # fmt: skip
+    where, unit = violation["where"], violation["unit"]
+    if unit == "remainder":
+        amount = f"{where}: a remainder of {demand}, none may be left"
+    elif violation["constraint"] in _NEEDED:
+        amount = f"{where}: {demand} {unit} needed, {bound} there"
+    else:
+        amount = f"{where}: {demand} where at most {bound} {unit} may be"
     return (
-        f"{violation['message']} ({violation['where']}: {demand} where at most {bound} {violation['unit']} may be; "
-        f"rule {violation['constraint']}). To make it fit: {' or '.join(violation['levers'])}"
+        f"{violation['message']} ({amount}; rule {violation['constraint']}). "
+        f"To make it fit: {' or '.join(violation['levers'])}"
     )

@@ -92,10 +92,11 @@ def _print(document: dict[str, Any], names: tuple[str, ...]) -> None:
     for knob in document["sensitivity"]["knobs"][:MAX_KNOBS]:
         for step in knob["steps"]:
             changes = [_percent(step["change"].get(name)) for name in names]
-            rows.append(
-                [knob["knob"], f"{knob['value']} -> {step['to']}", *changes, "" if step["feasible"] else "does not fit"]
-            )
+            verdict = "" if step["feasible"] else "not placed" if step["floorplan"] == "refused" else "does not fit"
+            rows.append([knob["knob"], f"{knob['value']} -> {step['to']}", *changes, verdict])
     emit(table(rows, ["one step of", "change", *names, ""], ["change", ""]))
+    for reason in document["sensitivity"]["missing"].values():
+        emit(reason)
 
 
 def _percent(change: float | None) -> str:
@@ -110,13 +111,16 @@ def _print_target(found: dict[str, Any]) -> None:
     if found["met"]:
         emit(f"{found['target']}{now}: met as it is")
         return
-    emit(f"{found['target']}{now}: " + (found["reason"] or f"takes {found['changes_needed']} changes"))
+    needed = found["changes_needed"]
+    takes = None if needed is None else f"takes {needed} change{'' if needed == 1 else 's'}"
+    emit(f"{found['target']}{now}: " + "; ".join(part for part in (takes, found["reason"]) if part))
     for number, option in enumerate(found["designs"], 1):
         changes = ", ".join(f"{c['knob']} {c['from']} -> {c['to']}" for c in option["changes"])
         shown = ", ".join(
             f"{name} {figure(name, option['metrics'].get(name))}" for name in ("ttft_s", "tpot_s", "max_utilization")
         )
-        emit_item(f"{changes}: {shown}", f"  {number}. ")
+        placed = {"within_band": "; fits the SLRs within the error band only", "unknown": "; floorplan not decided"}
+        emit_item(f"{changes}: {shown}{placed.get(option['floorplan'], '')}", f"  {number}. ")
 
 
 def _print_comparison(found: dict[str, Any]) -> None:

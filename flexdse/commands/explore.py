@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,12 @@ from flexdse.console import emit, emit_item, emit_json, note, table
 from flexdse.options import AsJson, Device, Model, OutputTokens, PromptTokens, Server
 
 if TYPE_CHECKING:
+    from spec.design_point import DesignPoint
+    from spec.exploration import ExplorationRequest
     from spec.exploration_result import ExplorationProgress, ExplorationResult, FloorplanCheck
 
 MAX_ROWS = 20
+LOG_INTERVAL_S = 60.0
 
 
 def explore(
@@ -58,6 +62,13 @@ def explore(
             help="Cut what the exact assignment to SLRs refuses, and solve again without it.",
         ),
     ] = True,
+    floorplan_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--floorplan-limit",
+            help="Processor seconds for that assignment, 30 if not given; what is left is kept, the record says how much.",
+        ),
+    ] = None,
     promote: Annotated[
         int, typer.Option("--promote", help="Send so many designs of the front up the ladder of fidelities.")
     ] = 0,
@@ -93,14 +104,8 @@ def explore(
 
     `exact` prices every design of both stages and merges the two fronts; the others report their distance from it.
     """
-    from flexdse.exploration_files import (
-        check_target,
-        exploration_document,
-        front_document,
-        save_exploration,
-        write_document,
-    )
-    from flexdse.exploration_folders import designs_of, read_space
+    from flexdse.exploration_files import check_target, exploration_document, front_document, save_exploration
+    from flexdse.exploration_folders import designs_of, explored_before, read_space
     from flexdse.front_door import exploration_request
     from flexdse.promotion_rungs import every_rung, parse_rungs
     from flexdse.quality_inputs import QualityInputs
@@ -126,6 +131,7 @@ def explore(
         constraints=tuple(constraints or ()),
         epsilon=epsilon,
         floorplan=floorplan,
+        **({"floorplan_limit_s": floorplan_limit} if floorplan_limit is not None else {}),
         **({"space": read_space(space)} if space is not None else {}),
     )
     if method == "exact" and budget is not None:
@@ -169,34 +175,39 @@ def explore(
             rule="a search on a service keeps its evaluations there",
             hint="leave --server or these options out",
         )
-    if out is not None:
+    # The front of a promotion that was killed is in its folder: the promotion goes on, the search is not made again.
+    known = explored_before(out, request) if promote and out is not None and not force else None
+    if out is not None and known is None:
         check_target(out, force=force)
-    with SearchBar() as bar:
-        if server is not None:
-            from flexdse.remote import explore as run_there
+    written = None
+    if known is not None:
+        note(f"{out} holds this very exploration: its front is promoted, without searching again")
+        result = known
+    else:
+        with SearchBar() as bar:
+            if server is not None:
+                from flexdse.remote import explore as run_there
 
-            result = run_there(server, request, bar.show)
-        else:
-            from dse.explore import explore as run
-
-            first = [design for folder in warm_start or () for design in designs_of(folder)]
-            result = run(request, on_progress=bar.show, journal=journal, warm_start=first)
-    written = save_exploration(result, out, force=force) if out is not None else None
+                result = run_there(server, request, bar.show)
+            else:
+                first = [design for folder in warm_start or () for design in designs_of(folder)]
+                result = _search_here(request, bar, journal, first)
+        written = save_exploration(result, out, force=force) if out is not None else None
     promoted = None
     if promote:
-        from flexdse.promotion import promote_result, promotion_document
+        from flexdse.promotion import promote_result, promotion_document, save_promotion
 
-        promotion = promote_result(
-            result,
-            promote,
-            rungs,
-            None if out is None else out / "projects",
-            note if sys.stderr.isatty() else _quiet,
-            inputs,
-        )
+        try:
+            promotion = promote_result(
+                result, promote, rungs, out, note if sys.stderr.isatty() else _quiet, inputs
+            )  # fmt: skip
+        except BaseException:
+            kept = "nothing of it was kept: --out FOLDER keeps it" if out is None else f"{out} keeps what rungs said"
+            note(f"the promotion was stopped; {kept}{'' if out is None else ': the same command goes on from there'}")
+            raise
         promoted = promotion_document(promotion, result, inputs)
         if out is not None:
-            write_document(out / "promotion.json", promoted)
+            save_promotion(promotion, promoted, out)
     if as_json:
         document = {**exploration_document(result), "front": front_document(result)}
         emit_json(document if promoted is None else {**document, "promotion": promoted})
@@ -210,6 +221,28 @@ def explore(
         note("nothing was written; --out FOLDER keeps the whole front, as Parquet, JSON and HTML")
 
 
+def _search_here(
+    request: ExplorationRequest, bar: SearchBar, journal: Path | None, warm_start: list[DesignPoint]
+) -> ExplorationResult:
+    """The search in this process. Ctrl-C ends it where its state is whole, and how to go on is said."""
+    from dse.explore import explore as run
+    from dse.progress import SearchStopped
+    from flexdse.stopping import stop_request
+
+    with stop_request() as asked:
+        try:
+            return run(request, on_progress=bar.show, should_stop=asked, journal=journal, warm_start=warm_start)
+        except SearchStopped:
+            pass
+    if journal is None:
+        note("nothing was kept; with --journal FILE the next search goes on where this one was stopped")
+    elif journal.exists():
+        note(f"what was priced is in {journal}: the same command goes on from there, to the same result")
+    else:
+        note("stopped before anything was priced: there is nothing to go on from")
+    raise asked.unwinding()
+
+
 def _quiet(_: str) -> None:
     pass
 
@@ -218,6 +251,7 @@ class SearchBar:
     """A progress bar with rate and time left, on stderr, only where that is a terminal."""
 
     def __init__(self) -> None:
+        self._logged_s = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
@@ -245,9 +279,21 @@ class SearchBar:
         if self._bar is not None:
             self._bar.stop()
 
+    def _log(self, progress: ExplorationProgress) -> None:
+        """A line a minute where stderr is no terminal."""
+        now = time.monotonic()
+        if now - self._logged_s < LOG_INTERVAL_S or progress.phase == "done":
+            return
+        self._logged_s = now
+        total = "" if progress.total is None else f" of {progress.total:,}"
+        note(
+            f"{progress.phase}: {progress.evaluations:,}{total} priced, {progress.front_size or 0:,} on the front so far"
+        )
+
     def show(self, progress: ExplorationProgress) -> None:
         """Draw one report."""
         if self._bar is None:
+            self._log(progress)
             return
         self._bar.update(
             self._task,
@@ -296,6 +342,8 @@ def floorplan_line(check: FloorplanCheck) -> str:
         if count:
             parts.append(f"{count:,} {what}")
     cut = f"{check.cut:,} refused and cut in {check.rounds} rounds" if check.cut else "none refused"
+    if check.limit_reached:
+        cut += f"; the limit of {check.limit_s:g} s was reached (--floorplan-limit)"
     return f"floorplan of {check.parts:,} bitstreams: {', '.join(parts)}; {cut} ({check.seconds:.1f} s)"
 
 
@@ -350,13 +398,20 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     else:
         emit(f"{result.request.method}: {len(result.front):,} of {record.space_size:.3g} designs; {rate}, "
              f"{record.feasible_evaluations:,} fit")  # fmt: skip
+    if record.own_hypervolume is not None:
+        emit(
+            f"hypervolume (log-scaled, nadir of this front alone: compares with no other): {record.own_hypervolume:.4g}"
+        )
     if record.hypervolume is not None:
         ratio = "" if record.hypervolume_ratio is None else f" = {record.hypervolume_ratio:.3f} of the exact front's"
         emit(f"hypervolume (log-scaled, nadir of the exact front): {record.hypervolume:.4g}{ratio}")
     if record.floorplan is not None:
         emit(floorplan_line(record.floorplan))
+    reasons: dict[str, list[str]] = {}
     for name, reason in record.missing.items():
-        emit(f"{name}: {reason}")
+        reasons.setdefault(reason, []).append(name)
+    for reason, names_of in reasons.items():
+        emit(f"{', '.join(names_of)}: {reason}")
     if record.knees:
         emit(f"knees: {', '.join(f'#{index}' for index in record.knees)}")
     for line in front_quality(result):

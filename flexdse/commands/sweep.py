@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +15,7 @@ from flexdse.console import emit, emit_item, emit_json, note
 from flexdse.options import AsJson
 
 if TYPE_CHECKING:
+    from spec.exploration import ExplorationRequest
     from spec.sweep import SweepPlan
 
 sweep = typer.Typer(no_args_is_help=True, help="Many explorations, overnight, with one report in the morning.")
@@ -20,26 +23,64 @@ File = Annotated[Path, typer.Argument(help="Sweep YAML or JSON (docs/sweeps.md).
 
 
 def read_plan(path: Path) -> SweepPlan:
-    """The plan of a file, with every model, device, goal and method checked.
+    """The plan of a file, with every model, device, workload, goal, method and space checked.
 
     Raises:
         InputError: with file and line, or with the case that cannot run.
     """
-    from spec.catalog import resolve_device, resolve_model
-    from spec.goals import check_goals, parse_constraint
+    plan = plan_of(path)
+    check_cases(plan)
+    return plan
+
+
+def plan_of(path: Path) -> SweepPlan:
+    """The plan of a file; what its cases name is not looked at.
+
+    Raises:
+        InputError: with file and line.
+    """
     from spec.strict import load_document, validate
     from spec.sweep import SweepPlan
 
-    plan = validate(SweepPlan, load_document(path, "sweep file"))
-    for model in dict.fromkeys(case.model for case in plan.all_cases()):
-        resolve_model(model)
-    for device in dict.fromkeys(case.device for case in plan.all_cases()):
-        resolve_device(device)
-    for case in plan.all_cases():
-        check_goals(case.objectives)
-        for constraint in case.constraints:
-            parse_constraint(constraint)
-    return plan
+    return validate(SweepPlan, load_document(path, "sweep file"))
+
+
+def check_cases(plan: SweepPlan) -> None:
+    """Refuse a plan with a case that cannot run.
+
+    Raises:
+        InputError: naming it.
+    """
+    from spec.catalog import resolve_device, resolve_model
+
+    cases = plan.all_cases()
+    models = {name: resolve_model(name) for name in dict.fromkeys(case.model for case in cases)}
+    devices = {name: resolve_device(name) for name in dict.fromkeys(case.device for case in cases)}
+    requests = [plan.request(case, models[case.model], devices[case.device]) for case in cases]
+    for method in dict.fromkeys(request.method for request in requests):
+        if method != "exact":
+            from dse.samplers.registry import sampler_factory
+
+            sampler_factory(method)
+    _check_spaces(requests)
+
+
+def _check_spaces(requests: Sequence[ExplorationRequest]) -> None:
+    """Refuse changes of a space that leave no design, or that name a knob or a value that it does not have."""
+    from dse.space import legal_stage_designs
+    from spec.errors import InfeasibleError
+    from spec.scheme_names import scheme_named
+
+    seen = set()
+    for request in requests:
+        space = request.space
+        for name in () if space is None else space.quant_schemes:
+            key = (request.model.name, request.device.name, name, "" if space is None else space.model_dump_json())
+            if key in seen:
+                continue
+            seen.add(key)
+            with suppress(InfeasibleError):  # a result of its own, of that case alone
+                legal_stage_designs(request.model, request.device, scheme_named(name), space)
 
 
 @sweep.command()
@@ -89,8 +130,17 @@ def run(
     from flexdse.sweep_run import run_night
     from flexdse.sweep_store import SweepStore
     from spec.documents import envelope
+    from spec.errors import FlexDSEError
 
-    plan = read_plan(file)
+    plan = plan_of(file)
+    if SweepStore.holds(out, plan):
+        # A night that nobody watches: what broke since the first one is a failure of its cases, not of all.
+        try:
+            check_cases(plan)
+        except FlexDSEError as error:
+            note(f"some case cannot run as it is: {error}")
+    else:
+        check_cases(plan)
     store = SweepStore.start(out, plan)
     with store.locked():
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hls_gen.intervals.iterations import Values
 from hls_gen.intervals.memory import Access
+from hls_gen.intervals.recurrence import Edge
 
 RAM_PORTS = 2  # a true dual-port block RAM or UltraRAM (UG573)
 
@@ -75,6 +76,46 @@ def _words_moved(group: Sequence[Access]) -> list[tuple[Values | None, Executed]
             moved.append((access.bank, access.executed & ~at_hand.get(key, np.zeros_like(access.executed))))
         at_hand[key] = at_hand.get(key, np.zeros_like(access.executed)) | access.executed
     return [*moved, *written.values()]
+
+
+def overwritten_stores(found: Sequence[Access]) -> frozenset[int]:
+    """Instructions that store what another store to the same word replaces whenever they do, later in the iteration."""
+    replaced: set[int] = set()
+    later: dict[tuple[str, bytes], Executed] = {}
+    for access in reversed(found):
+        if not access.is_store or access.is_stream or access.address is None:
+            continue
+        key = (access.array.name, access.address.tobytes())
+        known = later.get(key, np.zeros_like(access.executed))
+        if not np.any(access.executed & ~known):
+            replaced.add(access.instruction)
+        later[key] = known | access.executed
+    return frozenset(replaced)
+
+
+def handed_on(found: Sequence[Access], edges: Sequence[Edge], order: Mapping[int, int]) -> dict[int, int]:
+    """Loads that get what a store of the same iteration wrote, always the same one: the load, and that store.
+
+    `edges`: of the iteration, a store's to the loads that may meet its word among them. `order`: of its instructions.
+    """
+    by_instruction: dict[int, list[Access]] = defaultdict(list)
+    for access in found:
+        by_instruction[access.instruction].append(access)
+    before: dict[int, int] = {}
+    for edge in edges:
+        source, sink = by_instruction.get(edge.source, ()), by_instruction.get(edge.sink, ())
+        if edge.distance == 0 and len(source) == len(sink) == 1 and source[0].is_store and not sink[0].is_store:
+            known = before.get(edge.sink)
+            if known is None or order[known] < order[edge.source]:
+                before[edge.sink] = edge.source
+    found_pairs = {}
+    for load, store in before.items():
+        (read,), (written,) = by_instruction[load], by_instruction[store]
+        if read.address is None or written.address is None or read.address.tobytes() != written.address.tobytes():
+            continue
+        if not np.any(read.executed & ~written.executed):
+            found_pairs[load] = store
+    return found_pairs
 
 
 def stream_bound(found: Sequence[Access]) -> tuple[int, str]:

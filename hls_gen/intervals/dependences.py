@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hls_gen.intervals.delays import Delays
-from hls_gen.intervals.ir import Function, Loop
+from hls_gen.intervals.ir import Function, Instruction, Loop
 from hls_gen.intervals.iterations import Iterations
 from hls_gen.intervals.memory import Access
 from hls_gen.intervals.recurrence import Edge
@@ -33,7 +33,11 @@ def dependences(
     """
     edges = []
     inside = {number for block in loop.blocks for number in function.block_instructions[block]}
-    delay = delays.of
+    registers = {access.instruction for access in found if access.array.in_registers}
+
+    def delay(instruction: Instruction) -> float:
+        return 0.0 if instruction.number in registers else delays.of(instruction)
+
     kept_in_memory = _kept_in_memory(function, loop, written)
     predecessors = function.predecessors()
     for number in inside:

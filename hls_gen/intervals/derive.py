@@ -7,7 +7,6 @@ the interval is unknown and the reason is given.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +16,9 @@ from hls_gen.intervals.delays import Delays
 from hls_gen.intervals.dependences import dependences
 from hls_gen.intervals.depth import LATENCIES, IterationSchedule, StreamOffset, iteration_schedule
 from hls_gen.intervals.frontend import Translation
-from hls_gen.intervals.ir import Function, Loop, parse
+from hls_gen.intervals.ir import Function, Loop, blocks_in_order, parse
 from hls_gen.intervals.iterations import CountedLoop, Iterations, counted
-from hls_gen.intervals.memory import accesses
+from hls_gen.intervals.memory import Declared, accesses, hoisted_loads
 from hls_gen.intervals.recurrence import Cycle, critical_cycle, whole_interval
 from hls_gen.intervals.source import Partition, Source, SourceLoop, function_lines
 from spec.interval_report import Cause
@@ -45,14 +44,16 @@ class DerivedLoop:
     offsets: tuple[StreamOffset, ...] = ()
 
 
-def derive(translation: Translation, delays: Delays | None = None) -> list[DerivedLoop]:
-    """The intervals of every innermost loop of a translation unit."""
+def derive(
+    translation: Translation, functions: Sequence[Function] | None = None, delays: Delays | None = None
+) -> list[DerivedLoop]:
+    """The intervals of every innermost loop of a translation unit. `functions`: its parsed code, if at hand."""
     delays = delays or Delays()
     found = []
-    functions = parse(translation.ir)
-    partitions = _partitions(functions, translation.sources)
-    copied = frozenset[str]().union(*(source.copied for source in translation.sources.values()))
+    functions = parse(translation.ir) if functions is None else functions
+    arrays = declared_arrays(functions, translation)
     for function in functions:
+        declared = arrays[function.name]
         for loop in function.loops:
             if loop.children:
                 continue
@@ -63,12 +64,18 @@ def derive(translation: Translation, delays: Delays | None = None) -> list[Deriv
                 continue
             if _is_sequence(function, loop, source, names={f.name for f in functions}):
                 continue
-            derived = _derive_loop(
-                function, loop, source, partitions[function.name], copied, delays, translation.unsafe_math
-            )
+            derived = _derive_loop(function, loop, source, declared, delays, translation.unsafe_math)
             offsets = tuple(replace(o, file=translation.names.get(o.file, o.file)) for o in derived.offsets)
             found.append(replace(derived, file=translation.names[loop.file], offsets=offsets))
     return found
+
+
+def declared_arrays(functions: Sequence[Function], translation: Translation) -> dict[str, Declared]:
+    """What pragmas and callers say of the arrays of each function."""
+    partitions = _partitions(functions, translation.sources)
+    lent = _lent(functions, partitions)
+    copied = frozenset[str]().union(*(source.copied for source in translation.sources.values()))
+    return {f.name: Declared(partitions[f.name], copied, lent[f.name]) for f in functions}
 
 
 def _is_sequence(function: Function, loop: Loop, source: Source, names: set[str]) -> bool:
@@ -121,6 +128,27 @@ def _partitions(functions: Sequence[Function], sources: Mapping[str, Source]) ->
     return found
 
 
+def _lent(functions: Sequence[Function], partitions: Mapping[str, Mapping[str, object]]) -> dict[str, frozenset[str]]:
+    """By function, the arguments that are local arrays without a pragma wherever it is called."""
+    names = {function.name for function in functions}
+    found: dict[str, frozenset[str]] = {name: frozenset() for name in names}
+    for _ in range(4):  # call depth
+        given: dict[str, dict[str, bool]] = {name: {} for name in names}
+        for caller in functions:
+            for call in caller.instructions:
+                if call.opcode != "call" or not call.operands or call.operands[-1].name not in names:
+                    continue
+                callee = next(f for f in functions if f.name == call.operands[-1].name)
+                for argument, operand in zip(callee.arguments, call.operands, strict=False):
+                    name = _alloca_name(caller, operand.number, operand.kind)
+                    is_lent = (bool(name) and name not in partitions[caller.name]) or (
+                        operand.kind == "argument" and operand.name in found[caller.name]
+                    )
+                    given[callee.name][argument] = is_lent and given[callee.name].get(argument, True)
+        found = {name: frozenset(a for a, is_lent in of.items() if is_lent) for name, of in given.items()}
+    return found
+
+
 def _alloca_name(function: Function, number: int, kind: str) -> str:
     instruction = function.instructions[number] if kind == "instruction" else None
     return instruction.name if instruction is not None and instruction.opcode == "alloca" else ""
@@ -151,8 +179,7 @@ def _derive_loop(
     function: Function,
     loop: Loop,
     source: Source,
-    partitions: Mapping[str, Sequence[Partition]],
-    copied: frozenset[str],
+    declared: Declared,
     delays: Delays,
     reorders_sums: bool,
 ) -> DerivedLoop:
@@ -178,11 +205,12 @@ def _derive_loop(
         return result(None, "none", strange)
     iterations = Iterations(function, nest, around)
     iterations.follow(loop)
-    found, lost = accesses(function, loop.blocks, iterations, partitions, copied)
+    found, lost = accesses(function, blocks_in_order(function, loop.blocks), iterations, declared)
     if lost:
         return result(None, "none", f"a pointer that is no array element: {function.instructions[lost[0]].opcode}")
     bounds: list[tuple[int, Cause, str]] = [(1, "none", "")]
-    ports, why_ports = port_bound(found, len(iterations))
+    hoisted = hoisted_loads(function, loop.blocks, nest[0].loop.blocks, iterations, declared)
+    ports, why_ports = port_bound([*hoisted, *found], len(iterations))
     bounds.append((ports, "memory_ports", why_ports))
     words, why_words = stream_bound(found)
     bounds.append((words, "stream_accesses", why_words))
@@ -191,7 +219,24 @@ def _derive_loop(
     bounds.append(_recurrence_bound(function, critical_cycle(edges), delays, reorders_sums))
     best = max(bounds, key=lambda bound: bound[0])
     latencies = dependences(function, loop, found, iterations, counters, written, LATENCIES)
-    return result(*best, iteration_schedule(function, loop, latencies, best[0], reorders_sums))
+    sunk = _sunk(function, nest[0].loop, written)
+    schedule = iteration_schedule(function, loop, latencies, best[0], found, reorders_sums, sunk)
+    return result(*best, schedule)
+
+
+def _sunk(function: Function, nest: Loop, written: SourceLoop | None) -> list[int]:
+    """Instructions that are written in a loop and stand behind it: the compiler computes once what only the last iteration needs."""
+    if written is None:
+        return []
+    around = nest.parent.blocks if nest.parent is not None else frozenset(range(len(function.successors)))
+    loops = frozenset[int]().union(*(loop.blocks for loop in function.loops if loop.parent is nest.parent))
+    behind = [block for block in blocks_in_order(function, around) if block not in loops]
+    return [
+        number
+        for number in (n for block in behind for n in function.block_instructions[block])
+        if function.instructions[number].written_at[0] == nest.file
+        and written.line <= function.instructions[number].written_at[1] <= written.last_line
+    ]
 
 
 def _recurrence_bound(
@@ -203,11 +248,24 @@ def _recurrence_bound(
     additions = opcodes.count("fadd")
     delay = cycle.delay
     if reorders_sums and additions > 1:
-        # The chain of additions becomes a tree, with the sum so far as one of its leaves.
-        delay -= delays.floating["fadd"] * (additions - math.ceil(math.log2(additions + 1)))
+        delay -= delays.floating["fadd"] * (additions - _adders_behind_a_sum(function, cycle))
     operators = ", ".join(f"{opcodes.count(name)} {name}" for name in sorted(set(opcodes) - _WIRES))
     reason = f"{delay:.1f} cycles from one iteration to the one {cycle.distance} later: {operators or 'memory'}"
     return whole_interval(delay / cycle.distance), "recurrence", reason
+
+
+def _adders_behind_a_sum(function: Function, cycle: Cycle) -> int:
+    """Additions that the sum so far passes in an iteration when Vitis HLS may make a tree of them, with that sum as one of its leaves.
+
+    How deep the leaf lies is what the fitted half of Stream-HLS's designs has: 1 addition for two products, 3 for four terms and (in two
+    loops of three) for eight, 4 for ten, sixteen and thirty-two.
+    """
+    additions = [function.instructions[i] for i in cycle.instructions if function.instructions[i].opcode == "fadd"]
+    others = [o for a in additions for o in a.operands if o.kind != "instruction" or o.number not in cycle.instructions]
+    products = [o for o in others if o.kind == "instruction" and function.instructions[o.number].opcode == "fmul"]
+    if len(additions) < 4:
+        return 1 if len(additions) == len(products) == 2 else 2
+    return 3 if len(additions) <= 8 else 4
 
 
 _WIRES = {"phi", "select", "br", "load", "store", "bitcast", "zext", "sext", "trunc"}

@@ -135,7 +135,8 @@ def translate(
         folders = [f"-I{copy}" for copy in copies]
         folders += [f"-isystem{folder}" for folder in (SHIM_HEADERS, *include)]
         math = _UNSAFE_MATH if unsafe_math else ()
-        raw = _run([str(clang.path), *_EMIT, *math, *folders, str(main), "-o", "-"], unit, timeout_s)
+        written = {str(copy): str(root) for copy, root in zip(copies, roots, strict=True)}
+        raw = _run([str(clang.path), *_EMIT, *math, *folders, str(main), "-o", "-"], unit, timeout_s, written)
         prepared = scratch / "unit.ll"
         prepared.write_text(_with_attributes(raw, sources))
         return Translation(
@@ -143,7 +144,8 @@ def translate(
         )
 
 
-def _run(command: list[str], unit: Path, timeout_s: float) -> str:
+def _run(command: list[str], unit: Path, timeout_s: float, written: Mapping[str, str] | None = None) -> str:
+    """Standard output of clang. `written`: folders by those of the copies that it was given."""
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -155,13 +157,16 @@ def _run(command: list[str], unit: Path, timeout_s: float) -> str:
             hint="raise the time limit, or analyse a smaller unit",
         ) from None
     if finished.returncode != 0:
-        errors = [line for line in finished.stderr.splitlines() if "error:" in line]
+        said = finished.stderr
+        for copy, folder in (written or {}).items():
+            said = said.replace(f"{copy}/", f"{folder}/")
+        errors = [line for line in said.splitlines() if "error:" in line]
         raise CompileError(
-            f"clang failed on {unit.name}: {errors[0] if errors else finished.stderr[-300:]}",
+            f"clang failed on {unit.name}: {errors[0] if errors else said[-300:]}",
             field="project",
             value=unit.name,
             rule="compiles as C++17 with the headers at hand",
-            hint="a vendor header that is not modelled must be given with its folder",
+            hint="mend the line that clang names; the folder of a vendor header that is not modelled goes behind --include",
         )
     return finished.stdout
 

@@ -34,8 +34,9 @@ class Operand:
 @dataclass(slots=True)
 class Instruction:
     """One instruction. `blocks`: where the values of a phi come from. `element_type`: of a getelementptr or an
-    alloca. `cases`: values of a switch, in the order of its targets after the first. `position`: file and line;
-    `stream_position`, of a volatile access: where the stream's read or write is called.
+    alloca. `cases`: values of a switch, in the order of its targets after the first. `position`: file and line; `written_at`: those of
+    the call in the function itself that it was inlined with; `stream_position`, of a volatile access: where the stream's read or
+    write is called.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Instruction:
     position: tuple[str, int] = ("", 0)
     loop_metadata: str = ""
     stream_position: tuple[str, int] = ("", 0)
+    written_at: tuple[str, int] = ("", 0)
 
 
 @dataclass(slots=True)
@@ -69,12 +71,13 @@ class Loop:
 
 @dataclass(slots=True)
 class Function:
-    """A function: `arguments` by name in order; `location` is file and line of its definition."""
+    """A function: `arguments` by name in order, `pointers` those that are; `file` and `line` of its definition."""
 
     name: str
     file: str
     line: int
     arguments: tuple[str, ...]
+    pointers: frozenset[str]
     instructions: list[Instruction]
     block_instructions: list[list[int]]
     successors: list[tuple[int, ...]]
@@ -94,6 +97,7 @@ class DebugInfo:
 
     def __init__(self, ir: str) -> None:
         self._nodes = dict(_METADATA.findall(ir))
+        self._written_at: dict[str, tuple[str, int]] = {}
 
     def position(self, number: str) -> tuple[str, int]:
         """File and line of a DILocation; empty and 0 where the IR does not say."""
@@ -109,6 +113,13 @@ class DebugInfo:
                 return file, line
             number = caller[1]
         return "", 0
+
+    def written_at(self, number: str) -> tuple[str, int]:
+        """File and line in the function itself, of the outermost call that was inlined."""
+        if number not in self._written_at:
+            caller = re.search(r"inlinedAt: !(\d+)", self._nodes.get(number, ""))
+            self._written_at[number] = self.written_at(caller[1]) if caller else self.position(number)
+        return self._written_at[number]
 
     def file(self, scope: str) -> str:
         """Path of the file of a scope."""
@@ -224,6 +235,7 @@ def _function(function: llvm.ValueRef, debug: DebugInfo, subprogram: str, lines:
                 debug.position(dbg[1]) if dbg else ("", 0),
                 loop[1] if loop else "",
                 debug.stream_position(dbg[1]) if dbg and volatile else ("", 0),
+                debug.written_at(dbg[1]) if dbg else ("", 0),
             )
         )
     inside: list[list[int]] = [[] for _ in blocks]
@@ -236,6 +248,7 @@ def _function(function: llvm.ValueRef, debug: DebugInfo, subprogram: str, lines:
         file,
         line,
         tuple(argument.name for argument in function.arguments),
+        frozenset(argument.name for argument in function.arguments if str(argument.type).startswith("ptr")),
         instructions,
         inside,
         successors,
@@ -307,10 +320,10 @@ def _loops(function: Function, debug: DebugInfo) -> list[Loop]:
 
 
 def blocks_in_order(function: Function, blocks: frozenset[int]) -> list[int]:
-    """`blocks` in the order in which one iteration passes them (reverse postorder)."""
+    """`blocks` of a loop, or of the whole function, in the order in which one iteration passes them (reverse postorder)."""
     visited: set[int] = set()
     order: list[int] = []
-    start = next(loop.header for loop in function.loops if loop.blocks == blocks)
+    start = next((loop.header for loop in function.loops if loop.blocks == blocks), 0)
     waiting: list[tuple[int, bool]] = [(start, False)]
     while waiting:
         block, done = waiting.pop()

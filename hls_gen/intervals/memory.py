@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hls_gen.intervals.ir import Function, Operand, blocks_in_order
+from hls_gen.intervals.ir import Function, Operand
 from hls_gen.intervals.iterations import Iterations, Values
 from hls_gen.intervals.source import Partition
 
@@ -20,21 +20,25 @@ REGISTER_WORDS = 4  # Vitis HLS keeps arrays of so few words in registers (compl
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array as a function sees it. `dims`: 0 where the size is not known, as of the first one of an argument."""
+    """An array as a function sees it. `dims`: 0 where the size is not known, as of the first one of an argument.
+
+    `lent`: an argument that is a local array without a word on its partition in whoever calls.
+    """
 
     name: str
     kind: str
     dims: tuple[int, ...]
     partitions: tuple[Partition, ...] = ()
     copied: bool = False  # as often as reading it takes
+    lent: bool = False
 
     @property
     def auto_partitioned(self) -> bool:
         """A local array without a word on its partition: Vitis HLS splits it for throughput by itself.
 
-        (`syn.array_partition.throughput_driven=auto`, the default since 2021.1, UG1399)
+        (`syn.array_partition.throughput_driven=auto`, the default since 2021.1, UG1399), for the functions that it is handed to too.
         """
-        return self.kind == "local" and not self.partitions
+        return (self.kind == "local" or self.lent) and not self.partitions
 
     @property
     def in_registers(self) -> bool:
@@ -62,9 +66,18 @@ class Access:
     word: int | None = None
 
 
-def array_of(
-    function: Function, base: str, kind: str, partitions: Mapping[str, Sequence[Partition]], copied: frozenset[str]
-) -> Array:
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What pragmas and callers say of a function's arrays, by name: partitions, those with as many read ports as it takes, and
+    the arguments that are local arrays of whoever calls.
+    """
+
+    partitions: Mapping[str, Sequence[Partition]]
+    copied: frozenset[str]
+    lent: frozenset[str]
+
+
+def array_of(function: Function, base: str, kind: str, declared: Declared) -> Array:
     """The array that a pointer starts from."""
     dims: tuple[int, ...] = ()
     if kind == "local":
@@ -79,9 +92,11 @@ def array_of(
         ]
         dims = (0, *max(shapes, key=len, default=()))
     variable = re.sub(r"\.(i|addr)\d*", "", base)
-    variable = re.sub(r"\d*(\.\d+)+$", "", variable) if variable not in partitions else variable
+    variable = re.sub(r"\d*(\.\d+)+$", "", variable) if variable not in declared.partitions else variable
+    copied = declared.copied
     is_copied = variable in copied or (kind == "global" and any(name in base for name in copied))  # mangled names
-    return Array(base, kind, dims, tuple(partitions.get(variable, ())), is_copied)
+    is_lent = kind == "argument" and base in declared.lent
+    return Array(base, kind, dims, tuple(declared.partitions.get(variable, ())), is_copied, is_lent)
 
 
 def _shape(element_type: str) -> tuple[int, ...]:
@@ -171,16 +186,13 @@ def _places(function: Function, pointer: Operand, iterations: Iterations) -> lis
 
 
 def accesses(
-    function: Function,
-    blocks: frozenset[int],
-    iterations: Iterations,
-    partitions: Mapping[str, Sequence[Partition]],
-    copied: frozenset[str],
+    function: Function, blocks: Sequence[int], iterations: Iterations, declared: Declared
 ) -> tuple[list[Access], list[int]]:
-    """The loads and stores of `blocks`, and the instructions whose pointer cannot be followed."""
+    """The loads and stores of `blocks`, in their order, and the instructions whose pointer cannot be followed."""
     found, lost = [], []
     arrays: dict[tuple[str, str], Array] = {}
-    for block in blocks_in_order(function, blocks):
+    always = np.ones(len(iterations), dtype=bool)
+    for block in blocks:
         for number in function.block_instructions[block]:
             instruction = function.instructions[number]
             if instruction.opcode not in ("load", "store"):
@@ -193,7 +205,7 @@ def accesses(
             for place in places:
                 key = (place.kind, place.base + place.field)
                 if key not in arrays:
-                    array = array_of(function, place.base, place.kind, partitions, copied)
+                    array = array_of(function, place.base, place.kind, declared)
                     arrays[key] = replace(array, name=place.base + place.field)
                 array = arrays[key]
                 found.append(
@@ -204,11 +216,26 @@ def accesses(
                         instruction.volatile,
                         _address(place.coordinates),
                         _bank(array, place.coordinates, len(iterations)),
-                        iterations.executed[block],
+                        iterations.executed.get(block, always),
                         place.word,
                     )
                 )
     return found, lost
+
+
+def hoisted_loads(
+    function: Function, inner: frozenset[int], outer: frozenset[int], iterations: Iterations, declared: Declared
+) -> list[Access]:
+    """Loads that the compiler moved out of the innermost loop of a flattened nest.
+
+    An HLS tool has one loop there, and does them in each iteration. A word that is the same one in all of them is a register.
+    """
+    found, _ = accesses(function, sorted(outer - inner), iterations, declared)
+    return [
+        access
+        for access in found
+        if not (access.is_store or access.is_stream or access.address is None) and np.ptp(access.address) > 0
+    ]
 
 
 def _address(coordinates: Sequence[Values | None]) -> Values | None:

@@ -18,8 +18,12 @@ _SKIPPED = re.compile(
     r"//(?:[^\n\\]|\\.|\\\n)*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|^[ \t]*#(?:[^\n\\]|\\.|\\\n)*",
     re.DOTALL | re.MULTILINE,
 )
+_COUNTED = re.compile(
+    r"for\s*\(\s*(?:[\w:]+\s+)*(\w+)\s*=\s*(\d+)\s*;\s*\1\s*(<=?)\s*(\d+)\s*;\s*(?:\1\s*\+\+|\+\+\s*\1|\1\s*\+=\s*(\d+))\s*\)"
+)
 _MANY_READ_PORTS = ("rom_np", "ram_1wnr")
 _UNROLL = '_Pragma("clang loop unroll(full)") '
+_UNROLL_SOME = '_Pragma("clang loop unroll_count({})") '
 _KEEP = '_Pragma("clang loop unroll(disable)") '
 
 
@@ -38,7 +42,8 @@ class Pragma:
 class SourceLoop:
     """A loop as written. `line`: of its `for`, `last_line`: of its end. `requested_ii`: of a PIPELINE pragma (1 if it names none), else None.
 
-    `perfect_in`: line of the loop whose body is nothing but this loop, if there is one.
+    `perfect_in`: line of the loop whose body is nothing but this loop, if there is one. `together`: iterations that run side by
+    side (`unroll factor=`); 1 for most.
     """
 
     line: int
@@ -52,6 +57,7 @@ class SourceLoop:
     unroll: bool
     independent: frozenset[str]
     perfect_in: int | None
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +211,12 @@ def read_source(text: str) -> Source:
     for loop in loops:
         inside = any(outer.pipelined and outer.begin < loop.begin and loop.end <= outer.end for outer in loops)
         marked.append(replace(loop, unroll=loop.unroll or (inside and not loop.pipelined)))
+    # A loop around loops that stay loops is left as it is: copies of these would run one after the other all the same.
+    outer_ones = {x.begin for x in marked for y in marked if x.begin < y.begin and y.end <= x.end and not y.unroll}
+    marked = [replace(x, together=1) if x.unroll or x.begin in outer_ones else x for x in marked]
     parts, last = [], 0
     for loop in sorted(marked, key=lambda loop: loop.begin):
-        parts += [text[last : loop.begin], _UNROLL if loop.unroll else _KEEP]
+        parts += [text[last : loop.begin], _request(loop)]
         last = loop.begin
     copied = {
         pragma.options["variable"]
@@ -218,6 +227,22 @@ def read_source(text: str) -> Source:
     }
     inlined = tuple(p.line for p in pragmas if p.name == "inline" and "off" not in p.flags)
     return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), frozenset(copied), inlined)
+
+
+def _literal_trip(plain: str, head: _Head) -> int | None:
+    """Iterations of a loop whose bounds are numbers in its head, counting up."""
+    counted = _COUNTED.match(plain, head.keyword)
+    if counted is None:
+        return None
+    first, last, step = int(counted[2]), int(counted[4]) + (counted[3] == "<="), int(counted[5] or 1)
+    return max(0, -(-(last - first) // step)) if step else None
+
+
+def _request(loop: SourceLoop) -> str:
+    """What the compiler is asked to do with a loop."""
+    if loop.unroll:
+        return _UNROLL
+    return _KEEP if loop.together == 1 else _UNROLL_SOME.format(loop.together)
 
 
 def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[int, list[Pragma]]) -> SourceLoop:
@@ -233,6 +258,9 @@ def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[
         if p.name == "dependence" and ("false" in p.flags or p.options.get("dependent", "").lower() == "false")
     )
     pipelined = pipeline is not None and "off" not in pipeline.flags
+    factor = unroll.options.get("factor", "") if unroll is not None else ""
+    together = max(1, int(factor)) if factor.isdigit() else 1
+    whole = not factor.isdigit() or together >= (_literal_trip(plain, head) or together + 1)
     requested = pipeline.options.get("ii", "1") if pipelined and pipeline is not None else None
     return SourceLoop(
         line=text.count("\n", 0, head.keyword) + 1,
@@ -243,7 +271,8 @@ def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[
         requested_ii=int(requested) if requested is not None and requested.isdigit() else None,
         pipelined=pipelined,
         flatten_off=any(p.name == "loop_flatten" and "off" in p.flags for p in pragmas),
-        unroll=unroll is not None and "off" not in unroll.flags,
+        unroll=unroll is not None and "off" not in unroll.flags and whole,
         independent=independent,
         perfect_in=text.count("\n", 0, parent.keyword) + 1 if parent is not None and perfect else None,
+        together=together,
     )

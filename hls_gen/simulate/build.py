@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hls_gen.errors import CompileError, SimulationTimeoutError
@@ -16,6 +16,9 @@ from hls_gen.intervals.delays import Delays
 from hls_gen.intervals.depth import LATENCIES, StreamOffset
 from hls_gen.intervals.derive import DerivedLoop, derive
 from hls_gen.intervals.frontend import SHIM_HEADERS, find_clang, translate
+from hls_gen.intervals.independence import LoopPlace, independent_loops
+from hls_gen.intervals.ir import parse
+from hls_gen.intervals.straight import dropped_loops
 from hls_gen.simulate.instrument import Instrumentation, read_sources
 from hls_gen.toolchain.processes import run_program
 
@@ -140,9 +143,17 @@ class InstrumentedSources:
         return compiled([clang.path, *flags, *folders, main_file, "-lstdc++"], path, unit, deadline)
 
 
-def derived_loops(
+@dataclass(frozen=True, slots=True)
+class DerivedSchedule:
+    """Intervals of a translation unit's loops, those that the compiler drops among them, and the pairs that do not wait for each other."""
+
+    loops: tuple[DerivedLoop, ...]
+    independent: tuple[tuple[LoopPlace, LoopPlace], ...]
+
+
+def derived_schedule(
     unit: Path, roots: Sequence[Path], include: Sequence[Path], unsafe_math: bool, folder: Path, timeout_s: float
-) -> list[DerivedLoop]:
+) -> DerivedSchedule:
     """Intervals of a translation unit, kept in `folder` for the next time the same text is asked for."""
     clang = find_clang()
     texts = [part for path, name in read_sources(roots).items() for part in (name, path.read_text(errors="replace"))]
@@ -150,12 +161,17 @@ def derived_loops(
     key = text_hash([clang.version, str(unit.name), str(unsafe_math), *map(str, include), *models, *texts])
     path = folder / f"intervals-{unit.stem}-{key}.json"
     if path.is_file():
-        return [_loop(document) for document in json.loads(path.read_text())]
-    loops = derive(translate(unit, roots, clang, include, unsafe_math, timeout_s))
+        document = json.loads(path.read_text())
+        pairs = [(LoopPlace(**first), LoopPlace(**second)) for first, second in document["independent"]]
+        return DerivedSchedule(tuple(_loop(loop) for loop in document["loops"]), tuple(pairs))
+    translation = translate(unit, roots, clang, include, unsafe_math, timeout_s)
+    functions = parse(translation.ir)
+    loops = (*derive(translation, functions), *dropped_loops(functions, translation))
+    found = DerivedSchedule(loops, tuple(independent_loops(functions, translation)))
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps([asdict(loop) for loop in loops]))
+    partial.write_text(json.dumps(asdict(found)))
     partial.replace(path)
-    return loops
+    return found
 
 
 def _loop(document: Mapping[str, object]) -> DerivedLoop:

@@ -184,10 +184,10 @@ class Instrumentation:
         label = loop.label or ""
         yield _Edit(
             loop.begin,
-            2,
+            4,
             f"{{ if (struct {here} {{}}; true) if (static const {_SIMULATE}site {site}('{kind}', typeid({here}), "
             f'"{label}", "{name}", {loop.line}); true) '
-            f"if (const {_SIMULATE}loop flexdse_loop_{number}({site}); true) ",
+            f"if (const {_SIMULATE}loop flexdse_loop_{number}({site}, {loop.together}); true) ",
         )
         yield _Edit(closing + 1, 1, f" if (const {_SIMULATE}iteration flexdse_iteration_{number}; true) ")
         yield _Edit(loop.end + 1, 0, " }")
@@ -202,7 +202,7 @@ class Instrumentation:
             function = max(inside, key=lambda f: f.body[0])
             line = text.count("\n", 0, pragma.start()) + 1
             if kind == "dataflow":
-                calls = list(self._process_calls(plain, function, pragma.end()))
+                calls = list(self._process_calls(name, plain, function, pragma.end()))
                 tokens = _buffers_between(plain, function, calls)
                 declared = "".join(
                     f'hls::stream<bool> flexdse_done_{i}("{t.buffer}, when {calls[t.writer].name} has written it"); '
@@ -224,9 +224,10 @@ class Instrumentation:
                         f'{_SIMULATE}describe({variable}, "{variable}", {options["depth"]}); ',
                     )
 
-    def _process_calls(self, plain: str, function: _Function, begin: int) -> Iterable[_Call]:
-        """The calls of timed functions that are statements of the function's own block."""
+    def _process_calls(self, name: str, plain: str, function: _Function, begin: int) -> Iterable[_Call]:
+        """The statements of the function's own block that are processes: calls of timed functions, and loops (UG1399, pragma HLS dataflow)."""
         statement = re.compile(r"([A-Za-z_]\w*)\s*(?:<[^;{}()]*>)?\s*\(")
+        loops = {loop.begin: loop for loop in self._loops[name] if not loop.unroll}
         last = function.body[1]
         offset, depth, at_start = begin, 0, True
         while offset < last:
@@ -237,13 +238,25 @@ class Instrumentation:
             elif character == ";":
                 at_start = depth == 0
             elif not character.isspace() and at_start:
+                label = _LABEL.match(plain, offset)
+                loop = loops.get(label.end() if label else offset)
                 call = statement.match(plain, offset)
+                if loop is not None:
+                    text = plain[offset : loop.end + 1]
+                    called = f"loop_{label[1]}" if label else f"loop_line_{loop.line}"
+                    yield _Call(called, offset, loop.end, frozenset(_WORDS.findall(text)), text)
+                    offset, at_start = loop.end + 1, True
+                    continue
                 if call is not None and call[1] in self._timed:
                     closing = matching(plain, call.end() - 1)
-                    arguments = frozenset(re.findall(r"[A-Za-z_]\w*", plain[call.end() : closing]))
+                    arguments = frozenset(_WORDS.findall(plain[call.end() : closing]))
                     yield _Call(call[1], offset, plain.find(";", closing), arguments)
                 at_start = False
             offset += 1
+
+
+_WORDS = re.compile(r"[A-Za-z_]\w*")
+_LABEL = re.compile(r"([A-Za-z_]\w*)\s*:(?!:)\s*")
 
 
 def _next_statement(text: str, end: int) -> int:
@@ -256,10 +269,17 @@ def _next_statement(text: str, end: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
+    """A process: a call with the words of its arguments, or a loop with all of its words and its `text`."""
+
     name: str
     begin: int
     end: int
     arguments: frozenset[str]
+    text: str = ""
+
+    def writes(self, array: str) -> bool:
+        """Whether a loop assigns words of an array; of a call that is not known here."""
+        return re.search(rf"\b{array}\s*(?:\[[^;=]*\]\s*)[-+*/]?=(?!=)", self.text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,13 +297,19 @@ _LOCAL_ARRAY = re.compile(
 
 
 def _buffers_between(plain: str, function: _Function, calls: Sequence[_Call]) -> list[_Token]:
-    """Of each local array the call that names it first is the writer, the others are readers."""
-    body = plain[function.body[0] : calls[0].begin] if calls else ""
+    """Of each local array the process that names it first is the writer; the others wait for it, or for the last loop between that writes it."""
+    body, last = "", function.body[0]
+    for call in calls:  # what a process declares is its own
+        body += plain[last : call.begin]
+        last = call.end
     names = [m[1] for m in _LOCAL_ARRAY.finditer(body) if "stream" not in m[0]]
     found = []
     for name in dict.fromkeys(names):
         users = [i for i, call in enumerate(calls) if name in call.arguments]
-        found += [_Token(name, users[0], reader) for reader in users[1:]]
+        writer = users[0] if users else 0
+        for user in users[1:]:
+            found.append(_Token(name, writer, user))
+            writer = user if calls[user].writes(name) else writer
     return found
 
 

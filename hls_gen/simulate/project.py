@@ -14,11 +14,11 @@ from hls_gen.manifest import changed_files, load_manifest
 from hls_gen.plan import plan_project
 from hls_gen.planning.host import HostArgument
 from hls_gen.planning.types import KernelPlan, ProjectPlan
-from hls_gen.simulate.build import InstrumentedSources, compiler_version, derived_loops, remaining_s
+from hls_gen.simulate.build import InstrumentedSources, compiler_version, derived_schedule, remaining_s
 from hls_gen.simulate.harness import kernel_main, scalar_values
 from hls_gen.simulate.ports import port_timing
 from hls_gen.simulate.result import Sizes, deadlock_of, loops_of, modules_of, ports_of, steps_of, streams_of
-from hls_gen.simulate.schedule import PortTiming, ScheduledLoop, schedule_text, scheduled_loops
+from hls_gen.simulate.schedule import PortTiming, ScheduledLoop, independent_sites, schedule_text, scheduled_loops
 from hls_gen.simulate.solve import ITERATION_CYCLES, REGION_CYCLES, Solution, smallest_depths, solve
 from hls_gen.simulate.styles import flushing_sites
 from hls_gen.simulate.trace import Trace
@@ -229,7 +229,7 @@ class _Run:
         main = kernel_main(unit, kernel.plan.function, kernel.arguments)
         program = self.sources.program(f"src/{unit}", main, (), self.with_values, self.deadline, stage)
         self.log(f"deriving the intervals of {stage}")
-        derived = derived_loops(
+        derived = derived_schedule(
             self.project / "src" / unit, self.roots, (), False, self.folder, remaining_s(self.deadline)
         )
 
@@ -255,10 +255,11 @@ class _Run:
             if failure is not None:
                 return failure
             _check_depths(stage, self.depths or {}, trace)
-            loops = scheduled_loops(trace, derived)
+            loops = scheduled_loops(trace, derived.loops)
             schedule = self.folder / f"{name}.schedule"
+            independent = independent_sites(trace, derived)
             flushing = flushing_sites(trace, self.sources.sources, self.style)
-            schedule.write_text(schedule_text(trace, loops, kernel.ports, flushing, self.depths))
+            schedule.write_text(schedule_text(trace, loops, kernel.ports, flushing, self.depths, independent))
             solution, more = solve(output, schedule, self.deadline, unbounded=self.unbounded)
             return _Solved(trace, loops, solution, more, schedule)
 

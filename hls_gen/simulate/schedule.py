@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hls_gen.intervals.derive import DerivedLoop
+from hls_gen.simulate.build import DerivedSchedule
 from hls_gen.simulate.trace import Site, Trace
 
 # A loop that is unknown is simulated as asked: II 1 where it asks for nothing, a few registers deep.
@@ -37,12 +39,27 @@ class ScheduledLoop:
     offsets: Mapping[tuple[str, int, bool], int]
 
 
+def independent_sites(trace: Trace, derived: DerivedSchedule) -> list[tuple[int, int]]:
+    """Numbers of sites of which the second need not wait for the first."""
+    functions = {_plain(place.function) for pair in derived.independent for place in pair}
+    numbers: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    for site in trace.sites:
+        numbers[_known_name(site.function, functions), site.file, site.line].append(site.number)
+    places = [[numbers[_plain(p.function), p.file, p.line] for p in pair] for pair in derived.independent]
+    return [(first, second) for earlier, later in places for first in earlier for second in later]
+
+
+def _plain(function: str) -> str:
+    """Without the number of a copy that the compiler made for some of the callers."""
+    return function.split(".")[0] if function.startswith("_Z") else function
+
+
 def scheduled_loops(trace: Trace, loops: Sequence[DerivedLoop]) -> dict[int, ScheduledLoop]:
     """By number of the site; sequential loops have no schedule of their own."""
     by_place: dict[tuple[str, str, int], DerivedLoop] = {}
     functions: set[str] = set()
     for loop in loops:
-        function = loop.function.split(".")[0] if loop.function.startswith("_Z") else loop.function
+        function = _plain(loop.function)
         by_place[function, loop.file, loop.line] = loop
         functions.add(function)
     found: dict[int, ScheduledLoop] = {}
@@ -106,9 +123,13 @@ def schedule_text(
     ports: Mapping[str, PortTiming],
     flushing: frozenset[int],
     depths: Mapping[str, int] | None = None,
+    independent: Sequence[tuple[int, int]] = (),
 ) -> str:
-    """The schedule as the solver reads it. `flushing`: sites whose pipelines flush. `depths`: other FIFO depths, by name."""
-    lines = []
+    """The schedule as the solver reads it. `flushing`: sites whose pipelines flush. `depths`: other FIFO depths, by name.
+
+    `independent`: sites of which the second need not wait for the first.
+    """
+    lines = [f"independent {first} {second}" for first, second in independent]
     for number, loop in loops.items():
         lines.append(f"site {number} {loop.site.kind} {loop.interval} {loop.depth} {int(number in flushing)}")
         for access in trace.accesses:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from hls_gen.errors import SimulationError
-from hls_gen.simulate.build import InstrumentedSources, derived_loops, library_include, remaining_s
+from hls_gen.simulate.build import InstrumentedSources, derived_schedule, library_include, remaining_s
 from hls_gen.simulate.harness import unit_main
 from hls_gen.simulate.result import (
     Sizes,
@@ -20,7 +20,7 @@ from hls_gen.simulate.result import (
     steps_of,
     streams_of,
 )
-from hls_gen.simulate.schedule import PortTiming, schedule_text, scheduled_loops
+from hls_gen.simulate.schedule import PortTiming, independent_sites, schedule_text, scheduled_loops
 from hls_gen.simulate.solve import check_time, solve
 from hls_gen.simulate.styles import flushing_sites
 from hls_gen.simulate.trace import Trace, read_trace
@@ -142,12 +142,12 @@ def simulate_unit(
         failure = stopped(trace)
         if failure is not None:
             return empty_stage(top, failure)
-        derived = derived_loops(source.resolve(), roots, (), unsafe_math, work, remaining_s(deadline))
-        loops = scheduled_loops(trace, derived)
+        derived = derived_schedule(source.resolve(), roots, (), unsafe_math, work, remaining_s(deadline))
+        loops = scheduled_loops(trace, derived.loops)
         timing = ports or {}
         schedule = work / f"{source.stem}.schedule"
         flushing = flushing_sites(trace, instrumented.sources, pipeline_style)
-        schedule.write_text(schedule_text(trace, loops, timing, flushing, depths))
+        schedule.write_text(schedule_text(trace, loops, timing, flushing, depths, independent_sites(trace, derived)))
         solution, _ = solve(trace.path, schedule, deadline)
         missed, unknown = loops_of(loops)
         if solution.cycles is None:

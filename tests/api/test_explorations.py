@@ -34,6 +34,10 @@ def test_submit_run_and_read_the_front(service: Any) -> None:
     assert [entry["index"] for entry in front["entries"]] == [0, 1, 2]
     assert len({entry["key"] for entry in front["entries"]}) == 3
     assert front["missing"] == {"quality": "not modelled yet"}
+    # What a quality rests on, as the evaluation of a design says it.
+    report = service.client.get(f"{path}/front/0/report").json()
+    assert front["qualities"] == {"w4a4kv8": report["quality"]}
+    assert report["quality"]["kind"] == "published"
 
 
 def test_report_of_a_design_of_the_front(service: Any, assert_problem: Callable[..., Any]) -> None:

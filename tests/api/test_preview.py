@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.explorations.estimate import estimated_seconds
+from api.explorations.estimate import estimate
 from db.repositories.explorations import FinishedSearch
 from dse.space import design_space
 from spec import catalog
@@ -43,7 +43,8 @@ def test_sizes_are_those_of_the_space(in_process: Callable[..., Any], method: st
     exact = shown["prefill_designs"] + shown["decode_designs"]
     assert shown["evaluations"] == (exact if method == "exact" else 321)
     assert shown["estimated_seconds"] > 0
-    assert shown["estimated_from"] == 0
+    assert shown["estimated_floorplan_seconds"] > 0
+    assert (shown["estimated_from"], shown["rate_from"]) == (0, 0)
     assert client.get(COLLECTION).json()["items"] == []  # nothing is stored
 
 
@@ -86,27 +87,46 @@ def test_a_goal_without_a_value_is_told_before_a_job_fails_with_it(
     assert error["hint"] == "leave prefill_latency_s out"
 
 
-def finished(method: str, seconds: float, designs: int, evaluations: int) -> FinishedSearch:
+def finished(method: str, seconds: float, designs: int, evaluations: int, floorplan_s: float = 0.0) -> FinishedSearch:
     began = datetime(2026, 1, 1, tzinfo=UTC)
-    record = {"evaluations": evaluations, "stages": [{"legal_designs": designs // 2}] * 2}
+    record: dict[str, Any] = {"evaluations": evaluations, "stages": [{"legal_designs": designs // 2}] * 2}
+    if floorplan_s:
+        record["floorplan"] = {"seconds": floorplan_s}
     return FinishedSearch(method, record, began, began + timedelta(seconds=seconds))
 
 
 def test_the_estimate_is_what_the_same_search_took_before() -> None:
     before = [finished("nsga2", 30.0, 100_000, 5_000)] * 3 + [finished("exact", 500.0, 1000, 1000)]
-    seconds, rests_on = estimated_seconds("nsga2", 100_000, 5_000, before)
-    assert seconds == pytest.approx(30.0)
-    assert rests_on == 3
+    found = estimate("nsga2", 100_000, 5_000, None, before)
+    assert found.seconds == pytest.approx(30.0)
+    assert (found.searches, found.of_rate, found.floorplan_s) == (3, 3, 0)
     # Of another method there is something to learn too: how slow this machine is.
-    assert estimated_seconds("random", 100_000, 5_000, before)[1] == 4
-    alone, none = estimated_seconds("exact", 8_000_000, 1, ())
-    assert none == 0
-    assert 5 < alone < 120
+    assert estimate("random", 100_000, 5_000, None, before).searches == 4
+    alone = estimate("exact", 8_000_000, 1, 30.0, ())
+    assert (alone.searches, alone.of_rate) == (0, 0)
+    assert 5 < alone.seconds < 120
+
+
+def test_small_searches_tell_the_start_and_not_the_rate() -> None:
+    """Two corners of a space that took a minute, most of it floorplan: a hundred times the designs are no hour."""
+    small = [finished("exact", 62.0, 48_864, 48_864, floorplan_s=52.5)] * 2
+    found = estimate("exact", 4_816_128, 1, 30.0, small)
+    start_s = 62.0 - 52.5
+    assert found.floorplan_s == 52.5
+    assert found.seconds - found.floorplan_s == pytest.approx(start_s + 4.8, abs=1.0)
+    assert (found.searches, found.of_rate) == (2, 0)
+    assert estimate("exact", 4_816_128, 1, None, small).seconds == pytest.approx(found.seconds - 52.5)
+    assert estimate("exact", 4_816_128, 1, 1.0, small).floorplan_s == 2.0
+    # A long one tells the rate: here a fifth of that of a common machine.
+    both = [*small, finished("exact", start_s + 40.0, 8_000_000, 8_000_000)]
+    found = estimate("exact", 4_816_128, 1, None, both)
+    assert found.seconds == pytest.approx(start_s + 5 * 4.816, rel=0.05)
+    assert found.of_rate == 1
 
 
 def test_the_estimate_grows_with_the_work() -> None:
     for method in ("exact", "nsga2", "tpe", "plugin:mine"):
-        some, more = (estimated_seconds(method, designs, 100, ())[0] for designs in (1000, 1_000_000))
+        some, more = (estimate(method, designs, 100, 30.0, ()).seconds for designs in (1000, 1_000_000))
         assert more > some
         if method != "exact":
-            assert estimated_seconds(method, 1000, 10_000, ())[0] > some
+            assert estimate(method, 1000, 10_000, 30.0, ()).seconds > some

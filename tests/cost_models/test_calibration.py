@@ -576,6 +576,22 @@ def test_with_one_datum_no_printed_band_is_narrower() -> None:
         assert report.error_band[name].relative_high >= before.relative_high, name
 
 
+@pytest.mark.parametrize(("name", "card"), [("flexllm-u280", "u280"), ("flexdse-u280", "u280"), ("flexdse-v80", "v80")])
+def test_nor_on_designs_and_cards_that_nobody_measured(name: str, card: str) -> None:
+    """Their bands are wider than the fit's prior: one reading each of time and of DSP leaves them so, or widens them."""
+    device, design = load_device(card), load_design(name)
+    plain = evaluate_point(design, LLAMA, device, WORKLOAD).error_band
+    one = [
+        pair(device=card, provenance="board", stage=stage, metric="latency_s", predicted=1.0, measured=1.01)
+        for stage in ("prefill", "decode")
+    ] + [pair(device=card, stage="decode", metric="dsp", measured=1010.0)]
+    found = evaluate_point(design, LLAMA, device, WORKLOAD, calibration=fit(one)).error_band
+    assert set(plain) <= set(found)
+    for metric, band in plain.items():
+        assert found[metric].relative_low <= band.relative_low, metric
+        assert found[metric].relative_high >= band.relative_high, metric
+
+
 def test_many_data_narrow_the_bands_of_the_totals() -> None:
     rng = random.Random(3)
     pairs = [

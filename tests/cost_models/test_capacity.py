@@ -99,6 +99,27 @@ def test_following_the_levers_makes_the_8b_model_fit() -> None:
     assert not [v for v in report_of(design, "llama-3.1-8b", U280).violations if v.where == "prefill"]
 
 
+@pytest.mark.parametrize(("name", "device"), [("flexllm-v80", V80), ("flexllm-u280", U280)])
+def test_ports_too_narrow_for_their_lanes_do_not_make_weights_fewer(name: str, device: Device) -> None:
+    """W8 through ports made for W4 is refused, and its image is as large as W8 is: q and k of the 8B model, 640 MiB."""
+    design = load_design(name)
+    wide = design.quant_scheme.model_copy(update={"weight_bits": 8, "lm_head_weight_bits": 8})
+    report = report_of(design.model_copy(update={"quant_scheme": wide}), "llama-3.1-8b", device)
+    assert any(v.constraint == "port_feeds_lanes" for v in report.violations)
+    assert 640 * MIB <= use_of(report.capacity, "prefill", "hbm").fullest_channel_bytes < 643 * MIB
+
+
+def test_what_lies_in_ddr_is_no_reason_to_leave_the_hbm() -> None:
+    """8B at W8: 7.6 GB of weights fit the HBM of the U280 once spread; the 2 GB embedding is in DDR already."""
+    design = load_design("flexllm-u280")
+    wide = design.quant_scheme.model_copy(update={"weight_bits": 8, "lm_head_weight_bits": 8})
+    use = use_of(
+        report_of(design.model_copy(update={"quant_scheme": wide}), "llama-3.1-8b", U280).capacity, "decode", "hbm"
+    )
+    assert not use.fits
+    assert "32 channels" in use.levers[0]
+
+
 def test_what_the_issue_asks_for() -> None:
     """Verdicts at W4 and W8 on both cards: 8.03e9 weights at 8 bit are 89 % of the U280's HBM; all fit, nothing moves."""
     for name in ("smollm2-135m", "qwen2.5-0.5b", "llama-3.1-8b"):

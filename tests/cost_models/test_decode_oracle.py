@@ -201,7 +201,6 @@ def test_published_designs(name: str) -> None:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "rows as processes, wide softmax": {"process_granularity": "array", "softmax_width": 4, "kv_read": "per_kv_head"},
     "pipelined dequantizer": {"dequantizer": "pipelined"},
     "pipelined softmax": {"softmax": "pipelined"},
     "wide softmax": {"softmax_width": 4},

@@ -61,6 +61,13 @@ def test_co_resident_kernels_share_the_card() -> None:
     assert not [v for v in evaluate_point(BASE, LLAMA, U280, WORKLOAD).violations if v.where == "co_resident"]
 
 
+def test_co_resident_stages_of_a_card_without_port_words_have_a_report() -> None:
+    point = load_design("flexllm-v80").model_copy(update={"deployment": "co_resident"})
+    report = evaluate_point(point, LLAMA, load_device("v80"), WORKLOAD)
+    assert report.fit == "does_not_fit"  # two kernels made for a card each
+    assert report.prefill.achievable_clock_mhz > 0
+
+
 def test_the_card_that_waits_draws_its_idle_power() -> None:
     two, cards = priced(deployed("two_bitstreams")), priced(deployed("two_cards"))
     idle = U280.power.configured_w

@@ -14,6 +14,7 @@ from cost_models.bands import resource_band
 from cost_models.clb import CLB_BAND, CLB_CAP, CLB_PER_LUT_FRACTION, clb_fraction
 from cost_models.evaluate import Context, evaluate_batch, price_decode
 from cost_models.feasibility import power_rule, resource_rules, used_fractions
+from cost_models.fits import fits
 from cost_models.report import evaluate_point
 from cost_models.resources import Part
 from cost_models.slr import UTILIZATION_CAPS, slr_capacity
@@ -82,6 +83,19 @@ def test_the_three_states_part_the_line(demand: float, bound: float, low: float,
     assert not sharp.open[0]
     if verdict != "within_band":
         assert bool(sharp.broken[0]) == (verdict == "does_not_fit")
+
+
+def test_the_verdicts_on_many_designs_are_those_on_each() -> None:
+    """Of several widths and schemes, among them each of the three states."""
+    names = ("flexllm-u280", "flexllm-u280-base", "flexllm-u280-wide", "flexllm-u280-hmt")
+    points = [load_design(name) for name in names]
+    for blocks in (4, 32, 64, 128):
+        wide = points[0].decode.model_copy(update={"block_parallelism": blocks})
+        points.append(points[0].model_copy(update={"decode": wide}))
+    found = fits(points, LLAMA, U280, WORKLOAD)
+    assert found == [evaluate_point(point, LLAMA, U280, WORKLOAD).fit for point in points]
+    assert set(found) == {"fits", "within_band", "does_not_fit"}
+    assert fits([], LLAMA, U280, WORKLOAD) == []
 
 
 def test_the_search_holds_predictions_and_the_verdict_the_band() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.published_ratios import long_context_rows
 from cost_models.evaluate import Context, evaluate_batch, price_prefill
 from cost_models.hmt import PLUGIN_MODULES, key_cache_bram18, memory_cycles, plugin_part
 from cost_models.report import evaluate_document, evaluate_point
@@ -271,6 +272,19 @@ def test_the_hmt_block() -> None:
     assert found["hmt"]["plugin_latency_s_per_segment"] == pytest.approx(4.4e-3, rel=0.15)
     assert found["violations"] == []
     assert "hmt" not in report(PLAIN, 1024)
+
+
+def test_64_segments_on_both_cards() -> None:
+    """With the plug-in the pair of each card holds the prompt and decodes as behind 1,024 tokens; without it none does."""
+    by_card = long_context_rows()
+    for with_hmt, without in (by_card[:2], by_card[2:]):
+        assert with_hmt["fit"] != "does_not_fit"
+        assert without["fit"] == "does_not_fit"
+        assert without["prefill_latency_s"] > 10 * with_hmt["prefill_latency_s"]
+        assert with_hmt["kv_cache_bytes"] < without["kv_cache_bytes"] / 30
+    card = load_device("v80")
+    plain = evaluate_point(load_design("flexllm-v80"), LLAMA, card, Workload(prompt_tokens=1024, output_tokens=1024))
+    assert by_card[2]["tpot_s"] == plain.decode.tpot_s
 
 
 def test_one_prompt_token_has_no_segment() -> None:

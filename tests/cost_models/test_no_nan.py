@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cost_models.evaluate import Context, evaluate_batch, missing_reasons
+from cost_models.report import evaluate_point
 from dse.space import DesignSpace
-from spec.catalog import load_device, load_model
+from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DesignBatch
 from spec.design_point import SystemChoices
 from spec.module_choices import DecodeModules, PrefillModules
@@ -122,3 +124,22 @@ def test_shallow_residual_fifos_slow_prefill_and_never_speed_it(
     assert (three <= two * 1.001).all()
     assert (eight <= three * 1.001).all()
     assert (two > 1.1 * eight).mean() > 0.5  # a block at a time through a line of stages
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 65_536])
+def test_lanes_that_no_rule_allows_are_priced_and_refused(lanes: int) -> None:
+    """A single lane, odd lanes and more than any card holds: a verdict, with what is wrong in it, and no exception."""
+    point = load_design("flexllm-u280")
+    prefill = dict.fromkeys(("token_parallelism", "ffn_weight_parallelism", "key_parallelism"), lanes)
+    decode = dict.fromkeys(("head_parallelism", "key_parallelism", "block_parallelism", "weight_parallelism"), lanes)
+    other = point.model_copy(
+        update={
+            "prefill": point.prefill.model_copy(update=prefill),
+            "decode": point.decode.model_copy(update=decode),
+        }
+    )
+    workload = Workload(prompt_tokens=1024, output_tokens=1024)
+    report = evaluate_point(other, load_model("llama-3.2-1b"), load_device("u280"), workload)
+    assert report.fit == "does_not_fit"
+    broken = {violation.constraint for violation in report.violations}
+    assert broken >= ({"even_lanes"} if lanes < 65_536 else {"lut_utilization", "weight_lanes"})

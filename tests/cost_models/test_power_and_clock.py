@@ -19,8 +19,11 @@ from cost_models.frequency import (
     clock_law,
 )
 from cost_models.power import (
+    FF_J,
     HBM_J_PER_BYTE,
     TOGGLE_FACTOR,
+    active_j,
+    attention_lanes,
     engine_activity,
     fit_toggle_factor,
     linear_lanes,
@@ -157,9 +160,51 @@ def test_activity_is_the_share_of_multiplying_cycles() -> None:
     batch = DesignBatch.from_points([load_design("flexllm-u280")], U280)
     assert linear_lanes(batch.prefill).tolist() == [8 * (2 * 24 + 3 * 96)]
     assert linear_lanes(batch.decode).tolist() == [1024]
-    assert engine_activity(batch.decode, 1024 * 50.0, np.array([100.0])).tolist() == [0.5]
-    assert engine_activity(batch.decode, 1e9, np.array([1.0])).tolist() == [1.0]
-    assert engine_activity(batch.decode, 0.0, np.array([0.0])).tolist() == [0.0]
+    assert attention_lanes(batch.prefill, 4).tolist() == [8 * (16 + 16)]
+    assert attention_lanes(batch.decode, 4).tolist() == [8 * (32 + 32)]
+    lanes = linear_lanes(batch.decode)
+    assert engine_activity(lanes, 1024 * 50.0, np.array([100.0])).tolist() == [0.5]
+    assert engine_activity(lanes, 1e9, np.array([1.0])).tolist() == [1.0]
+    assert engine_activity(lanes, 0.0, np.array([0.0])).tolist() == [0.0]
+
+
+def test_attention_that_works_all_the_time_toggles_all_the_time() -> None:
+    """63,361 tokens: the linear engines multiply in 1 % of the cycles, AV in nearly all of them."""
+    long = Workload(prompt_tokens=63_361, output_tokens=2)
+    point = load_design("flexllm-u280")
+    report = evaluate_point(point, LLAMA, U280, long)
+    ctx = Context(LLAMA, U280, long, point.quant_scheme)
+    cost = price_prefill(DesignBatch.from_points([point], U280).prefill, ctx)
+    parts = [part for name, part in cost.module_resources.items() if name.startswith("attention_")]
+    joules = sum(float(np.asarray(active_j(part))[0]) for part in parts)
+    assert cost.attention_j[0] == pytest.approx(joules)
+    rows = 63_360
+    share = 2 * 16 * 2048 * rows**2 / (256 * float(cost.cycles[0]))
+    assert 0.5 < share < 1
+    registers = float(cost.resources.ff[0]) * FF_J
+    least = 41.66 + TOGGLE_FACTOR * (joules * share + registers) * 304e6
+    assert report.prefill.power_w is not None
+    assert least < report.prefill.power_w < least + 2  # what is left of the other modules, and the HBM
+
+
+def test_bytes_from_ddr_cost_energy() -> None:
+    """15.7 pJ a bit, four times that of HBM."""
+    nothing = ResourceArrays(*(np.zeros(1) for _ in range(5)))
+    _, dynamic = stage_power_w(nothing, 0.0, np.array([200.0]), np.zeros(1), U280, ddr_bytes_per_s=np.array([20e9]))
+    assert dynamic[0] == pytest.approx(4 * 3.92e-12 * 8 * 20e9)
+
+
+def test_two_kernels_in_one_bitstream_draw_more_than_one() -> None:
+    """The registers of the one that waits are clocked; at the lower clock of a fuller card each draws less by itself."""
+    apart = load_design("flexllm-u280-base")
+    together = apart.model_copy(update={"deployment": "co_resident"})
+    alone, both = (evaluate_point(point, LLAMA, U280, WORKLOAD) for point in (apart, together))
+    for stage, other in (("prefill", "decode"), ("decode", "prefill")):
+        slower = getattr(both, stage).clock_mhz / getattr(alone, stage).clock_mhz
+        waiting = TOGGLE_FACTOR * getattr(both, other).resources.ff * FF_J * getattr(both, other).clock_mhz * 1e6
+        working = getattr(alone, stage).power_w - 41.66
+        assert slower < 1
+        assert getattr(both, stage).power_w == pytest.approx(41.66 + working * slower + waiting, rel=0.01)
 
 
 def test_the_clock_law_passes_through_its_two_points() -> None:

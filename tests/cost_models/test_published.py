@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cost_models.bands import resource_band
 from cost_models.decode import evaluate_decode
 from cost_models.evaluate import Context, price_decode, price_prefill
 from cost_models.report import ERROR_BANDS, error_bands, evaluate_point
@@ -122,9 +123,7 @@ def test_every_measured_value_lies_in_its_printed_band(flexllm: CostReport) -> N
 
 
 def test_bands_of_cards_without_a_measured_design() -> None:
-    """Twice as wide on a card of the same fabric; none for resources where the DSP slices differ; power as the card's own
-    figures allow.
-    """
+    """Twice as wide on other cards, of another fabric too, as the verdict takes them; power as the card's own figures allow."""
     workload = Workload(prompt_tokens=1024, output_tokens=1024)
     other = evaluate_point(load_design("flexllm-u280"), LLAMA, load_device("u55c"), workload)
     assert error_bands(load_device("u55c"))["tpot_s"].relative_high == 2 * ERROR_BANDS["tpot_s"].relative_high
@@ -132,7 +131,10 @@ def test_bands_of_cards_without_a_measured_design() -> None:
     assert "guess" in other.error_band["lut"].basis
     v80 = evaluate_point(load_design("flexllm-v80"), LLAMA, load_device("v80"), workload)
     assert {"tpot_s", "prefill_latency_s"} <= set(v80.error_band)
-    assert not {"lut", "dsp", "max_utilization"} & set(v80.error_band)
+    for kind in ("lut", "dsp", "uram"):
+        band = error_bands(load_device("v80"))[kind]
+        assert (band.relative_low, band.relative_high) == resource_band(kind, load_device("v80"))
+        assert v80.error_band[kind].relative_low <= band.relative_low
     assert v80.error_band["power_w"].relative_high > 1
     assert "power_w" not in other.error_band  # no idle power of the U55C is public
     assert any("DSP58" in note for note in v80.assumptions)

@@ -74,6 +74,29 @@ def test_against_a_ticking_clock(layer: list[Call], head: list[Call], n_layers: 
     assert law[0] == pytest.approx(sum(float(cycles[0]) for cycles in spent.values()))
 
 
+def test_a_design_is_priced_alike_whatever_stands_beside_it(same_bits: Any) -> None:
+    """Buffers fill after different numbers of layers, with times that no binary fraction holds."""
+    rng = np.random.default_rng(3)
+    n = 40
+    layer = [
+        Step("gap", rng.uniform(0, 50, n)),
+        Step("call", rng.uniform(0, 90, n), rng.uniform(0, 90, n)),
+        Step("other", rng.uniform(0, 90, n), rng.uniform(0, 90, n), 0.3),
+    ]
+    room = rng.uniform(0, 200, n)
+
+    def alone(step: Step, i: int) -> Step:
+        stream = None if step.stream is None else step.stream[i : i + 1]
+        return Step(step.module, step.compute[i : i + 1], stream, step.free)
+
+    together, spent = chain_cycles(layer, layer[:2], 16, room)
+    for i in range(n):
+        steps = [alone(step, i) for step in layer]
+        one, parts = chain_cycles(steps, steps[:2], 16, room[i : i + 1])
+        assert same_bits(together[i : i + 1], one)
+        assert all(same_bits(spent[name][i : i + 1], cycles) for name, cycles in parts.items())
+
+
 def design(beats: int, **choices: Any) -> DesignPoint:
     """FlexLLM's measured decode with its caches on channels of their own and a buffer of weights."""
     base = load_design("flexllm-u280")

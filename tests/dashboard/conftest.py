@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "dashboard"
 SCREENSHOTS = ROOT / "build" / "screenshots"
 WIDTH = 1280
+STEP_MS = 120_000
 
 CHROMIUM_OPTIONS = [
     "--no-sandbox",  # tests may run as root
@@ -78,6 +79,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackgroundServ
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile at the narrowest width that is supported on a desk."""
     context = browser.new_context(viewport={"width": WIDTH, "height": 900}, accept_downloads=True)
+    # What others do on the machine decides how long a step takes: no deadline is tight.
+    context.set_default_timeout(STEP_MS)
+    expect.set_options(timeout=STEP_MS)
     yield context
     context.close()
 

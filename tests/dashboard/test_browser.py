@@ -115,6 +115,8 @@ def test_from_the_form_to_the_latency_of_a_design(
     fastest = min(entries, key=lambda entry: (entry["metrics"]["tpot_s"], entry["index"]))
     first = table.locator("tbody tr[data-row='0']")
     expect(first.get_by_role("link")).to_have_accessible_name(f"Design {fastest['index']}")
+    fit = read(service, f"/explorations/{exploration}/front/{fastest['index']}/report")["fit"]
+    expect(first.get_by_role("cell").first).to_have_text({"fits": "yes", "within_band": "within the band"}[fit])
 
     # The published designs of this model and card are marks in the scatter.
     expect(plot.get_by_text("flexllm-u280", exact=True)).to_be_attached(timeout=PATIENCE_MS)
@@ -173,7 +175,8 @@ def test_from_the_form_to_the_latency_of_a_design(
         "HBM traffic",
     ):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
-    expect(page.get_by_text("Every constraint is met.")).to_be_visible()
+    verdicts = {"fits": "Every constraint is met, error bands included", "within_band": "It fits as estimated, but"}
+    expect(page.get_by_role("region", name="Constraints", exact=True)).to_contain_text(verdicts[report["fit"]])
     modules = {row["module"] for row in report["breakdown"] if row["stage"] == "decode"}
     shown_modules = page.get_by_role("table", name="Decode step: time per module").get_by_role("rowheader")
     assert set(shown_modules.all_inner_texts()) == modules

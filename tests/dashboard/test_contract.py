@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import re
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-DASHBOARD = Path(__file__).parents[2] / "dashboard"
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "dashboard"
 REGENERATE = "regenerate: .venv/bin/python dashboard/contract.py && npm --prefix dashboard run client"
 MAX_SCRIPT_BYTES = 350_000
 
@@ -50,6 +52,30 @@ def test_built_page_has_nothing_inline_and_is_small(built_page: Path) -> None:
     scripts = list((built_page.parent / "assets").glob("*.js"))
     assert scripts
     assert sum(len(gzip.compress(script.read_bytes())) for script in scripts) < MAX_SCRIPT_BYTES
+
+
+RULE_UNIT_AT = {"Rule": 4, "_rule": 5, "rule": 4}  # place of `unit` among the arguments
+
+
+def _units_of_rules() -> set[str]:
+    """Every unit that the rules of the models and of the space are written in."""
+    found = set()
+    for path in (*(ROOT / "spec").rglob("*.py"), *(ROOT / "cost_models").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RULE_UNIT_AT):
+                continue
+            place = RULE_UNIT_AT[node.func.id]
+            given = [word.value for word in node.keywords if word.arg == "unit"] or node.args[place : place + 1]
+            found |= {text.value for text in given if isinstance(text, ast.Constant) and isinstance(text.value, str)}
+    return found
+
+
+def test_every_unit_of_a_rule_is_known_to_the_page() -> None:
+    """A unit that the page takes for a physical one reads as 722 mfraction."""
+    test = (DASHBOARD / "src" / "domain" / "limits.test.ts").read_text()
+    units = _units_of_rules()
+    assert {"fraction", "bytes", "ports"} <= units
+    assert {unit for unit in units if f'"{unit}": [' not in test and f"\n  {unit}: [" not in test} == set()
 
 
 LAYERS = {

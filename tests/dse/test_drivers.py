@@ -25,9 +25,8 @@ def context(
     prompt: int = 1024, output: int = 1024, device: str = "u280", deployment: Deployment = "two_bitstreams"
 ) -> Context:
     workload = Workload(prompt_tokens=prompt, output_tokens=output)
-    return Context(
-        load_model("llama-3.2-1b"), load_device(device), workload, W4A4KV8, system=SystemChoices(deployment=deployment)
-    )
+    card = load_device(device).model_copy(update={"price_usd": 9000.0})  # so that card_cost_usd has a value
+    return Context(load_model("llama-3.2-1b"), card, workload, W4A4KV8, system=SystemChoices(deployment=deployment))
 
 
 def random_summary(rng: np.random.Generator, stage: Stage) -> StageSummary:

@@ -36,7 +36,7 @@ SpaceOf = Callable[[str, str], DesignSpace]
 PartOf = Callable[..., DesignSpace]
 ContextOf = Callable[[DesignSpace, int, int], Context]
 
-SEARCHABLE = sorted(set(METRICS) - {"quality"})
+SEARCHABLE = sorted(set(METRICS) - {"quality", "card_cost_usd"})  # those without a value in these spaces
 
 
 def run(space: DesignSpace, objectives: tuple[str, ...], context: Context) -> ExactFront:
@@ -110,6 +110,28 @@ def test_boxes_change_nothing(
     assert count.priced + count.dominated_boxes + count.outside_constraints == plain.arms[0].count.priced
     assert count.dominated_boxes + count.outside_constraints > 0
     assert boxed.proof().pairs == space.size
+
+
+def test_boxes_hold_bounds_that_are_values_of_designs(
+    space_of: SpaceOf, part_of: PartOf, context_of: ContextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An energy of a box is a power times a time: an ulp above that of its own design, it must not exclude it. And a root
+    without a value at a box's best corner has one further inside.
+    """
+    space = part_of(space_of("smollm2-135m", "u280"), (20, 6, 20, 4), (80, 3), 4, 2)
+    context = context_of(space, 256, 64)
+    names = ("prefill_energy_j_per_token", "decode_energy_j_per_token", "ttft_s")
+    front = run(space, names, context).values
+    bounds = [f"{names[i]} <= {float(value)!r}" for i in (0, 1) for value in front[:: max(1, len(front) // 8), i]]
+    middle = float(np.median(front[:, 0] / front[:, 1]))
+    goals = [Goals.of(("ttft_s", "tpot_s"), (bound,)) for bound in bounds]
+    goals.append(Goals.of(("tpot_s", f"min: sqrt({names[0]} / {names[1]} - {middle!r})")))
+    plain = [exact_front([Arm(space, context)], each, Reporter(None, None, 1)).values for each in goals]
+    monkeypatch.setattr(merge_module, "BOXED_PAIRS", 0)
+    for each, expected in zip(goals, plain, strict=True):
+        boxed = exact_front([Arm(space, context)], each, Reporter(None, None, 1))
+        assert np.array_equal(boxed.values, expected)
+        assert len(expected) > 0
 
 
 def test_rounded_stage_fronts_are_within_the_stated_gap(
@@ -322,8 +344,12 @@ def test_reference_point_in_natural_units_of_maximised_objectives(small: DesignS
 
 def test_single_point_front_has_no_ratio(small: DesignSpace) -> None:
     result = explore(request(objectives=("prefill_dsp",)))
+    record = result.record
     assert len(result.front) == 1
-    assert result.record.hypervolume == 0.0
+    assert (record.hypervolume, record.hypervolume_ratio, record.own_hypervolume) == (None, None, None)
+    assert record.exact_hypervolume == 0.0
+    assert set(record.missing) >= {"hypervolume", "hypervolume_ratio", "own_hypervolume"}
+    assert record.missing["hypervolume"] == "the exact front is a single point: its volume is 0"
 
 
 def test_card_on_which_nothing_fits() -> None:

@@ -15,6 +15,7 @@ import pytest
 from dse.checkpoint import MAGIC, Checkpoint
 from dse.exact import ExactSearch
 from dse.explore import explore, journal_header, search_arms
+from dse.journal import MAGIC as JOURNAL_MAGIC
 from dse.objectives import Goals
 from dse.progress import Reporter, SearchStopped
 from spec.catalog import load_device, load_model
@@ -90,9 +91,8 @@ def test_kill_9_loses_nothing(method: str, tmp_path: Path) -> None:
 
 
 def test_a_stopped_exact_search_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At every block in turn; what was priced before is not priced again."""
-    monkeypatch.setattr("dse.checkpoint.MIN_INTERVAL_S", 0.0)
-    monkeypatch.setattr("dse.checkpoint.MAX_WRITING", 1e9)
+    """At every block in turn; what was priced before is not priced again: the state is written when it is stopped."""
+    monkeypatch.setattr("dse.checkpoint.MIN_INTERVAL_S", 1e9)
     monkeypatch.setattr("dse.exact.BLOCK_DESIGNS", 2_500)
     monkeypatch.setattr("dse.progress.MIN_INTERVAL_S", 0.0)
     whole, path = explore(request("exact")), tmp_path / "exact.checkpoint"
@@ -138,6 +138,22 @@ def test_checkpoints_of_other_searches_and_files_are_refused(tmp_path: Path) -> 
     assert not (tmp_path / "held").exists()  # nothing was written: nothing stays
     with pytest.raises(FlexDSEError, match="cannot write"):
         Checkpoint(tmp_path / "exact.checkpoint" / "below", header)
+
+
+def test_a_damaged_first_line_is_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "one.journal"
+    explore(request("random", 60), journal=path)
+    content = path.read_bytes()
+    for broken in (
+        content.replace(b'"budget"', b'"budget', 1),
+        content.replace(b"{", b"\xff", 1),
+        JOURNAL_MAGIC + b"7\n",
+    ):
+        if broken == content:
+            continue
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match="is damaged"):
+            explore(request("random", 60), journal=path)
 
 
 def test_a_checkpoint_holds_the_whole_state_of_a_stage(tmp_path: Path) -> None:

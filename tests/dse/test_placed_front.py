@@ -7,22 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dse.exact as exact_module
 import dse.explore as explore_module
 import dse.placed_front as placed_module
+import dse.placement as placement_module
 from dse.arms import Arm
 from dse.exact import ExactSearch
 from dse.explore import search
-from dse.floorplan import plan_floorplan
+from dse.floorplan import plan_floorplan, settled
 from dse.objectives import Goals
 from dse.pareto import non_dominated
 from dse.placed_front import Floorplanner, PlacedPart, placed_exact_front, refine_front
+from dse.placement import Assignment, PlacementProblem
 from dse.pricing import price
 from dse.progress import Reporter
+from dse.results import Placed
 from dse.space import DesignSpace
+from dse.unit_verdicts import UnitVerdicts
 from spec.catalog import load_device, load_model
 from spec.design_point import SystemChoices
 from spec.exploration import ExplorationRequest
@@ -42,6 +46,7 @@ def parts_of(pair: Pair) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 @given(st.sets(st.integers(0, 7)), st.sets(st.integers(0, 7)), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_a_refined_front_is_the_front_of_what_can_be_placed(
     no_prefill: set[int], no_decode: set[int], random: object
 ) -> None:
@@ -200,17 +205,124 @@ def test_a_part_is_solved_once_in_a_process(space: DesignSpace, monkeypatch: pyt
     def never(*_: object, **__: object) -> None:
         raise AssertionError("solved again")
 
-    monkeypatch.setattr(placed_module, "plan_floorplan", never)
+    monkeypatch.setattr("dse.unit_verdicts.UnitVerdicts.verdict", never)
     again = search(request("exact", seed=4)).result.record.floorplan
     assert again is not None
     assert again.parts > 0
 
 
-def test_more_parts_than_one_exploration_plans(space: DesignSpace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placed_module, "MAX_PLANNED", 5)
-    check = search(request("exact")).result.record.floorplan
+class Ticks:
+    """A processor clock that goes on by a second each time somebody looks."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 1.0
+        return self.now_s
+
+
+def test_what_the_time_does_not_reach_is_kept_and_said(space: DesignSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the check, the gap and the proof; an unlimited check of the same front has no gap."""
+    whole = search(request("exact")).result.record
+    assert whole.gap is None
+    assert whole.floorplan is not None
+    assert (whole.floorplan.unchecked, whole.floorplan.limit_reached) == (0, False)
+    monkeypatch.setattr(placed_module, "_VERDICTS", type(placed_module._VERDICTS)())
+    monkeypatch.setattr(placed_module, "processor_s", Ticks())
+    record = search(request("exact", floorplan_limit_s=6.0)).result.record
+    check = record.floorplan
     assert check is not None
-    assert check.unchecked == check.parts - 5 == check.unknown
+    assert (check.limit_s, check.limit_reached, check.complete) == (6.0, True, True)
+    assert 0 < check.parts - check.unchecked < 7
+    assert check.unknown == check.unchecked
+    said = f"{check.unchecked:,} of the {check.parts:,} bitstreams of the front are kept unchecked"
+    assert record.gap is not None
+    assert record.gap.startswith(said)
+    assert record.proof is not None
+    assert f"{check.placed} placed, {check.unchecked} not checked" in record.proof.statement
+
+
+def test_no_time_to_solve_again_leaves_refused_designs_out(
+    space_of: SpaceOf, part_of: Callable[..., DesignSpace], context_of: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    part = part_of(space_of("smollm2-135m", "u280"), (4, 3, 4, 2), (10, 2), 6, 2)
+    arm, goals, reporter = Arm(part, context_of(part, 512, 512)), Goals.of(OBJECTIVES), Reporter(None, None, 1)  # type: ignore[arg-type]
+    planner = Strict([arm], reporter, limit_s=0.4)
+    monkeypatch.setattr(placed_module, "processor_s", Ticks())
+    whole = ExactSearch([arm], goals, reporter).front()
+    found, check = placed_exact_front(ExactSearch([arm], goals, reporter), planner)
+    assert (check.complete, check.limit_reached, check.rounds) == (False, True, 1)
+    shown, all_of_it = (
+        set(zip(f.prefill_index.tolist(), f.decode_index.tolist(), strict=True)) for f in (found, whole)
+    )
+    stands = {pair for pair in all_of_it if all(planner.verdict(p) == "placed" for p in planner.parts((0, *pair)))}
+    assert shown == stands < all_of_it
+    assert "without solving again" in (Placed(check).gap or "")
+
+
+@pytest.mark.parametrize("deployment", ["two_bitstreams", "co_resident"])
+def test_verdicts_are_those_of_the_solver(
+    space_of: SpaceOf, part_of: Callable[..., DesignSpace], context_of: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch, deployment: str,
+) -> None:  # fmt: skip
+    """At caps between what all and what none of the designs hold; truth: CP-SAT alone, design by design."""
+    part = part_of(space_of("smollm2-135m", "u280"), (3, 2, 3, 2), (30, 2), 3)
+    space = replace(part, system=SystemChoices(deployment=deployment))  # type: ignore[arg-type]
+    arm = Arm(space, context_of(space, 512, 128))  # type: ignore[arg-type]
+    rng = np.random.default_rng(7)
+    pairs = list(zip(rng.integers(space.prefill.size, size=3), rng.integers(space.decode.size, size=3), strict=True))
+    seen = set()
+    for wires in (0.70, 0.335, 0.0):
+        monkeypatch.setattr("dse.floorplan.SLL_CAP", wires)
+        verdicts = UnitVerdicts(arm)
+        for prefill, decode in pairs:
+            groups = [[("prefill", int(prefill))], [("decode", int(decode))]]
+            stages = [groups[0] + groups[1]] if deployment == "co_resident" else groups
+            for group in stages:
+                units = [verdicts._units_of(stage, index).units for stage, index in group]  # type: ignore[arg-type]
+                truth, _ = settled(units, space.device, None, solver_alone)
+                assert verdicts.verdict(group) == truth  # type: ignore[arg-type]
+                seen.add(truth)
+    assert {"placed", "refused"} <= seen
+
+
+def solver_alone(problem: PlacementProblem) -> Assignment:
+    model = placement_module._Model(problem)
+    model.limit_everything()
+    outcome, regions, _ = model.solve(20.0)
+    return Assignment(outcome, regions)
+
+
+def test_a_half_that_stands_nowhere_takes_its_pairs_along(
+    space_of: SpaceOf, part_of: Callable[..., DesignSpace], context_of: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A co-resident front is closed as that of two bitstreams is: what the refused stage designs had beaten comes back."""
+    part = part_of(space_of("smollm2-135m", "u280"), (4, 3, 4, 2), (10, 2), 6, 2)
+    space = replace(part, system=SystemChoices(deployment="co_resident"))
+    arm, goals, reporter = Arm(space, context_of(space, 512, 512)), Goals.of(OBJECTIVES), Reporter(None, None, 1)  # type: ignore[arg-type]
+
+    def refused(stage: str, index: np.ndarray) -> np.ndarray:
+        """A third of the designs, by what a floorplan depends on: not by the clock."""
+        columns = (space.prefill if stage == "prefill" else space.decode).columns(index)
+        return np.asarray(sum(column for name, column in columns.items() if name != "clock_mhz") % 3 == 1)
+
+    def verdict(_: UnitVerdicts, stages: list[tuple[str, int]]) -> FloorplanStatus:
+        return "refused" if any(refused(stage, np.array([index]))[0] for stage, index in stages) else "placed"
+
+    monkeypatch.setattr("dse.unit_verdicts.UnitVerdicts.verdict", verdict)
+    monkeypatch.setattr(placed_module, "_VERDICTS", type(placed_module._VERDICTS)())
+    found, check = placed_exact_front(ExactSearch([arm], goals, reporter), Floorplanner([arm], reporter))
+    p, d = np.divmod(np.arange(space.size), space.decode.size)
+    costs = price(space, p, d, arm.context)
+    values = goals.minimised(costs)[costs.feasible & ~refused("prefill", p) & ~refused("decode", d)]
+    truth = np.unique(values[non_dominated(values)], axis=0)
+    assert np.array_equal(np.unique(found.values * goals.signs, axis=0), truth)
+    assert check.cut > 0
+    assert check.parts == len(found.values)
+    assert found.pair_gap is None
 
 
 def test_schemes_are_told_apart(space_of: SpaceOf, part_of: Callable[..., DesignSpace]) -> None:

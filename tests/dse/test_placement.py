@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dse.packing import Packing
 from dse.placement import Net, PlacementProblem, Unit, assign, least_excess
 
 pytest.importorskip("ortools", reason="OR-Tools")
@@ -63,6 +65,35 @@ def test_the_solver_finds_what_enumeration_finds(problem: PlacementProblem) -> N
     assert sum(problem.crossings(found.regions)) == fewest
     evenest = min(problem.filling(a) for a in possible if sum(problem.crossings(a)) == fewest)
     assert problem.filling(found.regions) == evenest
+
+
+@given(problems())
+@settings(max_examples=150, deadline=None)
+def test_what_is_packed_without_the_solver_fits(problem: PlacementProblem) -> None:
+    """Whatever is found holds every limit; what is called overfull has no assignment; and any one is as good as another."""
+    problem = replace(problem, max_kernels=None)
+    possible, packing = every_assignment(problem), Packing.of(problem)
+    found = packing.found()
+    assert found is None or problem.fits(found)
+    assert not (packing.overfull and possible)
+    for regions in itertools.product(range(len(problem.capacity)), repeat=len(problem.units)):
+        assert packing.holds(np.array(regions)) == problem.fits(regions)
+    assert (assign(problem, optimise=False).outcome == "assigned") == bool(possible)
+    if possible:
+        assert packing.found([possible[-1]]) == possible[-1]
+
+
+@given(problems(), problems())
+@settings(max_examples=40, deadline=None)
+def test_joined_packings_are_the_packing_of_all_units(a: PlacementProblem, b: PlacementProblem) -> None:
+    n = len(a.units)
+    shifted = tuple(Net(net.bits, tuple(n + unit for unit in net.units)) for net in b.nets)
+    if len(a.kinds) != len(b.kinds) or len(a.capacity) != len(b.capacity):
+        return
+    both = Packing.of(replace(a, units=a.units + b.units, nets=a.nets + shifted))
+    joined = Packing.joined([Packing.of(a), Packing.of(replace(b, capacity=a.capacity, boundary_bits=a.boundary_bits))])
+    for field in fields(Packing):
+        assert np.array_equal(getattr(joined, field.name), getattr(both, field.name))
 
 
 @given(problems())

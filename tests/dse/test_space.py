@@ -93,7 +93,7 @@ def small_values(monkeypatch: pytest.MonkeyPatch) -> Device:
 def test_no_legal_point_is_left_out(small_values: Device, name: str) -> None:
     """The product of all values, each laid out by itself, filtered by all rules: just the points of the space."""
     model, device = load_model(name), small_values
-    space = design_space(model, device, modules=(PrefillModules(), DecodeModules()))
+    space = design_space(model, device, modules=([PrefillModules()], [DecodeModules()]))
 
     values = product(
         even_values(12),

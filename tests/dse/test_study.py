@@ -27,6 +27,7 @@ from dse.study import run_study
 from spec.catalog import load_device, load_model
 from spec.errors import FlexDSEError, InputError, UnknownNameError
 from spec.exploration import ExplorationRequest
+from spec.exploration_result import WarmStart
 from spec.workload import Workload
 
 SpaceOf = Callable[[str, str], DesignSpace]
@@ -128,7 +129,15 @@ def test_warm_start_comes_first(space: DesignSpace, context_of: Callable[..., Co
     assert found.study is not None
     space_of_genes = GeneSpace(arms)
     first = [space_of_genes.genes(trial.params) for trial in found.study.trials[:20]]
-    assert first == genes.tolist()
+    assert sorted(first) == sorted(genes.tolist())
+    assert found.result.record.warm_start == WarmStart(given=20, in_space=20, evaluated=20)
+    # Fewer than were given: spread over all of them, the first among them.
+    few = search(request("nsga2", budget=5), warm_start=designs)
+    assert few.result.record.warm_start == WarmStart(given=20, in_space=20, evaluated=5)
+    assert few.genes is not None
+    taken = sorted(genes.tolist().index(row) for row in few.genes.tolist())
+    assert taken[0] == 0
+    assert max(np.diff(taken)) <= 8
     ratio = found.result.record.hypervolume_ratio
     cold = search(request("nsga2", budget=100)).result.record.hypervolume_ratio
     assert ratio is not None
@@ -371,3 +380,22 @@ def test_stagewise_refuses_a_study_that_tells_it_nothing_of_the_halves(
         study.tell(study.ask(parameters), 1.0)
     with pytest.raises(InputError, match="in an exploration only"):
         study.ask(parameters)
+
+
+@pytest.mark.parametrize("method", ["nsga2", "tpe"])
+def test_a_study_reads_by_itself(space: DesignSpace, method: str) -> None:
+    """Objectives by name, and of each trial the knobs of its design under the names of the columns of a front."""
+    found = search(request(method, budget=60))
+    assert found.study is not None
+    frame = found.study.trials_dataframe()
+    assert {f"values_{name}" for name in OBJECTIVES} <= set(frame.columns)
+    assert len(found.result.front) > 0
+    for entry in found.result.front:
+        row = frame[
+            np.logical_and.reduce([frame[f"values_{name}"] == entry.metrics[name] for name in OBJECTIVES])
+        ].iloc[0]
+        for stage in ("prefill", "decode"):
+            design = getattr(entry.design, stage).model_dump(exclude={"modules"})
+            assert {name: row[f"user_attrs_{stage}.{name}"] for name in design} == design
+            assert row[f"user_attrs_clock_target_mhz.{stage}"] == getattr(entry.design.clock_target_mhz, stage)
+        assert row["user_attrs_quant_scheme.name"] == entry.design.quant_scheme.name

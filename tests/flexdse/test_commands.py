@@ -155,7 +155,7 @@ def test_design_that_does_not_fit(flexdse: Run, tmp_path: Path) -> None:
     text = flexdse("evaluate", *own, *SHORT)
     assert text.code == 3
     assert text.out.count("DOES NOT FIT") == len(violations) + 1  # and the verdict above them
-    assert "To make it fit: lower token_parallelism" in text.out
+    assert "To make it fit: lower prefill.token_parallelism to 8 (lut_utilization 0.4478 fraction then)" in text.out
 
 
 def test_generate_says_how_to_go_on(flexdse: Run, tmp_path: Path) -> None:

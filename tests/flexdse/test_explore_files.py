@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shlex
@@ -50,7 +51,7 @@ def test_files_agree(saved: Path) -> None:
     frame = pd.read_parquet(saved / "front.parquet")
     page = (saved / "report.html").read_text()
     assert list(document) == ["schema", "flexdse_version", "model_version", "timing_table_version", "request",
-                              "front_size", "space_size", "hypervolume", "record", "quality"]  # fmt: skip
+                              "front_size", "space_size", "hypervolume", "record", "quality", "front_sha256"]  # fmt: skip
     assert [one["scheme"] for one in document["quality"]] == list(
         dict.fromkeys(entry["design"]["quant_scheme"]["name"] for entry in front)
     )
@@ -58,10 +59,14 @@ def test_files_agree(saved: Path) -> None:
     assert document["request"]["seed"] == 7
     assert document["request"]["budget"] == document["record"]["evaluations"] == 50
     assert document["space_size"] > 10**9
-    assert 0 <= document["hypervolume"] <= document["record"]["exact_hypervolume"]
+    volume, record = document["hypervolume"], document["record"]
+    assert 0 < volume <= record["exact_hypervolume"] if volume is not None else record["missing"]["hypervolume"]
     for entry, (_, row) in zip(front, frame.iterrows(), strict=True):
         assert list(entry) == ["design", "metrics"]
         assert list(entry["metrics"]) == list(METRICS)
+        assert row["quant_scheme.name"] == entry["design"]["quant_scheme"]["name"]
+        assert row["deployment"] == entry["design"]["deployment"]
+        assert row["prefill.modules.kv_read"] == entry["design"]["prefill"]["modules"]["kv_read"]
         assert row["prefill.token_parallelism"] == entry["design"]["prefill"]["token_parallelism"]
         for name, value in entry["metrics"].items():
             assert (pd.isna(row[name]) and value is None) or row[name] == value
@@ -100,7 +105,9 @@ def test_printed_document_is_what_is_written(explore_tiny: Run, tmp_path: Path) 
     assert done.err == f"wrote {tmp_path / 'out'}: front.parquet, front.json, exploration.json, report.html\n"
     shown = done.document
     assert shown.pop("front") == json.loads((tmp_path / "out" / "front.json").read_text())
-    assert shown == json.loads((tmp_path / "out" / "exploration.json").read_text())
+    written = json.loads((tmp_path / "out" / "exploration.json").read_text())
+    assert written.pop("front_sha256") == hashlib.sha256((tmp_path / "out" / "front.json").read_bytes()).hexdigest()
+    assert shown == written
 
 
 def test_empty_folder_and_link_are_taken(found: Exploration, tmp_path: Path) -> None:
@@ -257,7 +264,7 @@ def test_reader_that_leaves(arguments: list[str]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C in the middle of a search: at once, with the shell's exit code, and nothing is left."""
-    command = [sys.executable, "-m", "flexdse.cli", "explore", "--model", "llama-3.1-8b", "--device", "u280",
+    command = [sys.executable, "-m", "flexdse.cli", "explore", "--model", "llama-3.2-1b", "--device", "u280",
                "--prompt-tokens", "1024", "--output-tokens", "1024", "--method", "nsga2", "--budget", "1000000",
                "--out", str(tmp_path / "out")]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -273,5 +280,5 @@ def test_interrupt(tmp_path: Path, number: signal.Signals) -> None:
     out, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number, err
     assert out == ""
-    assert err == "stopped\n"
+    assert err == "nothing was kept; with --journal FILE the next search goes on where this one was stopped\nstopped\n"
     assert list(tmp_path.iterdir()) == []

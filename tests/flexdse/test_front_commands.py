@@ -24,7 +24,18 @@ def folder(found: Exploration, tmp_path: Path) -> Path:
 def test_front_is_the_front_that_was_saved(flexdse: Run, folder: Path) -> None:
     shown = flexdse("front", folder, "--json").document
     assert shown.pop("front") == json.loads((folder / "front.json").read_text())
-    assert shown == json.loads((folder / "exploration.json").read_text())
+    kept = json.loads((folder / "exploration.json").read_text())
+    assert len(kept.pop("front_sha256")) == 64
+    assert shown == kept
+
+
+def test_files_of_two_explorations_are_not_taken_for_one(flexdse: Run, folder: Path) -> None:
+    """As a kill leaves them in the middle of replacing one by the other."""
+    front = folder / "front.json"
+    front.write_text(json.dumps(json.loads(front.read_text())[1:]))
+    shown = flexdse("front", folder)
+    assert shown.code == 2
+    assert "of two explorations" in shown.err
 
 
 def test_shortlist_gives_reasons(flexdse: Run, folder: Path) -> None:

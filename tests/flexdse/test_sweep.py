@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +22,16 @@ from flexdse.sweep_case import run_case
 from flexdse.sweep_run import Night, run_night
 from flexdse.sweep_store import SweepStore
 from spec.errors import FlexDSEError, InputError
+from workers.limits import descendants
 
 Run = Callable[..., Any]
+PATIENCE_S = 240.0
 
 FEW = {"restrict": {"prefill.token_parallelism": [4], "prefill.ffn_weight_parallelism": [32],
                     "decode.block_parallelism": [8], "decode.weight_parallelism": [16]}}  # fmt: skip
+
+
+CASE = {"model": "smollm2-135m", "device": "u280", "workload": {"prompt_tokens": 64, "output_tokens": 64}}
 
 
 @pytest.fixture
@@ -158,6 +168,69 @@ def test_process_that_dies_is_a_failure_of_its_case_alone(
     assert {(store.failure(key) or {})["cause"] for key in night.failed} == {"lost"}
 
 
+def lives(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def test_cases_of_a_sweep_that_is_killed_die_and_the_next_run_goes_on(
+    flexdse: Run, plan_file: Path, tmp_path: Path
+) -> None:
+    """kill -9 while two cases are at work: neither survives, no lock is left, and the same command makes the rest."""
+    document = json.loads(plan_file.read_text())
+    document["cases"], document["grid"]["space"] = [], None  # the whole space: nothing ends before it is killed
+    plan_file.write_text(json.dumps(document))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "flexdse.cli", "sweep", "run", str(plan_file), "--out", str(out)]
+    victim = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE_S
+    below: list[int] = []
+    while len(below) < 6 or not list(
+        (out / "journals").glob("*.journal")
+    ):  # two guards and a process, twice; one at work
+        assert victim.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        below = descendants(victim.pid)[1:]
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    document["grid"]["space"] = FEW
+    plan_file.write_text(json.dumps(document))
+    again = flexdse(
+        "sweep", "run", plan_file, "--out", out, "--json"
+    )  # at once: waits for what dies, and for that alone
+    assert again.code == 0, again.err
+    assert not any(lives(pid) for pid in below)
+    assert (len(again.document["done"]), again.document["failed"]) == (2, [])
+
+
+def test_a_model_that_vanishes_fails_its_cases_alone(
+    flexdse: Run, plan_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own" / "config.json"
+    own.parent.mkdir()
+    own.write_text(tiny_model.read_text())
+    document = json.loads(plan_file.read_text())
+    document["grid"] |= {"models": [str(own), str(tiny_model)], "methods": ["exact"]}
+    document["cases"] = []
+    plan_file.write_text(json.dumps(document))
+    plan = read_plan(plan_file)
+    store = SweepStore.start(tmp_path / "out", plan)
+    own.unlink()
+    shown = flexdse("sweep", "run", plan_file, "--out", store.folder, "--json")
+    night = shown.document
+    assert (shown.code, len(night["done"]), len(night["failed"])) == (1, 1, 1)
+    assert "cannot run as it is" in shown.err
+    assert flexdse("sweep", "run", plan_file, "--out", tmp_path / "new").code == 2  # the first night tells at once
+    failure = store.failure(night["failed"][0])
+    assert failure is not None
+    assert failure["cause"] == "bad_input"
+    assert "config.json" in failure["message"]
+    assert len(sweep_report.summary_rows(store, plan)) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -167,6 +240,10 @@ def test_process_that_dies_is_a_failure_of_its_case_alone(
         ({"cases": [{"model": "no-such", "device": "u280", "workload": {"prompt_tokens": 1, "output_tokens": 1}}]},
          ["no-such"]),
         ({"budget": {"evaluation": 3}}, ["evaluations"]),
+        ({"cases": [{**CASE, "method": "plugin:no-such"}]}, ["no-such"]),
+        ({"cases": [{**CASE, "space": {"fix": {"prefill.no_such_knob": 3}}}]}, ["no_such_knob"]),
+        ({"cases": [{**CASE, "workload": {"prompt_tokens": 60_000, "output_tokens": 2}}]}, ["context"]),
+        ({"cases": [{**CASE, "workload": {"prompt_tokens": 9, "output_tokens": 1}}]}, ["output_tokens >= 2"]),
     ],
 )  # fmt: skip
 def test_bad_sweep_files(flexdse: Run, plan_file: Path, change: dict[str, object], words: list[str]) -> None:

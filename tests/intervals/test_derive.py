@@ -137,6 +137,68 @@ Row:
     }
   }
 }
+void four_at_once(const float x[64], float y[64]) {
+#pragma HLS array_partition variable=y cyclic factor=4
+FourAtOnce:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+#pragma HLS unroll factor=4
+    y[i] = x[i];
+  }
+}
+void borrows(const float x[64][8], float y[64]) {
+Borrowed:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    float sum = 0;
+    for (int j = 0; j < 8; j++) sum += x[i][j];
+    y[i] = sum;
+  }
+}
+void lends(hls::stream<float>& in, float y[64]) {
+  float x[64][8];
+Lender:
+  for (int i = 0; i < 512; i++) {
+#pragma HLS pipeline II=1
+    x[i / 8][i % 8] = in.read();
+  }
+  borrows(x, y);
+}
+void same_row(const float a[32][4], float y[32][16]) {
+SameRow:
+  for (int i = 0; i < 32; i++) {
+  SameRowColumn:
+    for (int j = 0; j < 16; j++) {
+#pragma HLS pipeline II=1
+      y[i][j] = j * ((a[i][0] + a[i][1]) + (a[i][2] + a[i][3]));
+    }
+  }
+}
+void last_only(const int x[16], int n, float& inverse) {
+  int sum = 0;
+  float found = 0;
+LastOnly:
+  for (int i = 0; i < n; i++) {
+#pragma HLS pipeline II=1
+    sum += x[i];
+    if (i == n - 1) found = 1.0f / sum;
+  }
+  inverse = found;
+}
+void registers(const int which[64], int y[64]) {
+  int table[64];
+#pragma HLS array_partition variable=table complete
+Fill:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    table[i] = which[i];
+  }
+Registers:
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = table[i];
+  }
+}
 void wide(hls::stream<ap_int<40>>& in, hls::stream<ap_int<80>>& out) {
   ap_int<80> sum = 0;
 Wide:
@@ -164,6 +226,22 @@ EXPECTED = {
     "Wide": (1, "none"),
     "TwoPorts": (2, "memory_ports"),  # 4 words of a table with 2 ports
     "ManyPorts": (1, "none"),  # of one that is copied as often as it takes
+    "FourAtOnce": (2, "memory_ports"),  # 4 words of x, which has 2 ports
+    "Borrowed": (1, "none"),  # 8 words of a local array of the caller, which is split for throughput
+    "Lender": (1, "none"),
+    "SameRowColumn": (
+        2,
+        "memory_ports",
+    ),  # 4 words in each iteration of the flattened nest, though all of a row read the same
+    "LastOnly": (1, "none"),
+    "Fill": (1, "none"),
+    "Registers": (1, "none"),
+}
+DEPTHS = {
+    # Read and add, to fp32, division, which the compiler moves behind the loop; a multiplexer, test of the end.
+    "LastOnly": 2 + 6 + 12 + 1 + 1,
+    "Fill": 2 + 1,
+    "Registers": 0 + 1 + 1,  # no RAM; the counter, and test of the end
 }
 
 
@@ -177,6 +255,15 @@ def test_interval_of_a_known_loop(derived: dict[str, LoopInterval], name: str) -
     loop = derived[name]
     assert (loop.derived, loop.cause) == EXPECTED[name], loop.reason
     assert loop.missed == (EXPECTED[name][0] > 1)
+
+
+@pytest.mark.parametrize("name", DEPTHS)
+def test_depth_of_a_known_loop(derived: dict[str, LoopInterval], name: str) -> None:
+    assert derived[name].depth == DEPTHS[name]
+
+
+def test_iterations_that_run_side_by_side_count_as_one(derived: dict[str, LoopInterval]) -> None:
+    assert (derived["FourAtOnce"].iterations, derived["Four"].iterations) == (16, 64)
 
 
 def test_what_the_pragma_asks_for_changes_nothing(tmp_path: Path, derived: dict[str, LoopInterval]) -> None:
@@ -199,9 +286,41 @@ def test_reordered_sums_shorten_a_chain_of_additions(tmp_path: Path) -> None:
       }
       total = sum;
     }
+    void through_memory(hls::stream<float>& in, hls::stream<float>& out) {
+      float sums[16];
+    Row:
+      for (int row = 0; row < 4; row++) {
+      Word:
+        for (int i = 0; i < 16; i++) {
+    #pragma HLS pipeline II=1
+          for (int k = 0; k < 16; k++) {
+            if (row * 16 + k == 0) sums[i] = 0;
+            sums[i] = sums[i] + in.read();
+            if (row * 16 + k == 63) out.write(sums[i]);
+          }
+        }
+      }
+    }
+    void two_products(const float x[64][2], const float y[64][2], float& total) {
+    #pragma HLS array_partition variable=x complete dim=2
+    #pragma HLS array_partition variable=y complete dim=2
+      float sum = 0;
+    Products:
+      for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+        sum = (sum + x[i][0] * y[i][0]) + x[i][1] * y[i][1];
+      }
+      total = sum;
+    }
     """
-    in_order = loops_of(tmp_path, code)["Chain"].derived
-    reordered = loops_of(tmp_path, code, unsafe_math=True)["Chain"].derived
+    plain, free = loops_of(tmp_path, code), loops_of(tmp_path, code, unsafe_math=True)
+    # A tree of sixteen terms and the sum so far, 5 additions of 7 cycles high; in order there are sixteen of them.
+    assert plain["Word"].depth is not None
+    assert free["Word"].depth is not None
+    assert plain["Word"].depth > 16 * 7
+    assert 4 * 7 < free["Word"].depth < 6 * 7
+    assert (plain["Products"].derived, free["Products"].derived) == (8, 4)
+    in_order, reordered = plain["Chain"].derived, free["Chain"].derived
     assert in_order == 28  # seven additions of 4 cycles
     # The compiler itself adds the seven terms first where it may; at worst a tree of eight leaves is left: 3 levels.
     assert reordered is not None
@@ -244,5 +363,9 @@ def test_bad_input_is_refused_with_a_way_out(tmp_path: Path) -> None:
         interval_report(tmp_path)
     broken = tmp_path / "broken.cpp"
     broken.write_text("#include <no_such_vendor_header.h>\nvoid f() {}\n")
-    with pytest.raises(CompileError, match=r"no_such_vendor_header\.h"):
+    with pytest.raises(CompileError, match=r"no_such_vendor_header\.h") as missing:
+        interval_report(broken)
+    assert f"{broken}:1:" in str(missing.value), "the user's file, not the copy that clang saw"
+    broken.write_text(HEADER + "void f(hls::stream<int>& in, int& x) {\n  in.read_nb(x);\n}\n")
+    with pytest.raises(CompileError, match=r"broken\.cpp:5:6: .* non-blocking accesses of a stream are not supported"):
         interval_report(broken)

@@ -42,6 +42,27 @@ def test_loops_and_pragmas_of_a_function() -> None:
     assert (partition.variable, partition.kind, partition.factor, partition.dim) == ("a", "cyclic", 2, 2)
 
 
+def test_a_loop_that_is_unrolled_in_part_stays_a_loop() -> None:
+    code = """void f(int a[64]) {
+Part: for (int i = 0; i < 64; ++i) {
+#pragma HLS unroll factor=8
+  a[i] = 0;
+}
+Around: for (int i = 0; i < 64; ++i) {
+#pragma HLS unroll factor=8
+  for (int j = 0; j < 4; ++j) a[i] += j;
+}
+}
+"""
+    part, around, inner = read_source(code).loops
+    whole = read_source(code.replace("factor=8", "factor=64")).loops
+    assert whole[0].unroll, "as many copies as iterations"
+    assert not part.unroll
+    assert (part.unroll, part.together) == (False, 8)
+    assert (around.together, inner.together) == (1, 1), "its inner loops would run one after the other all the same"
+    assert '_Pragma("clang loop unroll_count(8)") for (int i = 0' in read_source(code).text
+
+
 def test_unroll_requests_move_no_line_and_nothing_else_changes() -> None:
     marked = read_source(CODE).text
     assert marked.count("\n") == CODE.count("\n")

@@ -161,3 +161,32 @@ def test_the_slow_process_is_the_critical_one(tmp_path: Path) -> None:
     kind, number, cycles = region.critical[0]
     assert (kind, number) == ("p", 1)
     assert cycles > 0.95 * region.cycles
+
+
+def quiet_loops(tmp_path: Path, cycles: list[int], independent: list[tuple[int, int]], nested: bool = False) -> int:
+    """Cycles of pipelined loops, one behind the other in the top function or in a loop of three iterations around them."""
+    trace, schedule = tmp_path / "trace", tmp_path / "schedule"
+    lines = [f"site {i} p {i + 2} f\tx.cpp\t" for i in range(len(cycles))]
+    lines += ["body 0 0", f"body 1 {len(cycles)} " + " ".join(f"n{i}" for i in range(len(cycles)))]
+    lines += [f"loop {i} {i} 1 1 1 0 {n}" for i, n in enumerate(cycles)]
+    around = len(cycles)
+    lines += [f"site {around} s 1 f\tx.cpp\t", f"loop {around} {around} 1 1 1 1 3", f"body 2 1 n{around}"]
+    trace.write_text("\n".join([*lines, f"top {2 if nested else 1}"]) + "\n")
+    rows = [f"site {i} p 1 1 0" for i in range(len(cycles))] + [f"independent {a} {b}" for a, b in independent]
+    schedule.write_text("\n".join(rows) + "\n")
+    found = solve(trace, schedule, time.monotonic() + 600)[0].cycles
+    assert found is not None
+    return found
+
+
+def test_loops_that_do_not_wait_for_each_other_take_the_longest_way(tmp_path: Path) -> None:
+    """Loops of n iterations take n + 2 cycles, 1 to enter and 1 to leave. The third needs the first two, the fourth the first."""
+    lengths = [100, 30, 50, 200]
+    alone = [n + 2 for n in lengths]
+    assert quiet_loops(tmp_path, lengths, []) == sum(alone)
+    assert quiet_loops(tmp_path, lengths, [(0, 1)]) == max(alone[:2]) + alone[2] + alone[3]
+    free = [(0, 1), (1, 3), (2, 3)]
+    once = max(max(alone[:2]) + alone[2], alone[0] + alone[3])
+    assert quiet_loops(tmp_path, lengths, free) == once
+    # A loop around them takes a cycle an iteration and one for the last test.
+    assert quiet_loops(tmp_path, lengths, free, nested=True) == 3 * (once + ITERATION_CYCLES) + ITERATION_CYCLES

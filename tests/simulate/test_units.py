@@ -172,12 +172,6 @@ def test_bad_input_has_a_verdict_with_file_and_line(folder: Path, verdict: str) 
 
 FOREIGN = """
 #include <hls_stream.h>
-void fill(const int x[64], int y[64]) {
-  for (int i = 0; i < 64; i++) {
-    #pragma HLS pipeline II=1
-    y[i] = x[i];
-  }
-}
 void send(const int y[64], hls::stream<int>& s) {
   for (int i = 0; i < 64; i++) {
     #pragma HLS pipeline II=1
@@ -196,7 +190,11 @@ void forward(const int x[64], int z[64]) {
   int buffer[64];
   hls::stream<int> words;
   #pragma HLS STREAM variable=words depth=8
-  fill(x, buffer);
+  Fill: for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+    #pragma HLS unroll factor=4
+    buffer[i] = x[i];
+  }
   send(buffer, words);
   receive(words, z);
 }
@@ -204,16 +202,61 @@ void forward(const int x[64], int z[64]) {
 
 
 def test_foreign_code_with_plain_dataflow_pragmas(folder: Path) -> None:
-    """A buffer is handed over as a whole, so its reader starts when its writer has ended; a FIFO overlaps both ends."""
+    """A buffer is handed over as a whole, so its reader starts when its writer has ended; a FIFO overlaps both ends.
+
+    A loop of the region is a process too; of four iterations that are one it has a quarter.
+    """
     place = folder / "foreign"
     place.mkdir()
     (place / "foreign.cpp").write_text(FOREIGN)
     stage = simulate_unit(place / "foreign.cpp", "forward", folder=folder / "foreign-build")
-    # 64 cycles to fill, then 64 words at the II=2 that the reader asks for: it could take one a cycle, Vitis HLS gives it what it asks.
+    # 16 cycles to fill, then 64 words at the II=2 that the reader asks for: it could take one a cycle, Vitis HLS gives it what it asks.
     assert stage.cycles is not None
-    assert 64 + 127 < stage.cycles < 64 + 127 + 25
-    assert [m.module for m in sorted(stage.modules, key=lambda m: m.module)] == ["fill", "receive", "send"]
+    assert 16 + 127 < stage.cycles < 16 + 127 + 25
+    assert [m.module for m in sorted(stage.modules, key=lambda m: m.module)] == ["loop_Fill", "receive", "send"]
     streams = {s.stream: s for s in stage.streams}
     assert (streams["words"].depth, streams["words"].writer, streams["words"].reader) == (8, "send", "receive")
     handed = next(s for name, s in streams.items() if name.startswith("buffer"))
-    assert (handed.words, handed.writer, handed.reader) == (1, "fill", "send")
+    assert (handed.words, handed.writer, handed.reader) == (1, "loop_Fill", "send")
+
+
+SIDE_BY_SIDE = """
+void scaled(const float x[500], float y[500]) {
+  for (int i = 0; i < 500; i++) {
+    #pragma HLS pipeline II=1
+    y[i] = 2 * x[i];
+  }
+}
+void forward(const float a[500], const float b[300], float c[500], float d[500], float e[500]) {
+  scaled(a, c);
+  for (int i = 0; i < 300; i++) {
+    #pragma HLS pipeline II=1
+    d[i] = b[i] + 1;
+  }
+  for (int i = 0; i < 200; i++) {
+    #pragma HLS pipeline II=1
+    e[i] = c[i] * d[i];
+  }
+  float last = 0;
+  for (int once = 0; once < 1; once++) {
+    #pragma HLS pipeline II=1
+    last = 1 / e[0];
+  }
+  e[1] = last;
+}
+"""
+
+
+def test_modules_that_share_nothing_run_at_the_same_time(folder: Path) -> None:
+    """A call beside a loop; behind both a loop that reads what they wrote, and a division that no loop is left of."""
+    place = folder / "side_by_side"
+    place.mkdir()
+    (place / "side_by_side.cpp").write_text(SIDE_BY_SIDE)
+    stage = simulate_unit(place / "side_by_side.cpp", "forward", folder=folder / "side_by_side-build")
+    assert stage.cycles is not None
+    assert 500 + 200 + 12 < stage.cycles < 500 + 200 + 12 + 30
+    written = (place / "side_by_side.cpp").read_text()
+    (place / "side_by_side.cpp").write_text(written.replace("d[i] = b[i] + 1", "c[i] = b[i] + 1"))
+    again = simulate_unit(place / "side_by_side.cpp", "forward", folder=folder / "side_by_side-build")
+    assert again.cycles is not None
+    assert 500 + 300 + 200 + 12 < again.cycles < 500 + 300 + 200 + 12 + 40, "both write c"

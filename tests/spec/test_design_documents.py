@@ -16,7 +16,8 @@ from spec.catalog import CATALOG_DIR, load_design, load_device, load_model, name
 from spec.design_point import DesignPoint
 from spec.errors import InputError
 from spec.exploration import ExplorationRequest
-from spec.strict import validate
+from spec.json_arrays import array_element
+from spec.strict import MAX_DOCUMENT_BYTES, validate
 from spec.workload import Workload
 
 Refused = Callable[..., InputError]
@@ -91,6 +92,38 @@ def test_an_entry_of_a_whole_front_is_named_by_its_number(refused: Refused, tmp_
     refused(lambda: resolve_design(f"{file}#{'9' * 40}"), "no entry", field="design")
     file.write_text(json.dumps(plain(load_design("flexllm-u280"))))
     refused(lambda: resolve_design(f"{file}#0"), "no list of designs", "leave the #", field="design")
+
+
+def test_an_entry_of_a_front_that_is_larger_than_any_other_document(refused: Refused, tmp_path: Path) -> None:
+    """The default search of Llama-3.2-1B on the U280 shows 800 designs in 6 MB; the limit of a front is its own."""
+    file = tmp_path / "front.json"
+    one, other = (json.dumps({"design": plain(load_design(n)), "metrics": {}}) for n in ("flexllm-u280", "flexllm-v80"))
+    count = MAX_DOCUMENT_BYTES // len(one) + 1
+    file.write_text("[\n" + ",\n".join([one] * count + [other]) + "\n]\n")
+    assert file.stat().st_size > MAX_DOCUMENT_BYTES
+    assert resolve_design(f"{file}#0") == load_design("flexllm-u280")
+    assert resolve_design(f"{file}#{count}") == load_design("flexllm-v80")
+    refused(lambda: resolve_design(f"{file}#{count + 1}"), f"0 to {count}", field="design")
+    refused(lambda: resolve_design(str(file)), "too large", "front.json#0", field="design file")
+    with file.open("r+") as handle:
+        handle.truncate(file.stat().st_size - 4)  # written half: the entries before are whole, and the last is not
+    refused(lambda: resolve_design(f"{file}#{count}"), "not valid JSON")
+
+
+@pytest.mark.parametrize("text", ["", "[", "[1 2]", "[1,]", "[{]", "[1", "{", "[" * 100_000])
+def test_an_array_that_is_broken_before_its_entry_is_refused(refused: Refused, text: str) -> None:
+    refused(lambda: array_element(text, 5, "front.json"), "front.json")
+
+
+@pytest.mark.parametrize("text", ["[]", "[1]", ' [ 1 , [2, {}] ,\n{"a": [3]}]', '["],[", "\\"", null]'])
+def test_elements_of_an_array_are_those_of_the_whole(text: str) -> None:
+    whole = json.loads(text)
+    for number, element in enumerate(whole):
+        found, _ = array_element(text, number)
+        assert found is not None
+        assert found.data == element
+    assert array_element(text, len(whole)) == (None, len(whole))
+    assert array_element("{}", 0) == (None, None)
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cost_models.fits import fits
 from dse.evaluated import Evaluated
 from dse.explore import search
 from spec.documents import envelope
@@ -28,8 +29,9 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
 
     found, folder = search(request, on_progress=on_progress), Path(job_input["folder"])
     result = found.result
+    verdicts = fits([entry.design for entry in result.front], request.model, request.device, request.workload)
     return {
-        "files": [write_front(result.front, folder), write_evaluations(Evaluated.of(found), folder)],
+        "files": [write_front(result.front, verdicts, folder), write_evaluations(Evaluated.of(found), folder)],
         "versions": envelope("exploration-result/v1"),
         "objectives": list(request.objectives),
         "front": [entry.model_dump(mode="json", by_alias=True) for entry in result.front],

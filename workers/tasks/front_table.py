@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from spec.cost_report import Fit
 from spec.design_columns import design_columns
 from spec.exploration_result import FrontEntry
 from spec.metrics import METRICS
@@ -15,19 +16,22 @@ FRONT_FILE = "front.arrow"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 
 
-def front_table(front: Sequence[FrontEntry]) -> pa.Table:
-    """One row a design: its index on the front, its key, the columns of the design, every metric (null: no value)."""
+def front_table(front: Sequence[FrontEntry], verdicts: Sequence[Fit]) -> pa.Table:
+    """One row a design: its index on the front, its key, whether it fits for sure, the columns of the design, every metric
+    (null: no value). `verdicts`: of the designs of `front`, in its order.
+    """
     rows = [
         {
             "index": index,
             "key": entry.design.canonical_key(),
+            "fit": verdict,
             **design_columns(entry.design.model_dump(mode="json", by_alias=True)),
             **{name: entry.metrics.get(name) for name in METRICS},
         }
-        for index, entry in enumerate(front)
+        for index, (entry, verdict) in enumerate(zip(front, verdicts, strict=True))
     ]
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ["index", "key", *METRICS]
-    types = {"index": pa.int32(), "key": pa.string(), **{name: pa.float64() for name in METRICS}}
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["index", "key", "fit", *METRICS]
+    types = {"index": pa.int32(), "key": pa.string(), "fit": pa.string(), **{name: pa.float64() for name in METRICS}}
     columns = {name: pa.array([row.get(name) for row in rows], type=types.get(name)) for name in names}
     # Choices repeat themselves: names of modules and schemes are stored once each.
     return pa.table(
@@ -38,9 +42,9 @@ def front_table(front: Sequence[FrontEntry]) -> pa.Table:
     )
 
 
-def write_front(front: Sequence[FrontEntry], folder: Path) -> dict[str, str]:
+def write_front(front: Sequence[FrontEntry], verdicts: Sequence[Fit], folder: Path) -> dict[str, str]:
     """Writes the table as an Arrow stream; the entry for the `files` of the result of a job."""
-    table = front_table(front)
+    table = front_table(front, verdicts)
     with (folder / FRONT_FILE).open("wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return {"path": FRONT_FILE, "media_type": ARROW_STREAM}

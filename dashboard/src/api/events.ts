@@ -1,28 +1,34 @@
 /** The event stream of one exploration. The browser reconnects by itself while the server is away. */
 import type { LiveEvent } from "../domain/live";
+import { whileVisible } from "./stream";
 
 const RETRY_MS = 2000;
 
 /** Calls `on` for each event until the returned function is called or the search is done. */
 export function followExploration(id: string, on: (event: LiveEvent) => void): () => void {
-  let source: EventSource | null = null;
   let timer = 0;
   let stopped = false;
+  let stopStream = (): void => undefined;
 
   const stop = (): void => {
     stopped = true;
     window.clearTimeout(timer);
-    source?.close();
+    stopStream();
   };
 
-  const connect = (): void => {
-    source = new EventSource(`/api/v1/explorations/${encodeURIComponent(id)}/events`);
+  const connect = (): EventSource => {
+    const source = new EventSource(`/api/v1/explorations/${encodeURIComponent(id)}/events`);
     source.onopen = () => on({ type: "open" });
     source.onerror = () => {
       if (stopped) return;
       on({ type: "lost" });
       // A refused connection is retried by the browser; an HTTP error closes the source for good.
-      if (source?.readyState === EventSource.CLOSED) timer = window.setTimeout(connect, RETRY_MS);
+      if (source.readyState === EventSource.CLOSED) {
+        timer = window.setTimeout(() => {
+          stopStream();
+          stopStream = whileVisible(connect);
+        }, RETRY_MS);
+      }
     };
     for (const type of ["state", "progress", "done"] as const) {
       source.addEventListener(type, (message: MessageEvent<string>) => {
@@ -32,9 +38,10 @@ export function followExploration(id: string, on: (event: LiveEvent) => void): (
         if (event.type === "done") stop();
       });
     }
+    return source;
   };
 
-  connect();
+  stopStream = whileVisible(connect);
   return stop;
 }
 

@@ -13,13 +13,18 @@ export function getExploration(id: string): Promise<Exploration> {
   return answer(client.GET("/api/v1/explorations/{exploration_id}", { params: { path: { exploration_id: id } } }));
 }
 
-/** What holds for the whole front comes as JSON, its designs as a table: a whole design is some 4 kB. */
-export async function getFront(id: string): Promise<FrontView> {
+/** What holds for the whole front. */
+export async function getFrontHead(id: string): Promise<FrontView["head"]> {
   const call = client.GET("/api/v1/explorations/{exploration_id}/front", {
     params: { path: { exploration_id: id }, query: { limit: 1, fields: "index" } },
     headers: { Accept: "application/json" },
   });
-  const [head, { table }] = await Promise.all([answer<unknown>(call) as Promise<FrontView["head"]>, getFrontTable(id)]);
+  return (await answer<unknown>(call)) as FrontView["head"];
+}
+
+/** The head comes as JSON, the designs as a table: a whole design is some 4 kB. */
+export async function getFront(id: string): Promise<FrontView> {
+  const [head, { table }] = await Promise.all([getFrontHead(id), getFrontTable(id)]);
   return { head, table };
 }
 

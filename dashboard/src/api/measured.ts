@@ -12,7 +12,7 @@ export type CalibrationSummary = Schemas["CalibrationSummary"];
 const MOST_PROJECTS = 100;
 
 /** What simulations and syntheses of a project say, each beside the prediction of the models of now. */
-async function projectPairs(id: string): Promise<Pair[]> {
+export async function projectPairs(id: string): Promise<Pair[]> {
   try {
     const { items } = await answer(client.GET("/api/v1/projects/{project_id}/measurements", { params: { path: { project_id: id } } }));
     return items.map(measurementPair);

@@ -1265,9 +1265,34 @@ export interface paths {
         put?: never;
         /**
          * Create Sweep
-         * @description Submit a sweep: every model on every device under every workload.
+         * @description Submit a sweep: every model on every device under every workload; or the document of `flexdse sweep run`.
+         *
+         *     Of that document as many cases as its `concurrency` says are submitted at once, the others as these end, all within its
+         *     window.
          */
         post: operations["create_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps:validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Sweep
+         * @description What this sweep would explore, and when; nothing is stored.
+         *
+         *     Refuses what the submit refuses, and what one of the explorations would fail with at once.
+         */
+        post: operations["validate_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1313,7 +1338,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel Sweep
-         * @description Cancel every exploration of a sweep that has not ended.
+         * @description Cancel every exploration of a sweep that has not ended; what is not submitted yet never will be.
          */
         post: operations["cancel_sweep"];
         delete?: never;
@@ -2250,7 +2275,7 @@ export interface components {
             first_step_s: number;
             /** Power W */
             power_w: number | null;
-            resources: components["schemas"]["ResourceVector"];
+            resources: components["schemas"]["ResourceDemand"];
             /** Tokens Per S */
             tokens_per_s: number | null;
             /** Tpot S */
@@ -2411,6 +2436,11 @@ export interface components {
             /** Platform */
             platform?: string | null;
             power: components["schemas"]["PowerStates"];
+            /**
+             * Price Usd
+             * @description of one card, for card_cost_usd; null: not stated
+             */
+            price_usd?: number | null;
             reconfiguration: components["schemas"]["Reconfiguration"];
             /**
              * Schema
@@ -2977,6 +3007,12 @@ export interface components {
              */
             floorplan: boolean;
             /**
+             * Floorplan Limit S
+             * @description processor seconds in which bitstreams are assigned; what is left then is kept and counted as unchecked
+             * @default 30
+             */
+            floorplan_limit_s: number;
+            /**
              * Labels
              * @default []
              */
@@ -3075,7 +3111,7 @@ export interface components {
             front_size?: number | null;
             /**
              * Hypervolume
-             * @description of the front so far; its reference point is final only in the result
+             * @description of the front so far, null while no design is better than the reference point in every objective; the reference point is final only in the result
              */
             hypervolume?: number | null;
             /**
@@ -3203,6 +3239,17 @@ export interface components {
              * @description parts that were refused; whatever has one is not on the front
              */
             cut: number;
+            /**
+             * Limit Reached
+             * @description whether they were spent before all was checked
+             * @default false
+             */
+            limit_reached: boolean;
+            /**
+             * Limit S
+             * @description processor seconds in which parts were asked for; null in records of before
+             */
+            limit_s?: number | null;
             /** Parts */
             parts: number;
             /** Placed */
@@ -3212,16 +3259,19 @@ export interface components {
              * @description fronts that were looked at until all stood
              */
             rounds: number;
-            /** Seconds */
+            /**
+             * Seconds
+             * @description processor seconds that it took, fronts that were solved again included
+             */
             seconds: number;
             /**
              * Unchecked
-             * @description parts beyond what one exploration plans; they are kept
+             * @description those of the unknown that the assignment was not asked for: the time was spent
              */
             unchecked: number;
             /**
              * Unknown
-             * @description the solver's time came first; they are kept
+             * @description not decided: the solver's time, or that of the check, came first; kept
              */
             unknown: number;
             /** Within Band */
@@ -3261,6 +3311,13 @@ export interface components {
              * @enum {string}
              */
             provenance: "analytical" | "timed_sim" | "csynth" | "cosim" | "post_route" | "board";
+            /**
+             * Qualities
+             * @description quantization scheme -> its quality by the tables of now, its band and what it rests on
+             */
+            qualities: {
+                [key: string]: components["schemas"]["QualityReport"];
+            };
             /**
              * Schema
              * @constant
@@ -4662,7 +4719,7 @@ export interface components {
             latency_s: number;
             /** Power W */
             power_w: number | null;
-            resources: components["schemas"]["ResourceVector"];
+            resources: components["schemas"]["ResourceDemand"];
             /** Tokens Per S */
             tokens_per_s: number | null;
             utilization: components["schemas"]["Utilization"];
@@ -4675,8 +4732,13 @@ export interface components {
             /** Decode Designs */
             decode_designs: number;
             /**
+             * Estimated Floorplan Seconds
+             * @description of these, for the exact assignment of the front to SLRs; 0 where it is not asked
+             */
+            estimated_floorplan_seconds: number;
+            /**
              * Estimated From
-             * @description finished explorations that say how fast this service is; 0: a guess
+             * @description finished explorations that the estimate rests on; 0: a guess for a common machine
              */
             estimated_from: number;
             /**
@@ -4696,6 +4758,11 @@ export interface components {
              * @description legal designs of prefill, of all schemes and deployments
              */
             prefill_designs: number;
+            /**
+             * Rate From
+             * @description of these, long enough to tell the rate; 0: it is that of a common machine
+             */
+            rate_from: number;
         };
         /**
          * Problem
@@ -5355,6 +5422,22 @@ export interface components {
             uram: number | null;
         };
         /**
+         * ResourceDemand
+         * @description What a kernel asks for, which may be far beyond any card.
+         */
+        ResourceDemand: {
+            /** Bram 18K */
+            bram_18k: number;
+            /** Dsp */
+            dsp: number;
+            /** Ff */
+            ff: number;
+            /** Lut */
+            lut: number;
+            /** Uram */
+            uram: number;
+        };
+        /**
          * ResourceFractions
          * @description Used of available, 1 being all.
          */
@@ -5458,7 +5541,9 @@ export interface components {
          * @description What was searched and how far.
          *
          *     `hypervolume` is on log-scaled objectives against `reference_point`, the nadir of the exact front of the same
-         *     space; `hypervolume_ratio` is its share of the exact front's, the distance from the optimum.
+         *     space; `hypervolume_ratio` is its share of the exact front's, the distance from the optimum. Where no design is better
+         *     than that point in every objective both are null, with the reason in `missing`, and `own_hypervolume` is against the
+         *     front's own nadir: a number that compares with no other front.
          */
         SearchRecord: {
             /** Designs Per S */
@@ -5499,6 +5584,17 @@ export interface components {
             missing: {
                 [key: string]: string;
             };
+            /**
+             * Own Hypervolume
+             * @description against own_reference_point; null where hypervolume has a value
+             */
+            own_hypervolume?: number | null;
+            /**
+             * Own Reference Point
+             * @description nadir of the front itself; empty where hypervolume has a value
+             * @default []
+             */
+            own_reference_point: number[];
             proof?: components["schemas"]["ProofRecord"] | null;
             /** Reference Point */
             reference_point: number[];
@@ -5514,6 +5610,8 @@ export interface components {
              * @default []
              */
             stages: components["schemas"]["StageEnumeration"][];
+            /** @description null where none was given */
+            warm_start?: components["schemas"]["WarmStart"] | null;
         };
         /**
          * Session
@@ -5860,12 +5958,165 @@ export interface components {
             labels: string[];
             /** Name */
             name: string;
+            /** @description the window that is open, or the next; null where nothing waits for one */
+            night: components["schemas"]["SweepNight"] | null;
             /** Note */
             note: string;
-            /** Results */
-            results: {
-                [key: string]: unknown;
-            } | null;
+            /**
+             * Waiting
+             * @description cases that are not submitted yet: for their window, or for others
+             */
+            waiting: number;
+        };
+        /**
+         * SweepBudget
+         * @description Ends of a sweep: of each case's evaluations, of its seconds, and of all seconds of one night.
+         */
+        SweepBudget: {
+            /** Case S */
+            case_s?: number | null;
+            /**
+             * Evaluations
+             * @default 2000
+             */
+            evaluations: number;
+            /** Night S */
+            night_s?: number | null;
+        };
+        /**
+         * SweepCase
+         * @description One exploration. `model` and `device` are catalog names or files.
+         */
+        SweepCase: {
+            /**
+             * Constraints
+             * @default []
+             */
+            constraints: string[];
+            /** Device */
+            device: string;
+            /**
+             * Method
+             * @default exact
+             */
+            method: ("exact" | "stagewise" | "nsga2" | "nsga3" | "tpe" | "gp" | "qmc" | "random") | string;
+            /** Model */
+            model: string;
+            /**
+             * Objectives
+             * @default [
+             *       "ttft_s",
+             *       "tpot_s",
+             *       "energy_j_per_token",
+             *       "max_utilization"
+             *     ]
+             */
+            objectives: string[];
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
+            space?: components["schemas"]["SpaceOverrides"] | null;
+            workload: components["schemas"]["Workload"];
+        };
+        /**
+         * SweepFile
+         * @description The document of `flexdse sweep run`, with names of models and devices of this server.
+         */
+        SweepFile: {
+            /**
+             * @default {
+             *       "evaluations": 2000
+             *     }
+             */
+            budget: components["schemas"]["SweepBudget"];
+            /**
+             * Cases
+             * @default []
+             */
+            cases: components["schemas"]["SweepCase"][];
+            /**
+             * Concurrency
+             * @description explorations at once
+             * @default 1
+             */
+            concurrency: number;
+            grid?: components["schemas"]["SweepGrid"] | null;
+            /**
+             * Labels
+             * @default []
+             */
+            labels: string[];
+            /**
+             * @description what each exploration may use at most
+             * @default {}
+             */
+            limits: components["schemas"]["JobLimits"];
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /**
+             * Priority
+             * @description higher goes first; below single explorations
+             * @default -1
+             */
+            priority: number;
+            /**
+             * Schema
+             * @default flexdse/sweep/v1
+             * @constant
+             */
+            schema: "flexdse/sweep/v1";
+            window?: components["schemas"]["SweepWindow"] | null;
+        };
+        /**
+         * SweepGrid
+         * @description Every combination of these.
+         */
+        SweepGrid: {
+            /**
+             * Constraints
+             * @default []
+             */
+            constraints: string[];
+            /** Devices */
+            devices: string[];
+            /**
+             * Methods
+             * @default [
+             *       "exact"
+             *     ]
+             */
+            methods: (("exact" | "stagewise" | "nsga2" | "nsga3" | "tpe" | "gp" | "qmc" | "random") | string)[];
+            /** Models */
+            models: string[];
+            /**
+             * Objectives
+             * @default [
+             *       [
+             *         "ttft_s",
+             *         "tpot_s",
+             *         "energy_j_per_token",
+             *         "max_utilization"
+             *       ]
+             *     ]
+             */
+            objectives: string[][];
+            /**
+             * Seeds
+             * @default [
+             *       0
+             *     ]
+             */
+            seeds: number[];
+            space?: components["schemas"]["SpaceOverrides"] | null;
+            /** Workloads */
+            workloads: components["schemas"]["Workload"][];
         };
         /**
          * SweepInput
@@ -5920,6 +6171,22 @@ export interface components {
             workloads: components["schemas"]["Workload"][];
         };
         /**
+         * SweepNight
+         * @description When cases of a sweep may start.
+         */
+        SweepNight: {
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+        };
+        /**
          * SweepPage
          * @description Sweeps, newest first.
          */
@@ -5931,6 +6198,26 @@ export interface components {
              * @description `cursor` of the next page; null on the last
              */
             next_cursor: string | null;
+        };
+        /**
+         * SweepPreview
+         * @description What a sweep would explore.
+         */
+        SweepPreview: {
+            /**
+             * Estimated Seconds
+             * @description all of them at work one after the other; null for more than 32 spaces
+             */
+            estimated_seconds: number | null;
+            /** Explorations */
+            explorations: number;
+            /** @description when they start; null: as soon as a worker is free */
+            night: components["schemas"]["SweepNight"] | null;
+            /**
+             * Titles
+             * @description the first hundred of them
+             */
+            titles: string[];
         };
         /**
          * SweepReport
@@ -6026,6 +6313,42 @@ export interface components {
             labels: string[];
             /** Name */
             name: string;
+            /** @description the window that is open, or the next; null where nothing waits for one */
+            night: components["schemas"]["SweepNight"] | null;
+            /**
+             * Waiting
+             * @description cases that are not submitted yet: for their window, or for others
+             */
+            waiting: number;
+        };
+        /**
+         * SweepWindow
+         * @description When cases may start, in the clock of `time_zone`. An end before the start is of the next morning; a night belongs to
+         *     the day on which it starts.
+         */
+        SweepWindow: {
+            /**
+             * Days
+             * @default [
+             *       "mon",
+             *       "tue",
+             *       "wed",
+             *       "thu",
+             *       "fri",
+             *       "sat",
+             *       "sun"
+             *     ]
+             */
+            days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /** End */
+            end: string;
+            /** Start */
+            start: string;
+            /**
+             * Time Zone
+             * @default UTC
+             */
+            time_zone: string;
         };
         /**
          * SynthesisReport
@@ -6270,6 +6593,24 @@ export interface components {
             unit: string;
             /** Where */
             where: string;
+        };
+        /**
+         * WarmStart
+         * @description What became of the designs that a sampled search was given to begin with.
+         */
+        WarmStart: {
+            /**
+             * Evaluated
+             * @description as many as the budget holds, spread evenly over them
+             */
+            evaluated: number;
+            /** Given */
+            given: number;
+            /**
+             * In Space
+             * @description different ones that are in the space of this search
+             */
+            in_space: number;
         };
         /**
          * Workload
@@ -7946,6 +8287,7 @@ export interface operations {
                  *         "swap_s": 0.3,
                  *         "host_link_bytes_per_s": 12000000000
                  *       },
+                 *       "price_usd": null,
                  *       "sources": {
                  *         "slrs[0].total.lut": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
                  *         "slrs[0].total.ff": "csynth totals of UCLA-VAST/Stream-HLS, split as in the -slr report of UCLA-VAST/Prometheus (see above)",
@@ -13365,7 +13707,7 @@ export interface operations {
                  *       "report": {
                  *         "schema": "flexdse/synthesis_report/v1",
                  *         "flexdse_version": "0.1.0",
-                 *         "model_version": "5",
+                 *         "model_version": "6",
                  *         "timing_table_version": "2",
                  *         "provenance": "post_route",
                  *         "kind": "utilization_rpt",
@@ -13993,7 +14335,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["SweepInput"];
+                "application/json": components["schemas"]["SweepInput"] | components["schemas"]["SweepFile"];
             };
         };
         responses: {
@@ -14008,6 +14350,111 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description The body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, key or session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed from there, or not with this key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of the resource does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that this route does not take */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The input breaks a rule */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; Retry-After says when to come back */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database cannot be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepInput"] | components["schemas"]["SweepFile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepPreview"];
                 };
             };
             /** @description The body is malformed */

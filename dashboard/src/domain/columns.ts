@@ -20,6 +20,13 @@ export function frontColumns({ head, table }: FrontView): Columns {
   return columns;
 }
 
+/** 1 for designs of the front with a limit within the error band of its estimate; null where none has one or nobody said. */
+export function undecidedMask({ table }: FrontView): Uint8Array | null {
+  const fits = table.names("fit");
+  const code = fits?.names.indexOf("within_band") ?? -1;
+  return code < 0 ? null : Uint8Array.from(fits!.codes, (one) => Number(one === code));
+}
+
 export type Direction = "ascending" | "descending";
 
 /** Row order by one column; rows without a value come last in both directions; ties keep their order. */

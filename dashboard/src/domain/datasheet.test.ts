@@ -30,7 +30,9 @@ const input = {
     quality: { value: null, missing: "never measured" },
     memory: { weight_bytes: 6e8, kv_cache_bytes: 2e7, hbm_bytes_per_s: 1e11, hbm_fraction: 0.24 },
     breakdown: [{ stage: "prefill", module: "down_proj", cycles: 5e8, busy_cycles: 5e8, bound_by: "compute", dsp: 4, source: "" }],
+    fit: "fits",
     violations: [],
+    open_limits: [],
     error_band: { ttft_s: { relative_low: -0.11, relative_high: 0.08, basis: "sum" } },
   },
   floorplanMissing: null,
@@ -51,4 +53,12 @@ test("numbers stand with their unit and band, missing ones with their reason", (
   expect(page).toContain("<th>prefill SLR0</th><td>37.7 %</td>");
   expect(page).toContain("<td>2,664</td><td>29.6 %</td>");
   expect(datasheetHtml({ ...input, floorplan: null, floorplanMissing: "no SLRs < 2" })).toContain("<h2>SLR floorplan</h2><p>— no SLRs &lt; 2</p>");
+});
+
+test("a limit within the error band is told as one that nobody can decide", () => {
+  const limit = { constraint: "slr_memory_side_bram_18k", where: "decode", demand: 755, bound: 969.2, unit: "bram_18k", relative_low: -0.15, relative_high: 0.35, message: "", levers: [] };
+  const page = datasheetHtml({ ...input, report: { ...input.report, fit: "within_band", open_limits: [limit] } });
+  expect(datasheetHtml(input)).toContain("The design fits.");
+  expect(page).toContain("The design fits as estimated; a limit lies within the error band.");
+  expect(page).toContain("Undecided: SLR memory side BRAM 18K in decode, 755 BRAM 18K estimated (−15 … +35 %), 969.2 BRAM 18K allowed");
 });

@@ -3,7 +3,9 @@ import type { components } from "../client/schema";
 import { bandRange, BOUND_TITLES, DECODE_PARAMETERS, formatBand, parameterValue, percent, PREFILL_PARAMETERS, requestTimeline, RESOURCES, stageBreakdown } from "./design";
 import type { CostReport, DesignPoint, Stage, Workload } from "./documents";
 import { energySplit } from "./energy";
+import { FIT_TITLES, limitAmount, limitText, ruleTitle } from "./limits";
 import { formatMetric, type MetricInfo } from "./metrics";
+import { changeText, qualitySource } from "./quality";
 import { formatCount, formatQuantity, MISSING } from "./units";
 
 export interface DatasheetInput {
@@ -75,8 +77,11 @@ function table(rows: readonly (readonly [string, ...string[]])[], head: readonly
   return `<table>${heading}${rows.map(([name, ...values]) => `<tr><th>${escapeHtml(name)}</th>${cells("td", values)}</tr>`).join("")}</table>`;
 }
 
+/** Counts of a kernel's resources stand in a table of their own. */
+const OF_A_KERNEL = /^(prefill|decode)_(dsp|lut|ff|bram_18k|uram)$/;
+
 function metricsTable({ metrics, objectives, report }: DatasheetInput): string {
-  const rows = metrics.map((metric) => {
+  const rows = metrics.filter(({ name }) => !OF_A_KERNEL.test(name) || objectives.includes(name)).map((metric) => {
     const value = report.metrics[metric.name];
     const band = report.error_band[metric.name];
     const range = value == null || band === undefined ? "" : `${bandRange(value, band).map((end) => formatMetric(metric, end)).join(" … ")} (${formatBand(band)})`;
@@ -119,9 +124,7 @@ function floorplanTable({ floorplan, floorplanMissing }: DatasheetInput): string
 function rest({ report }: DatasheetInput): string {
   const energy = energySplit(report);
   const { quality, memory } = report;
-  const share = (value: number): string => formatQuantity(value, "1", "fraction");
-  const band = quality.low == null || quality.high == null ? "no band" : `${share(quality.low)} to ${share(quality.high)}`;
-  const qualityText = quality.value === null ? `${MISSING} ${quality.missing ?? ""}` : `perplexity change ${share(quality.value)} (${band}; ${quality.kind ?? "kind not said"}). ${quality.detail ?? ""}`;
+  const qualityText = quality.value === null ? `${MISSING} ${quality.missing ?? ""}` : `perplexity ${changeText(quality.value)} (${qualitySource(quality)}). ${quality.detail ?? ""}`;
   return `<h2>Energy of one request</h2>${
     energy === null
       ? `<p>${MISSING} ${escapeHtml(report.missing["energy_j"] ?? "")}</p>`
@@ -134,7 +137,10 @@ function rest({ report }: DatasheetInput): string {
 export function datasheetHtml(input: DatasheetInput): string {
   const { title, designKey, model, device, workload, report, design } = input;
   const timeline = requestTimeline(report).filter((slice) => slice.seconds > 0);
-  const broken = report.violations.map((violation) => `<p>${escapeHtml(violation.message)}</p>`).join("");
+  const broken = report.violations.map((violation) => `<p>${escapeHtml(`${ruleTitle(violation.constraint)} in ${violation.where}: ${limitText(violation)}`)}. ${escapeHtml(violation.message)}</p>`).join("");
+  const open = report.open_limits
+    .map((limit) => `<p>Undecided: ${escapeHtml(`${ruleTitle(limit.constraint)} in ${limit.where}, ${limitAmount(limit.demand, limit.unit)} estimated (${formatBand(limit)}), ${limitAmount(limit.bound, limit.unit)} allowed`)}</p>`)
+    .join("");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -146,7 +152,7 @@ export function datasheetHtml(input: DatasheetInput): string {
 <div class="two">${stageParts(input, "prefill")}${stageParts(input, "decode")}</div>
 <div class="two"><div>${resources(input)}</div><div>${floorplanTable(input)}</div></div>
 ${rest(input)}
-<h2>Constraints</h2>${broken === "" ? "<p>Every constraint is met.</p>" : broken}
+<h2>Constraints</h2><p>The design ${escapeHtml(FIT_TITLES[report.fit])}.</p>${broken}${open}
 <p class="note">FlexDSE ${escapeHtml(report.flexdse_version)}, cost models ${escapeHtml(report.model_version)}, timing table ${escapeHtml(report.timing_table_version)}. Error bands are what the models are held to, not confidence intervals.</p>
 </body></html>
 `;

@@ -22,6 +22,7 @@ export type Measured = Schemas["Measured"];
 export type DesignPoint = FrontDesign["design"];
 
 export type CostReport = Schemas["Evaluation"];
+export type QualityReport = CostReport["quality"];
 export type ModuleCost = CostReport["breakdown"][number];
 export type ChannelTraffic = CostReport["memory"]["channels"][number];
 export type Utilization = CostReport["prefill"]["utilization"];

@@ -1,4 +1,5 @@
 /** The form as typed, and the request that it stands for. */
+import { plainBound } from "./bounds";
 import type { Exploration, Method, NewExploration } from "./documents";
 import { spaceOf, spaceProblems, spaceText, typedNumber } from "./space";
 
@@ -56,7 +57,7 @@ export function initialDraft(objectives: readonly string[], budget: number): Dra
 }
 
 export function toRequest(draft: Draft): NewExploration {
-  const constraints = draft.constraints.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const constraints = draft.constraints.split("\n").map(plainBound).filter((line) => line !== "");
   const space = spaceOf(draft.space);
   return {
     name: draft.name.trim(),

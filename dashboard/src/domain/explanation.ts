@@ -1,12 +1,19 @@
 /** Why a design is as it is: the document of `designs:explain`, of which OpenAPI knows the outside only. */
 import type { components } from "../client/schema";
 import type { MetricValues } from "./metrics";
+import { formatNumber } from "./units";
 
 export type ExplanationDocument = components["schemas"]["Explanation"];
 
+/** Of a parameter, or the name of a variant. */
+export type KnobValue = number | string;
+
 export interface KnobStep {
-  readonly to: number;
+  readonly to: KnobValue;
+  /** It fits the card, and its floorplan is not refused. */
   readonly feasible: boolean;
+  /** Verdict of the exact assignment to SLRs; null where it was not asked. */
+  readonly floorplan: string | null;
   readonly metrics: MetricValues;
   /** Relative change of each metric; null where it has none. */
   readonly change: MetricValues;
@@ -14,7 +21,7 @@ export interface KnobStep {
 
 export interface Knob {
   readonly knob: string;
-  readonly value: number;
+  readonly value: KnobValue;
   readonly steps: readonly KnobStep[];
 }
 
@@ -65,6 +72,10 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : value === null || value === undefined ? "" : String(value);
 }
 
+function knobValue(value: unknown): KnobValue {
+  return number(value) ?? text(value);
+}
+
 function values(value: unknown): MetricValues {
   return Object.fromEntries(Object.entries(record(value)).map(([name, entry]) => [name, number(entry)]));
 }
@@ -86,10 +97,10 @@ export function readExplanation(document: ExplanationDocument): Explanation {
       const knob = record(entry);
       return {
         knob: text(knob["knob"]),
-        value: number(knob["value"]) ?? 0,
+        value: knobValue(knob["value"]),
         steps: list(knob["steps"]).map((one) => {
           const step = record(one);
-          return { to: number(step["to"]) ?? 0, feasible: step["feasible"] === true, metrics: values(step["metrics"]), change: values(step["change"]) };
+          return { to: knobValue(step["to"]), feasible: step["feasible"] === true, floorplan: text(step["floorplan"]) || null, metrics: values(step["metrics"]), change: values(step["change"]) };
         }),
       };
     }),
@@ -108,6 +119,11 @@ export function readExplanation(document: ExplanationDocument): Explanation {
             reason: text(target["reason"]) || null,
           },
   };
+}
+
+/** A value as it is shown: 1,024 or "two bitstreams". */
+export function knobText(value: KnobValue): string {
+  return typeof value === "number" ? formatNumber(value) : value.replaceAll("_", " ");
 }
 
 /** "prefill.token_parallelism" as "prefill: token parallelism". */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Exploration, SearchRecord } from "./documents";
-import { explorationTitle, keyFigures } from "./exploration";
+import { estimateBasis, explorationTitle, keyFigures } from "./exploration";
 import { initialLive } from "./live";
 
 const exploration = {
@@ -71,6 +71,14 @@ describe("keyFigures", () => {
     expect(figures.hypervolume).toMatchObject({ value: null, reason: expect.stringContaining("one design") as string });
   });
 
+  test("a sampled front that is nowhere below the reference point has a volume of its own, and says why", () => {
+    const missing = { hypervolume: "no design of the front is better than the reference point in every objective" };
+    const own = { ...record, hypervolume: null, hypervolume_ratio: null, own_hypervolume: 0.4, own_reference_point: [3, 4], missing };
+    const figures = keyFigures({ ...exploration, state: "succeeded", front_size: 9, record: own } as Exploration, null);
+    expect(figures).toMatchObject({ hypervolume: { value: null, reason: missing.hypervolume }, hypervolumeRatio: null, ownHypervolume: 0.4 });
+    expect(keyFigures({ ...exploration, state: "succeeded", front_size: 9, record } as Exploration, null).ownHypervolume).toBeNull();
+  });
+
   test("the record when it is done, with the distance from the optimum", () => {
     const done = { ...exploration, state: "succeeded", front_size: 12, record } as Exploration;
     expect(keyFigures(done, null)).toMatchObject({
@@ -87,4 +95,10 @@ describe("keyFigures", () => {
     const failed = { ...exploration, state: "failed" } as Exploration;
     expect(keyFigures(failed, null).evaluations.reason).toBe("the search ended without a result");
   });
+});
+
+test("the time before the start says what it rests on", () => {
+  expect(estimateBasis({ estimated_from: 0, rate_from: 0, estimated_floorplan_seconds: 10 })).toBe("Time guessed for a common machine, as no search has ended here yet; 10 s of it for checking the front on the SLRs.");
+  expect(estimateBasis({ estimated_from: 2, rate_from: 0, estimated_floorplan_seconds: 0 })).toBe("Time by the start of the last 2 searches here and the rate of a common machine.");
+  expect(estimateBasis({ estimated_from: 1, rate_from: 1, estimated_floorplan_seconds: 0 })).toBe("Time by the last search here.");
 });

@@ -1,7 +1,10 @@
 /** What is said about an exploration in words and key figures. */
-import type { Exploration, ExplorationSummary, SearchRecord } from "./documents";
+import type { Exploration, ExplorationSummary, SearchRecord, SpaceEstimate } from "./documents";
 import { isFinished, type Live } from "./live";
-import { formatCount } from "./units";
+import { formatMetric } from "./metrics";
+import { changeText } from "./quality";
+import { metricOf } from "./registry";
+import { formatCount, formatDuration } from "./units";
 
 export function explorationTitle(item: Pick<ExplorationSummary, "name" | "model" | "device">): string {
   return item.name !== "" ? item.name : `${item.model} on ${item.device}`;
@@ -12,6 +15,11 @@ export function captionOf(one: Pick<Exploration, "name" | "model" | "device" | "
   const { prompt_tokens: prompt, output_tokens: output } = one.workload;
   const bounds = one.constraints.length === 0 ? "" : `, ${one.constraints.join(", ")}`;
   return `${one.name === "" ? "" : `${one.name}: `}${one.model} on ${one.device}, ${formatCount(prompt)} prompt → ${formatCount(output)} output tokens, ${METHOD_TITLES[one.method] ?? one.method}${bounds}${one.space === null ? "" : ", space changed"}`;
+}
+
+/** The best value of an objective where the designs are not at hand: a quality says where its source stands. */
+export function bestText(name: string, value: number): string {
+  return name === "quality" ? `${changeText(value)} (source and band: on its page)` : formatMetric(metricOf(name), value);
 }
 
 export const METHOD_TITLES: Readonly<Record<Exploration["method"], string>> = {
@@ -29,6 +37,41 @@ const PHASES: Readonly<Record<string, string>> = {
   decode: "pricing decode designs",
   prefill: "pricing prefill designs",
 };
+
+/** What the time of a search that was not started yet rests on. */
+export function estimateBasis({ estimated_from: from, rate_from: ofRate, estimated_floorplan_seconds: floorplan }: Pick<SpaceEstimate, "estimated_from" | "rate_from" | "estimated_floorplan_seconds">): string {
+  const last = from === 1 ? "the last search" : `the last ${formatCount(from)} searches`;
+  const basis = from === 0 ? "guessed for a common machine, as no search has ended here yet" : ofRate === 0 ? `by the start of ${last} here and the rate of a common machine` : `by ${last} here`;
+  return `Time ${basis}${floorplan > 0 ? `; ${formatDuration(floorplan)} of it for checking the front on the SLRs` : ""}.`;
+}
+
+/** What an exact search evaluates. */
+export const STAGE_DESIGNS = "stage designs priced";
+
+export interface SearchPhase {
+  readonly title: string;
+  readonly seconds: number;
+}
+
+/** What an exact search spent its time on; empty where its record does not say. */
+export function searchPhases({ record, started_at: start, finished_at: end }: Pick<Exploration, "record" | "started_at" | "finished_at">): SearchPhase[] {
+  if (record?.proof == null) return [];
+  const { enumeration_s: enumeration, merge_s: merge } = record.proof;
+  const floorplan = record.floorplan?.seconds ?? 0;
+  const whole = start === null || end === null ? record.seconds : (Date.parse(end) - Date.parse(start)) / 1000;
+  return [
+    { title: "pricing every stage design", seconds: enumeration },
+    { title: "merging the stages", seconds: merge },
+    { title: "checking the front on the SLRs", seconds: floorplan },
+    { title: "drawing, pricing and storing the designs behind the front", seconds: Math.max(0, whole - enumeration - merge - floorplan) },
+  ].filter((phase) => phase.seconds > 0);
+}
+
+/** Designs priced a second: of an exact search while it priced, whatever it did afterwards. */
+export function rateOf(record: SearchRecord): number {
+  const { proof, evaluations } = record;
+  return proof == null || proof.enumeration_s <= 0 ? record.designs_per_s : evaluations / proof.enumeration_s;
+}
 
 /** A key figure that may not be known yet, with the reason. */
 export interface Known<T> {
@@ -50,6 +93,8 @@ export interface KeyFigures {
   readonly hypervolume: Known<number>;
   /** Share of the exact front's hypervolume: the distance from the optimum; null where it is not known or 1 by proof. */
   readonly hypervolumeRatio: number | null;
+  /** Where the hypervolume is null: that of the front below its own worst values, which compares with no other front. */
+  readonly ownHypervolume: number | null;
   /** Seconds left while it runs, seconds taken when it is done. */
   readonly seconds: Known<number>;
   readonly finished: boolean;
@@ -69,9 +114,12 @@ function known<T>(value: T | null | undefined, reason: string): Known<T> {
   return value === null || value === undefined ? { value: null, reason } : { value };
 }
 
-/** Whether the exact front reaches from one point to another in every objective: else every volume is 0 and says nothing. */
-export function spansVolume(record: Pick<SearchRecord, "exact_hypervolume">): boolean {
-  return record.exact_hypervolume === null || record.exact_hypervolume > 0;
+/** Why there is no hypervolume; a volume of 0, as older records have it, is none. */
+export function noHypervolume(record: Pick<SearchRecord, "hypervolume" | "exact_hypervolume" | "missing">): string | null {
+  if (record.hypervolume !== null && record.hypervolume > 0) return null;
+  const told = record.missing?.["hypervolume"] ?? record.missing?.["hypervolume_ratio"];
+  if (told !== undefined) return told;
+  return record.exact_hypervolume === 0 ? "one design is the best in every objective: a front of one point spans no volume" : "no design of the front is better than the reference point in every objective";
 }
 
 export function keyFigures(exploration: Exploration, live: Live | null): KeyFigures {
@@ -84,19 +132,18 @@ export function keyFigures(exploration: Exploration, live: Live | null): KeyFigu
       phase: record.exact ? "exact front" : "",
       evaluations: known(record.evaluations, ""),
       total: null,
-      rate: known(record.designs_per_s, ""),
+      rate: known(rateOf(record), ""),
       legalDesigns: known(record.legal_designs, "this search did not count them"),
       differentDesigns: record.space_size,
       feasible: known(record.evaluations > 0 ? record.feasible_evaluations / record.evaluations : null, "nothing was evaluated"),
       frontSize: known(exploration.front_size, "not reported"),
-      hypervolume: spansVolume(record)
-        ? known(record.hypervolume, record.missing?.["hypervolume"] ?? "the front has no hypervolume")
-        : { value: null, reason: record.missing?.["hypervolume_ratio"] ?? "one design is the best in every objective: a front of one point spans no volume" },
-      hypervolumeRatio: record.exact ? null : record.hypervolume_ratio,
+      hypervolume: known(record.hypervolume || null, noHypervolume(record) ?? ""),
+      hypervolumeRatio: record.exact ? null : record.hypervolume_ratio || null,
+      ownHypervolume: record.own_hypervolume ?? null,
       seconds: known(record.seconds, ""),
       finished: true,
       isComplete: true,
-      evaluationsAre: record.exact ? "stage designs priced" : "designs priced",
+      evaluationsAre: record.exact ? STAGE_DESIGNS : "designs priced",
       done: 1,
     };
   }
@@ -112,8 +159,9 @@ export function keyFigures(exploration: Exploration, live: Live | null): KeyFigu
     // What was last heard of a search that has ended is no result.
     feasible: known(finished ? null : progress?.feasible_fraction, waiting),
     frontSize: known(finished ? null : (progress?.front_size ?? progress?.front.length), waiting),
-    hypervolume: known(finished ? null : progress?.hypervolume, progress === null || finished ? waiting : "not computed while the search runs"),
+    hypervolume: known(finished ? null : progress?.hypervolume || null, progress === null || finished ? waiting : "no design is better than the reference point, the worst of the exact front, in every objective yet"),
     hypervolumeRatio: null,
+    ownHypervolume: null,
     seconds: known(finished ? null : progress?.eta_s, finished ? waiting : "no estimate yet"),
     finished,
     isComplete: false,

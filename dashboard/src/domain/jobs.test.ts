@@ -20,7 +20,7 @@ test("a lost worker is an attempt of its own", () => {
   const changes = [{ state: "queued", at: at(0) }, { state: "running", at: at(2) }, { state: "queued", at: at(10) }, { state: "running", at: at(11) }, { state: "cancelled", at: at(20) }];
   expect(attemptPhases(changes, 99_000).map(({ title, seconds }) => [title, seconds])).toEqual([
     ["waiting for a worker", 2],
-    ["attempt 1: its worker was lost", 8],
+    ["attempt 1: its worker stopped or was lost", 8],
     ["waiting for another worker", 1],
     ["attempt 2: until it was cancelled", 9],
   ]);

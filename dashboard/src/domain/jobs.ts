@@ -48,7 +48,7 @@ export function attemptPhases(changes: readonly JobChange[], now: number): JobPh
     const seconds = Math.max(0, (next === undefined ? now : Date.parse(next.at)) - Date.parse(at)) / 1000;
     if (state === "queued") return [{ title: i === 0 ? "waiting for a worker" : "waiting for another worker", seconds, colour: "bound-fill" }];
     attempt += 1;
-    const end = next === undefined ? "running" : next.state === "queued" ? "its worker was lost" : `until it ${ENDS[next.state] ?? "ended"}`;
+    const end = next === undefined ? "running" : next.state === "queued" ? "its worker stopped or was lost" : `until it ${ENDS[next.state] ?? "ended"}`;
     return [{ title: `attempt ${attempt}: ${end}`, seconds, colour: next?.state === "failed" || next?.state === "queued" ? "slice-first" : "slice-prefill" }];
   });
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Progress } from "./documents";
-import { initialLive, type Live, liveColumns, type LiveEvent, MAX_HISTORY, reduceLive } from "./live";
+import { historyOf, initialLive, type Live, liveColumns, type LiveEvent, MAX_HISTORY, reduceLive } from "./live";
 
-function progress(evaluations: number, hypervolume: number | null = null, front: [number, number][] = []): Progress {
+function progress(evaluations: number, hypervolume: number | null = null, front: [number, number][] = [[1, 1]]): Progress {
   return { phase: "prefill", evaluations, total: 1000, designs_per_s: 10, eta_s: 1, feasible_fraction: 0.5, front, hypervolume };
 }
 
@@ -48,6 +48,13 @@ describe("reduceLive", () => {
 
   test("progress without a state event means running", () => {
     expect(play(initialLive("queued"), { type: "progress", progress: progress(1) }).state).toBe("running");
+  });
+
+  test("a front that is not below the reference point has a size and no volume", () => {
+    const live = play(initialLive("running"), { type: "progress", progress: progress(1, null, []) }, { type: "progress", progress: progress(5, 0) }, { type: "progress", progress: progress(9, 0.2) });
+    expect(live.history.map(({ evaluations, hypervolume, frontSize }) => [evaluations, hypervolume, frontSize])).toEqual([[5, null, 1], [9, 0.2, 1]]);
+    const past = historyOf({ evaluations: [1, 2, 3], seconds: [0.1, 0.2, 0.3], hypervolume: [null, null, 0.3], front_size: [null, 4, 5] });
+    expect(past.map(({ hypervolume, frontSize }) => [hypervolume, frontSize])).toEqual([[null, 4], [0.3, 5]]);
   });
 
   test("the history of the hypervolume stays bounded and keeps the newest point", () => {

@@ -5,7 +5,8 @@ export type Connection = "connecting" | "open" | "reconnecting" | "closed";
 
 export interface HistoryPoint {
   readonly evaluations: number;
-  readonly hypervolume: number;
+  /** Null while no design is better than the reference point in every objective. */
+  readonly hypervolume: number | null;
   readonly frontSize: number;
   /** Since the search began; null where the server does not say. */
   readonly seconds: number | null;
@@ -35,11 +36,11 @@ interface HistoryColumns {
   readonly front_size: readonly (number | null)[];
 }
 
-/** The server's columns as points; those without a hypervolume (no front yet) are left out. */
+/** The server's columns as points; those without a front are left out. A volume of 0, as older records have it, is none. */
 export function historyOf({ evaluations, seconds, hypervolume, front_size: sizes }: HistoryColumns): HistoryPoint[] {
   return evaluations.flatMap((count, i): HistoryPoint[] => {
-    const volume = hypervolume[i];
-    return volume == null ? [] : [{ evaluations: count, hypervolume: volume, frontSize: sizes[i] ?? 0, seconds: seconds[i] ?? null }];
+    const size = sizes[i] ?? 0;
+    return size === 0 ? [] : [{ evaluations: count, hypervolume: hypervolume[i] || null, frontSize: size, seconds: seconds[i] ?? null }];
   });
 }
 
@@ -59,11 +60,12 @@ function withProgress(live: Live, progress: Progress): Live {
   // After a reconnection the server may repeat what was already shown.
   if (live.progress !== null && progress.evaluations < live.progress.evaluations) return live;
   let history = live.history;
-  const { evaluations, hypervolume } = progress;
-  if (hypervolume !== null && hypervolume !== undefined) {
+  const { evaluations } = progress;
+  const frontSize = progress.front_size ?? progress.front.length;
+  if (frontSize > 0) {
     const last = history[history.length - 1];
     if (last === undefined || evaluations > last.evaluations) {
-      history = [...history, { evaluations, hypervolume, frontSize: progress.front_size ?? progress.front.length, seconds: progress.elapsed_s ?? null }];
+      history = [...history, { evaluations, hypervolume: progress.hypervolume || null, frontSize, seconds: progress.elapsed_s ?? null }];
     }
     if (history.length > MAX_HISTORY) history = history.filter((_, i) => i % 2 === 0 || i === history.length - 1);
   }

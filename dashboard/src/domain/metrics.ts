@@ -35,6 +35,14 @@ export function betterText(metric: MetricInfo): string {
   return metric.sense === "min" ? "lower is better" : "higher is better";
 }
 
+/** Neither more nor less of these is better by itself: a faster engine of the same traffic a token moves more a second. */
+const NOT_JUDGED = new Set(["hbm_bytes_per_s", "hbm_fraction"]);
+
+/** Which way is better where values of several designs stand side by side; null where neither is. */
+export function judgedSense(metric: MetricInfo): "min" | "max" | null {
+  return NOT_JUDGED.has(metric.name) ? null : metric.sense;
+}
+
 const SHORT_TITLES: Readonly<Record<string, string>> = {
   ttft_s: "TTFT",
   tpot_s: "TPOT",
@@ -51,6 +59,7 @@ const SHORT_TITLES: Readonly<Record<string, string>> = {
   decode_dsp: "Decode DSP",
   hbm_bytes_per_s: "HBM traffic",
   hbm_fraction: "HBM use",
+  quality: "Perplexity",
 };
 
 /** For the head of a column; the full title and the definition are its tooltip. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fullStreams, simulatedStages, synthesizedKernels } from "./runReports";
+import { fullStreams, predictedCycles, simulatedStages, synthesizedKernels } from "./runReports";
 
 const module = (name: string, critical: number) => ({ module: name, processes: 1, working_cycles: 10, critical_cycles: critical, empty_stall_cycles: 3, full_stall_cycles: 0, memory_stall_cycles: 0 });
 const stream = (name: string, full: number) => ({ stream: name, depth: 2, used_depth: 2, words: 9, empty_stall_cycles: 0, full_stall_cycles: full, writer: "a", reader: null });
@@ -36,4 +36,11 @@ test("a synthesis by kernel, with ranges where the tool knows no more", () => {
   const [kernel] = synthesizedKernels({ schema: "flexdse/synthesis_step/v1", kernels: [{ kernel: "decode", step: "open_synthesis", reports: [report] }, { kernel: "prefill", reports: [] }] });
   expect(kernel).toMatchObject({ kernel: "decode", tool: "yosys 0.60", whole: { atLeast: { lut: 500 }, resources: { lut: 900 }, latencyCycles: null } });
   expect(kernel!.modules.map((row) => [row.name, row.instances, row.latencyCycles, row.clockNs])).toEqual([["large", 1, null, null], ["small", 2, 7, 2.5]]);
+});
+
+test("the prediction beside a simulation is the one for its own cycles", () => {
+  const pair = { fidelity: "timed_sim", stage: "decode" as const, metric: "cycles", predicted: 7_050_050, measured: 7_120_381 };
+  const others = [{ ...pair, stage: "prefill" as const, predicted: 1 }, { ...pair, fidelity: "csynth", predicted: 2 }, { ...pair, measured: 5, predicted: 3 }];
+  expect(predictedCycles([...others, pair], { stage: "decode", cycles: 7_120_381 })).toBe(7_050_050);
+  expect(predictedCycles(others, { stage: "decode", cycles: 7_120_381 })).toBeNull();
 });

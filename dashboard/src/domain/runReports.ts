@@ -1,4 +1,5 @@
 /** What the tools found of a project, module by module, out of the documents of their reports. */
+import type { Pair } from "./measured";
 
 export interface StalledModule {
   readonly module: string;
@@ -45,6 +46,11 @@ export function simulatedStages(document: Document): SimulatedStage[] {
     ...stage,
     modules: [...stage.modules].sort((a, b) => b.critical_cycles - a.critical_cycles || b.working_cycles - a.working_cycles),
   }));
+}
+
+/** What the models of now say of the cycles that a stage took; null where they were not asked, as of a project with changed files. */
+export function predictedCycles(pairs: readonly Pick<Pair, "fidelity" | "stage" | "metric" | "predicted" | "measured">[], stage: Pick<SimulatedStage, "stage" | "cycles">): number | null {
+  return pairs.find((pair) => pair.fidelity === "timed_sim" && pair.stage === stage.stage && pair.metric === "cycles" && pair.measured === stage.cycles)?.predicted ?? null;
 }
 
 /** The streams whose writer waited longest for a free place. */

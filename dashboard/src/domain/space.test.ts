@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type SpaceOverrides, spaceOf, spaceProblems, spaceText } from "./space";
+import { leavesOut, type SpaceOverrides, spaceOf, spaceProblems, spaceText } from "./space";
 
 test("each kind of line", () => {
   expect(spaceOf("")).toBeUndefined();
@@ -57,4 +57,15 @@ test("a line that is cut off or contradicts another is said with its number", ()
   expect(said("prefill.token_parallelism = eight")).toMatch(/whole numbers, not “eight”/);
   expect(said("forbid prefill.token_parallelism = 8 and")).toMatch(/^Line 1/);
   expect(said("prefill.token_parallelism = 8..32")).toBe("");
+});
+
+test("values that a search left out", () => {
+  const space = spaceOf("prefill.token_parallelism = 8\ndecode.block_parallelism = 8, 16\ndecode.weight_parallelism = 64..256\ndecode.head_parallelism = ..4") as SpaceOverrides;
+  const out = (knob: string, ...values: (number | string)[]): boolean[] => values.map((value) => leavesOut(space, knob, value));
+  expect(out("prefill.token_parallelism", 8, "8", 16)).toEqual([false, false, true]);
+  expect(out("decode.block_parallelism", 8, 32)).toEqual([false, true]);
+  expect(out("decode.weight_parallelism", 32, 64, 256, 512)).toEqual([true, false, false, true]);
+  expect(out("decode.head_parallelism", 1, 8)).toEqual([false, true]);
+  expect(out("decode.engine_splits", 4)).toEqual([false]);
+  expect(leavesOut(null, "prefill.token_parallelism", 4)).toBe(false);
 });

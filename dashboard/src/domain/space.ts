@@ -18,6 +18,17 @@ type Written = Record<string, unknown>;
 const LISTS = ["quant_schemes", "deployments"] as const;
 const DEFAULTS: Readonly<Record<(typeof LISTS)[number], string>> = { quant_schemes: "w4a4kv8", deployments: "two_bitstreams" };
 
+/** Whether a search of this space left a value of a parameter out; rules on several parameters at once say nothing of one. */
+export function leavesOut(space: SpaceOverrides | null, knob: string, value: number | string): boolean {
+  if (space === null) return false;
+  const fixed = space.fix?.[knob];
+  if (fixed !== undefined && String(fixed) !== String(value)) return true;
+  const kept = space.restrict?.[knob] as readonly number[] | { min?: number | null; max?: number | null } | undefined;
+  if (Array.isArray(kept)) return !kept.map(String).includes(String(value));
+  const { min = null, max = null } = (kept ?? {}) as { min?: number | null; max?: number | null };
+  return (min !== null && Number(value) < min) || (max !== null && Number(value) > max);
+}
+
 /** A number as typed; what is none goes out as it is, so that the server's message can quote it. */
 export function typedNumber(text: string): number | string {
   const trimmed = text.trim();

@@ -1,7 +1,8 @@
 /** The frame of every chart: title, unit notes, provenance, and the picture as SVG or PNG. */
 import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { Panel } from "../ui/basics";
+import type { Provenance } from "../domain/documents";
+import { Panel, ProvenanceBadge } from "../ui/basics";
 import { caption } from "../ui/caption";
 import { downloadBlob, downloadText } from "../ui/download";
 import { chartImage, pngOf } from "./chartImage";
@@ -14,11 +15,13 @@ interface ChartPanelProps {
   readonly note?: ComponentChildren;
   readonly tools?: ComponentChildren;
   readonly flush?: boolean;
+  /** Where the numbers come from. */
+  readonly provenance?: Provenance | undefined;
   /** The chart; all SVG and canvas in it goes into the picture. */
   readonly children: ComponentChildren;
 }
 
-export function ChartPanel({ title, file, note, tools, flush = false, children }: ChartPanelProps): JSX.Element {
+export function ChartPanel({ title, file, note, tools, flush = false, provenance, children }: ChartPanelProps): JSX.Element {
   const chart = useRef<HTMLDivElement>(null);
   const [failed, setFailed] = useState("");
   const save = async (kind: "svg" | "png"): Promise<void> => {
@@ -39,6 +42,7 @@ export function ChartPanel({ title, file, note, tools, flush = false, children }
       tools={
         <>
           {tools}
+          {provenance !== undefined && <ProvenanceBadge provenance={provenance} />}
           <span class={css.saves} role="group" aria-label={`Save ${title}`}>
             {(["svg", "png"] as const).map((kind) => (
               <button key={kind} type="button" class={css.save} aria-label={`Save ${title} as ${kind.toUpperCase()}`} onClick={() => void save(kind)}>

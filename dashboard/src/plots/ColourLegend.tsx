@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { dark } from "../ui/theme";
 import { viridisSteps } from "./colour";
-import type { ColourScale } from "./scatter";
+import { type ColourScale, isFlat } from "./scatter";
 import css from "./plots.module.css";
 
 const STEPS = 24;
@@ -15,6 +15,17 @@ interface ColourLegendProps {
 
 export function ColourLegend({ title, scale, format }: ColourLegendProps): JSX.Element {
   const colours = viridisSteps(STEPS, dark.value);
+  if (isFlat(scale)) {
+    return (
+      <div class={css.legend} role="img" aria-label={`Colour: ${title}, ${format(scale.low)} throughout`}>
+        <span>{title}</span>
+        <svg width={10} height={10}>
+          <rect width={10} height={10} fill={colours[STEPS / 2]} />
+        </svg>
+        <span class={css.legendEnd}>{format(scale.low)} throughout</span>
+      </div>
+    );
+  }
   return (
     <div class={css.legend} role="img" aria-label={`Colour: ${title}, from ${format(scale.low)} to ${format(scale.high)}`}>
       <span>{title}</span>

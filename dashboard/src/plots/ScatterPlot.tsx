@@ -27,11 +27,15 @@ export interface ScatterPlotProps {
   readonly rings?: readonly Ring[];
   /** 1 for designs of the front that are selected; null where nothing is. */
   readonly mask?: Uint8Array | null;
+  /** 1 for designs of the front that are drawn hollow; null where none is. */
+  readonly hollow?: Uint8Array | null;
   /** The lasso in force, where it was drawn on these axes. */
   readonly lasso?: Lasso | null;
   /** Dragging draws a lasso, not only with the shift key held. */
   readonly lassoTool?: boolean;
   readonly window?: Window;
+  /** What "0" shows: more than the axes span where designs lie beyond them. */
+  readonly everything?: Window;
   /** Without these the plot stands still. */
   readonly onWindow?: (window: Window) => void;
   readonly onLasso?: (polygon: Lasso["polygon"]) => void;
@@ -72,6 +76,7 @@ export function ScatterPlot(props: ScatterPlotProps): JSX.Element {
   const pointer = useScatterPointer({
     figure,
     view,
+    everything: props.everything ?? WHOLE,
     grid: drawn?.grid ?? null,
     isFeasible: cloud?.isFeasible ?? null,
     lassoTool: props.lassoTool ?? false,
@@ -134,7 +139,7 @@ export function ScatterPlot(props: ScatterPlotProps): JSX.Element {
           )}
           <References figure={figure} width={width} height={height} />
           <FrontLine figure={figure} width={width} height={height} />
-          <Points figure={figure} width={width} height={height} mask={mask} />
+          <Points figure={figure} width={width} height={height} mask={mask} hollow={props.hollow ?? null} />
           <Marks
             figure={figure}
             width={width}

@@ -9,7 +9,7 @@ import { roofAt, rooflineFigure } from "./roofline";
 import { tornadoFigure } from "./tornado";
 
 function knob(name: string, ...changes: number[]): Knob {
-  return { knob: name, value: 8, steps: changes.map((change, i) => ({ to: i === 0 ? 4 : 16, feasible: i === 0, metrics: {}, change: { ttft_s: change } })) };
+  return { knob: name, value: 8, steps: changes.map((change, i) => ({ to: i === 0 ? 4 : 16, feasible: i === 0, floorplan: null, metrics: {}, change: { ttft_s: change } })) };
 }
 
 test("tornado: strongest first, bars start at zero, widths are in proportion", () => {
@@ -23,6 +23,12 @@ test("tornado: strongest first, bars start at zero, widths are in proportion", (
   expect([better!.x, worse!.x + worse!.width]).toEqual([100, 700]);
   expect([worse!.better, better!.better]).toEqual([false, true]);
   expect(tornadoFigure([knob("a", 0.4)], "ttft_s", "max", 0, 100).rows[0]!.bars[0]!.better).toBe(true);
+});
+
+test("tornado: each variant of a module has a row", () => {
+  const { rows } = tornadoFigure([knob("modules", 0.1, -0.05, 0, 0.2), knob("a", 0.4, -0.2)], "ttft_s", "min", 100, 700);
+  expect(rows.map((row) => [row.knob, row.bars.length])).toEqual([["a", 2], ["modules", 1], ["modules", 1], ["modules", 1]]);
+  expect(new Set(rows.map((row) => row.y)).size).toBe(4);
 });
 
 test("tornado: a metric without a change anywhere has no rows and no ticks", () => {

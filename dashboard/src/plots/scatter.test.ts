@@ -51,6 +51,9 @@ test("colour is logarithmic where values span more than a factor of 20", () => {
   expect(colourScaleOf(Float64Array.of(0, 100))?.log).toBe(false);
   expect(toneOf({ low: 1, high: 100, log: true }, 10)).toBeCloseTo(0.5, 12);
   expect(toneOf({ low: 2, high: 2, log: false }, 2)).toBe(0.5);
+  // One value, in single and in double precision.
+  expect(toneOf({ low: 0.4183, high: Math.fround(0.4183), log: false }, 0.4183)).toBe(0.5);
+  expect(toneOf({ low: 0.4183, high: 0.4184, log: false }, 0.4183)).toBe(0);
 });
 
 test("labels lie on no other label and on no other mark, and within the plot", () => {
@@ -78,4 +81,12 @@ test("labels lie on no other label and on no other mark, and within the plot", (
   });
   expect(places[3]!.anchor).toBe("end");
   expect(places[4]).toEqual({ x: 311, y: 154, anchor: "start" });
+});
+
+test("a label gives way to the points of the front", () => {
+  const plot = { left: 0, right: 600, top: 0, bottom: 300 };
+  const points = { px: Float32Array.from({ length: 60 }, (_, i) => 10 * i), py: new Float32Array(60).fill(150) };
+  const [place] = labelPlaces([{ px: 300, py: 150, label: "flexllm-u280" }], plot, points);
+  expect(Math.abs(place!.y - 4 - 150)).toBeGreaterThan(10);
+  expect(Math.abs(place!.y - 4 - 150)).toBeLessThan(30);
 });

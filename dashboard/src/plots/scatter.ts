@@ -169,12 +169,18 @@ interface Box {
   readonly bottom: number;
 }
 
-/** A place for the label of each mark, beside it and within the plot, where it lies on no other label and on no other mark. */
-export function labelPlaces(marks: readonly { readonly px: number; readonly py: number; readonly label: string }[], plot: Box): LabelPlace[] {
+/** How far up and down a label may go, in its own heights, the nearest first. */
+const STEPS = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6];
+
+/**
+ * A place for the label of each mark, beside it and within the plot, where it lies on no other label and on no other mark;
+ * among such places the nearest of those that cover the fewest `points`.
+ */
+export function labelPlaces(marks: readonly { readonly px: number; readonly py: number; readonly label: string }[], plot: Box, points: Pick<ScatterFigure, "px" | "py"> = NO_POINTS): LabelPlace[] {
   const taken: Box[] = marks.map(({ px, py }) => ({ left: px - 8, right: px + 8, top: py - 8, bottom: py + 8 }));
   return marks.map(({ px, py, label }, own) => {
     const width = label.length * LETTER;
-    const candidates = [0, 1, -1, 2, -2, 3, -3, 4, -4].flatMap((step) =>
+    const candidates = STEPS.flatMap((step) =>
       (["start", "end"] as const).map((anchor) => {
         const left = anchor === "start" ? px + GAP : px - GAP - width;
         const middle = py + step * LABEL_HEIGHT;
@@ -184,10 +190,30 @@ export function labelPlaces(marks: readonly { readonly px: number; readonly py: 
     const isWithin = ({ box }: { readonly box: Box }): boolean => box.left >= plot.left && box.right <= plot.right && box.top >= plot.top && box.bottom <= plot.bottom;
     const isFree = ({ box }: { readonly box: Box }): boolean =>
       taken.every((other, i) => i === own || other.right <= box.left || other.left >= box.right || other.bottom <= box.top || other.top >= box.bottom);
-    const chosen = candidates.find((one) => isWithin(one) && isFree(one)) ?? candidates.find(isWithin) ?? candidates[0]!;
+    const free = candidates.filter((one) => isWithin(one) && isFree(one));
+    const chosen = leastCovering(free, points) ?? candidates.find(isWithin) ?? candidates[0]!;
     taken.push(chosen.box);
     return { x: chosen.x, y: chosen.y, anchor: chosen.anchor };
   });
+}
+
+const NO_POINTS = { px: new Float32Array(), py: new Float32Array() };
+/** Around a point, in pixels: its disc reaches so far. */
+const POINT_RADIUS = 4;
+
+function leastCovering<T extends { readonly box: Box }>(candidates: readonly T[], { px, py }: Pick<ScatterFigure, "px" | "py">): T | undefined {
+  let best: T | undefined;
+  let fewest = Infinity;
+  for (const one of candidates) {
+    const { left, right, top, bottom } = one.box;
+    let covered = 0;
+    for (let i = 0; i < px.length; i += 1) {
+      if (px[i]! > left - POINT_RADIUS && px[i]! < right + POINT_RADIUS && py[i]! > top - POINT_RADIUS && py[i]! < bottom + POINT_RADIUS) covered += 1;
+    }
+    if (covered < fewest) [best, fewest] = [one, covered];
+    if (fewest === 0) break;
+  }
+  return best;
 }
 
 /** The radius grows with the square root of the value's place in its range, so that areas compare. */
@@ -202,6 +228,9 @@ function swellOf(size: Column | null, count: number): Float32Array {
   return swell;
 }
 
+/** Below this share of their size two values are the same: those of the cloud have single precision. */
+const SAME = 1e-6;
+
 /** Logarithmic where the values span more than a factor of 20 and none is zero or negative. */
 export function colourScaleOf(values: Iterable<number>): ColourScale | null {
   const range = extent(values);
@@ -210,9 +239,14 @@ export function colourScaleOf(values: Iterable<number>): ColourScale | null {
   return { low, high, log: low > 0 && high / low > 20 };
 }
 
+/** Whether all values are one, but for rounding. */
+export function isFlat({ low, high }: Pick<ColourScale, "low" | "high">): boolean {
+  return high - low <= SAME * Math.max(Math.abs(low), Math.abs(high));
+}
+
 export function toneOf(scale: ColourScale, value: number): number {
   if (Number.isNaN(value)) return Number.NaN;
-  if (scale.low === scale.high) return 0.5;
+  if (isFlat(scale)) return 0.5;
   if (scale.log) return Math.log(value / scale.low) / Math.log(scale.high / scale.low);
   return (value - scale.low) / (scale.high - scale.low);
 }

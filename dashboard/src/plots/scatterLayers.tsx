@@ -7,6 +7,8 @@ import { labelPlaces, type ScatterFigure, type ScatterInput } from "./scatter";
 import css from "./plots.module.css";
 
 const TONES = 24;
+/** Inner radius of a hollow point. */
+const HOLE = 0.5;
 
 /** A design that was measured: `kind` says how, and where the measured values lie if both axes have one. */
 export interface Ring {
@@ -86,17 +88,23 @@ export function FrontLine({ figure, width, height }: LayerProps): JSX.Element | 
   );
 }
 
-/** `mask`: 1 for the designs that are selected; null where nothing is. */
-export function Points({ figure, width, height, mask }: LayerProps & { readonly mask: Uint8Array | null }): JSX.Element {
+interface PointsProps extends LayerProps {
+  /** 1 for the designs that are selected; null where nothing is. */
+  readonly mask: Uint8Array | null;
+  /** 1 for the designs that are drawn hollow; null for none. */
+  readonly hollow: Uint8Array | null;
+}
+
+export function Points({ figure, width, height, mask, hollow }: PointsProps): JSX.Element {
   const ref = useRef<HTMLCanvasElement>(null);
   const isDark = dark.value;
   useEffect(() => {
-    if (ref.current !== null) drawPoints(ref.current, figure, width, height, isDark, mask);
-  }, [figure, width, height, isDark, mask]);
+    if (ref.current !== null) drawPoints(ref.current, figure, width, height, isDark, mask, hollow);
+  }, [figure, width, height, isDark, mask, hollow]);
   return <canvas ref={ref} class={css.layer} style={{ width: `${width}px`, height: `${height}px` }} aria-hidden="true" />;
 }
 
-function drawPoints(canvas: HTMLCanvasElement, figure: ScatterFigure, width: number, height: number, isDark: boolean, mask: Uint8Array | null): void {
+function drawPoints(canvas: HTMLCanvasElement, figure: ScatterFigure, width: number, height: number, isDark: boolean, mask: Uint8Array | null, hollow: Uint8Array | null): void {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
@@ -122,6 +130,7 @@ function drawPoints(canvas: HTMLCanvasElement, figure: ScatterFigure, width: num
     context.fillStyle = isChosen(i) ? colour : faded;
     context.beginPath();
     context.arc(figure.px[i]!, figure.py[i]!, size * figure.swell[i]!, 0, 2 * Math.PI);
+    if (hollow !== null && hollow[i] === 1) context.arc(figure.px[i]!, figure.py[i]!, size * figure.swell[i]! * HOLE, 0, 2 * Math.PI, true);
     context.fill();
   };
   const onFront = new Set(figure.front);
@@ -169,7 +178,7 @@ export function Marks({ figure, width, height, hovered, selected, knees, rings }
   const clip = useId();
   const at = (index: number): readonly [number, number] | null => (index >= 0 && index < px.length && !Number.isNaN(px[index]!) ? [px[index]!, py[index]!] : null);
   const place = at(selected);
-  const labels = labelPlaces(figure.references, plot);
+  const labels = labelPlaces(figure.references, plot, figure);
   return (
     <svg class={css.layer} width={width} height={height} aria-hidden="true">
       <Clip figure={figure} id={clip} />
@@ -180,6 +189,11 @@ export function Marks({ figure, width, height, hovered, selected, knees, rings }
         {knees.map((index) => {
           const knee = at(index);
           return knee === null ? null : <path key={index} class={css.knee} d={`M${knee[0]} ${knee[1] - 11}l-4.5 -8h9z`} />;
+        })}
+        {figure.references.map((mark, i) => {
+          const { x, y, anchor } = labels[i]!;
+          // A label that had to go away from its mark stays tied to it.
+          return Math.abs(y - 4 - mark.py) < 12 ? null : <path key={mark.label} class={css.referenceLead} d={`M${mark.px} ${mark.py}L${anchor === "start" ? x - 2 : x + 2} ${y - 4}`} />;
         })}
         {figure.references.map((mark, i) => (
           <text key={mark.label} class={css.referenceLabel} x={labels[i]!.x} y={labels[i]!.y} text-anchor={labels[i]!.anchor}>

@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { type Lasso, simplified } from "../domain/lasso";
 import { nearestRow, type PointGrid } from "./cloud/grid";
-import { panned, WHOLE, type Window, zoomed } from "./cloud/window";
+import { panned, type Window, zoomed } from "./cloud/window";
 import { nearestPoint, type ScatterFigure } from "./scatter";
 
 const HIT_RADIUS = 14;
@@ -18,6 +18,7 @@ export type Target = { readonly kind: "design"; readonly index: number } | { rea
 interface PointerInput {
   readonly figure: ScatterFigure | null;
   readonly view: Window;
+  readonly everything: Window;
   readonly grid: (() => PointGrid) | null;
   readonly isFeasible: ((row: number) => boolean) | null;
   readonly lassoTool: boolean;
@@ -49,7 +50,7 @@ export interface ScatterPointer {
 }
 
 export function useScatterPointer(input: PointerInput): ScatterPointer {
-  const { figure, view, onWindow, onLasso } = input;
+  const { figure, view, everything, onWindow, onLasso } = input;
   const drag = useRef<Drag | null>(null);
   const [path, setPath] = useState<readonly Place[] | null>(null);
   const [isDragged, setDragged] = useState(false);
@@ -120,7 +121,7 @@ export function useScatterPointer(input: PointerInput): ScatterPointer {
           setPath([...dragged.path]);
         } else {
           const { left, right, top, bottom } = figure.plot;
-          onWindow?.(panned(dragged.view, -dx / (right - left), dy / (bottom - top)));
+          onWindow?.(panned(dragged.view, -dx / (right - left), dy / (bottom - top), everything));
         }
       },
       onPointerUp(event) {
@@ -145,10 +146,10 @@ export function useScatterPointer(input: PointerInput): ScatterPointer {
       if (onWindow === undefined) return false;
       const pan: Readonly<Record<string, Place>> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
       const direction = pan[event.key];
-      if (event.shiftKey && direction !== undefined) onWindow(panned(view, direction[0] * PAN_STEP, direction[1] * PAN_STEP));
+      if (event.shiftKey && direction !== undefined) onWindow(panned(view, direction[0] * PAN_STEP, direction[1] * PAN_STEP, everything));
       else if (event.key === "+" || event.key === "=") zoomBy(1 / ZOOM_STEP, null);
       else if (event.key === "-") zoomBy(ZOOM_STEP, null);
-      else if (event.key === "0") onWindow(WHOLE);
+      else if (event.key === "0") onWindow(everything);
       else return false;
       return true;
     },

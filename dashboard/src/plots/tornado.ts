@@ -1,19 +1,20 @@
 /** What one step of each knob does to a metric, as bars to both sides of the design as it is. */
-import type { Knob } from "../domain/explanation";
+import type { Knob, KnobValue } from "../domain/explanation";
 import { niceStep } from "../domain/scale";
 
 export interface TornadoBar {
-  readonly to: number;
+  readonly to: KnobValue;
   readonly change: number;
   readonly x: number;
   readonly width: number;
   readonly feasible: boolean;
+  readonly floorplan: string | null;
   readonly better: boolean;
 }
 
 export interface TornadoRow {
   readonly knob: string;
-  readonly value: number;
+  readonly value: KnobValue;
   readonly y: number;
   readonly bars: readonly TornadoBar[];
 }
@@ -40,7 +41,9 @@ export function tornadoFigure(knobs: readonly Knob[], metric: string, sense: "mi
   const span = high - low || 1;
   const toX = (change: number): number => left + ((change - low) / span) * (right - left);
   const zero = toX(0);
-  const rows = effective.map((knob, i) => ({
+  // A parameter has a step down and one up, in one row; of a module each other variant has a row of its own.
+  const parted = effective.flatMap((knob) => (knob.steps.length <= 2 ? [knob] : knob.steps.filter((step) => (step.change[metric] ?? 0) !== 0).map((step) => ({ ...knob, steps: [step] }))));
+  const rows = parted.map((knob, i) => ({
     knob: knob.knob,
     value: knob.value,
     y: i * TORNADO_ROW,
@@ -48,7 +51,7 @@ export function tornadoFigure(knobs: readonly Knob[], metric: string, sense: "mi
       const change = step.change[metric];
       if (change == null || change === 0) return [];
       const x = toX(change);
-      return [{ to: step.to, change, x: Math.min(x, zero), width: Math.abs(x - zero), feasible: step.feasible, better: sense === "min" ? change < 0 : change > 0 }];
+      return [{ to: step.to, change, x: Math.min(x, zero), width: Math.abs(x - zero), feasible: step.feasible, floorplan: step.floorplan, better: sense === "min" ? change < 0 : change > 0 }];
     }),
   }));
   const step = niceStep(span, 5);

@@ -16,6 +16,7 @@ describe("the address", () => {
     { name: "job", id: "0/1" },
     { name: "project", id: "x" },
     { name: "sweeps" },
+    { name: "new-sweep" },
     { name: "sweep", id: "y" },
   ];
 

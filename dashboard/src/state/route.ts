@@ -21,6 +21,7 @@ export type Page =
   | { readonly name: "job"; readonly id: string }
   | { readonly name: "project"; readonly id: string }
   | { readonly name: "sweeps" }
+  | { readonly name: "new-sweep" }
   | { readonly name: "sweep"; readonly id: string }
   | { readonly name: "unknown"; readonly path: string };
 
@@ -91,7 +92,7 @@ function parseDesignRef(text: string): DesignRef[] {
 }
 
 /** Pages with a name alone, and pages of one thing by its id. */
-const PLAIN = ["new", "explorations", "compare", "measurements", "jobs", "sweeps"] as const;
+const PLAIN = ["new", "explorations", "compare", "measurements", "jobs", "sweeps", "new-sweep"] as const;
 const OF_ONE = { explorations: "exploration", jobs: "job", projects: "project", sweeps: "sweep" } as const;
 
 function parsePage(path: string): Page {

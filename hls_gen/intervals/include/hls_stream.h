@@ -2,6 +2,9 @@
 // compiler neither merges nor moves.
 #pragma once
 
+#define FLEXDSE_REFUSED \
+  __attribute__((unavailable("non-blocking accesses of a stream are not supported: what they return depends on timing")))
+
 namespace hls {
 
 template <class T, int DEPTH = 0>
@@ -30,6 +33,11 @@ class stream<T, 0> {
   }
   void operator>>(T& value) { value = read(); }
   void operator<<(const T& value) { write(value); }
+  FLEXDSE_REFUSED bool read_nb(T&);
+  FLEXDSE_REFUSED bool write_nb(const T&);
+  FLEXDSE_REFUSED bool empty() const;
+  FLEXDSE_REFUSED bool full() const;
+  FLEXDSE_REFUSED unsigned size() const;
 };
 
 template <class T, int DEPTH>
@@ -38,5 +46,7 @@ class stream : public stream<T, 0> {
   stream() {}
   explicit stream(const char*) {}
 };
+
+#undef FLEXDSE_REFUSED
 
 }  // namespace hls

@@ -41,6 +41,10 @@ class stream<T, 0> {
   // A pragma or a statement of the source says more than the declaration.
   void describe(const std::string& name, std::size_t depth) {
     flexdse_simulate::recorder& record = flexdse_simulate::recorder::only();
+    if (reader_ != 0 || writer_ != 0) {  // a pragma of the function that it was handed to: the words in it stay where they are
+      if (depth > 0) record.set_stream_depth(id_, depth_ = depth);
+      return;
+    }
     record.close_stream(id_);
     if (!name.empty()) name_ = name;
     if (depth > 0) depth_ = depth;

@@ -96,9 +96,14 @@ struct port_state {
   cycle stall = 0;
 };
 
+// Loops of a body that follow each other and touch no stream or port, with those that each of them waits for.
+struct side_by_side {
+  std::vector<std::vector<std::size_t>> waits_for;
+};
+
 // An access or a node, with the cycle in which it happens in an iteration.
 struct step {
-  char kind;  // r w l L t T as in the trace, n loop, g region
+  char kind;  // r w l L t T as in the trace, n loop, g region; b, e: beginning and end of a loop that may run beside others
   int object;
   int access;
   cycle offset;
@@ -124,6 +129,13 @@ struct frame {
   std::int64_t count;
   bool owns_pipeline;
   const site_record* site;
+};
+
+// Of loops side by side that are being replayed, one after the other: when they began, and when each of them ended.
+struct open_side_by_side {
+  const side_by_side* loops;
+  cycle begin;
+  std::vector<cycle> ends;
 };
 
 struct pending_write {
@@ -178,6 +190,7 @@ struct process {
   std::vector<pending_write> pending;
   std::size_t first_pending = 0;
   std::vector<accesses_of_offset> under_way;
+  std::vector<open_side_by_side> beside;
   // What it waits for.
   bool blocked = false;
   cause why = cause::empty;
@@ -396,6 +409,14 @@ class engine {
             ++f.position;
             enter_loop(p, trace_.nodes[static_cast<std::size_t>(s.object)]);
             break;
+          case 'b':
+            ++f.position;
+            begin_beside(p, beside_[static_cast<std::size_t>(s.object)], static_cast<std::size_t>(s.offset));
+            break;
+          case 'e':
+            ++f.position;
+            end_beside(p);
+            break;
           case 'g':
             ++f.position;
             if (&p == top_) {
@@ -481,6 +502,22 @@ class engine {
     f.position = 0;
     if (!p.pipelined) p.now += trace_.costs.iteration;
     return true;
+  }
+
+  // They meet nothing outside of the process, so that each takes as long whenever it begins.
+  void begin_beside(process& p, const side_by_side& loops, std::size_t which) {
+    if (which == 0) p.beside.push_back({&loops, p.now, {}});
+    const open_side_by_side& open = p.beside.back();
+    p.now = open.begin;
+    for (const std::size_t earlier : loops.waits_for[which]) p.now = std::max(p.now, open.ends[earlier]);
+  }
+
+  void end_beside(process& p) {
+    open_side_by_side& open = p.beside.back();
+    open.ends.push_back(p.now);
+    if (open.ends.size() < open.loops->waits_for.size()) return;
+    p.now = *std::max_element(open.ends.begin(), open.ends.end());
+    p.beside.pop_back();
   }
 
   bool leave_loop(process& p, frame& f) {
@@ -803,7 +840,22 @@ class engine {
     const auto found = compiled_.find(key);
     if (found != compiled_.end()) return *found->second;
     auto made = std::make_unique<steps>();
-    for (const item_record& item : trace_.bodies[static_cast<std::size_t>(body)]) {
+    const std::vector<item_record>& items = trace_.bodies[static_cast<std::size_t>(body)];
+    std::size_t beside = 0;  // of the items that follow, how many are loops side by side
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const item_record& item = items[i];
+      if (beside == 0 && site < 0 && !trace_.independent.empty()) {
+        beside = quiet_loops(items, i);
+        beside = beside > 1 && runs_beside(items, i, beside) ? beside : 0;
+      }
+      if (beside > 0) {
+        const auto loops = static_cast<int>(beside_.size()) - 1;
+        made->push_back({'b', loops, -1, static_cast<cycle>(beside_.back().waits_for.size() - beside)});
+        made->push_back({'n', item.id, -1, 0});
+        made->push_back({'e', loops, -1, 0});
+        --beside;
+        continue;
+      }
       if (item.is_node) {
         const bool is_loop = trace_.nodes[static_cast<std::size_t>(item.id)].is_loop;
         made->push_back({is_loop ? 'n' : 'g', item.id, -1, 0});
@@ -822,6 +874,47 @@ class engine {
     const steps& result = *made;
     compiled_.emplace(key, std::move(made));
     return result;
+  }
+
+  // How many items from the first on are loops without streams, ports and regions.
+  std::size_t quiet_loops(const std::vector<item_record>& items, std::size_t first) {
+    std::size_t n = 0;
+    while (first + n < items.size() && items[first + n].is_node && quiet_node(items[first + n].id)) ++n;
+    return n;
+  }
+
+  bool quiet_node(int node) {
+    const auto found = quiet_.find(node);
+    if (found != quiet_.end()) return found->second;
+    const node_record& record = trace_.nodes[static_cast<std::size_t>(node)];
+    bool quiet = record.is_loop;
+    for (const group_record& group : record.groups) {
+      for (const run_record& run : group.runs) {
+        for (const item_record& item : trace_.bodies[static_cast<std::size_t>(run.body)]) {
+          quiet = quiet && item.is_node && quiet_node(item.id);
+        }
+      }
+    }
+    quiet_[node] = quiet;
+    return quiet;
+  }
+
+  // Notes which of the loops wait for which; false: each waits for the one before it.
+  bool runs_beside(const std::vector<item_record>& items, std::size_t first, std::size_t n) {
+    side_by_side found;
+    bool any = false;
+    for (std::size_t i = 0; i < n; ++i) {
+      found.waits_for.emplace_back();
+      const int later = trace_.nodes[static_cast<std::size_t>(items[first + i].id)].site;
+      for (std::size_t j = 0; j < i; ++j) {
+        const int earlier = trace_.nodes[static_cast<std::size_t>(items[first + j].id)].site;
+        const bool free = trace_.independent.count({earlier, later}) > 0;
+        any = any || free;
+        if (!free) found.waits_for.back().push_back(j);
+      }
+    }
+    if (any) beside_.push_back(std::move(found));
+    return any;
   }
 
   // Streams that a process touches, and whether it writes them.
@@ -967,6 +1060,8 @@ class engine {
   std::vector<done_region> order_;
   std::unordered_map<std::uint64_t, std::unique_ptr<steps>> compiled_;
   std::unordered_map<int, std::set<std::pair<int, bool>>> touched_;
+  std::unordered_map<int, bool> quiet_;
+  std::deque<side_by_side> beside_;
 };
 
 }  // namespace timed

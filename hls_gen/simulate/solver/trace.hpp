@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -85,6 +86,7 @@ struct trace {
   std::vector<process_record> processes;
   std::vector<std::vector<item_record>> bodies;
   std::vector<node_record> nodes;
+  std::set<std::pair<int, int>> independent;  // sites: the second need not wait for the first
   overheads costs;
   int top = -1;
 
@@ -190,6 +192,10 @@ struct trace {
         words >> id;
         port_record& p = ports.at(id);
         words >> p.beat_millicycles >> p.latency >> p.response >> p.prefetched_words;
+      } else if (kind == "independent") {
+        int earlier, later;
+        words >> earlier >> later;
+        independent.insert({earlier, later});
       } else if (kind == "overheads") {
         words >> costs.loop_entry >> costs.loop_exit >> costs.iteration >> costs.region_start >> costs.region_end;
       } else if (kind == "depth") {

@@ -83,7 +83,6 @@ function Comparison({ load }: { readonly load: () => Promise<Loaded> }): JSX.Ele
         title="Side by side"
         note={`differences first, the widest apart on top${data.caveat === null ? "; the better value is marked" : ""}`}
         flush
-        tools={<ProvenanceBadge provenance="analytical" />}
       >
         <DataTable
           label="Comparison"
@@ -93,7 +92,7 @@ function Comparison({ load }: { readonly load: () => Promise<Loaded> }): JSX.Ele
             <tbody key={group.title}>
               <tr>
                 <th scope="rowgroup" class={css.group} colSpan={data.columns.length + 1}>
-                  {group.title}
+                  {group.title} {group.provenance !== null && <ProvenanceBadge provenance={group.provenance} />}
                 </th>
               </tr>
               {differencesFirst(group.rows).map((row) => (

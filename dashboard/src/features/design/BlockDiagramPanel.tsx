@@ -14,6 +14,7 @@ export function BlockDiagramPanel({ report }: { readonly report: CostReport }): 
     <ChartPanel
       title="Block diagram"
       file="block-diagram"
+      provenance={report.provenance}
       note="a decoder layer in each stage; share of the stage's cycles, and its stripe says what binds; dashed: computed on the array of another block"
     >
       <div class={css.column}>

@@ -3,9 +3,10 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
 import type { CostReport, Exploration, FrontDesign } from "../../domain/documents";
-import { frontColumns, type FrontView } from "../../domain/columns";
+import { frontColumns, type FrontView, undecidedMask } from "../../domain/columns";
 import { designCommands } from "../../domain/commands";
 import { captionOf, explorationTitle } from "../../domain/exploration";
+import { FIT_TITLES } from "../../domain/limits";
 import { isFinished } from "../../domain/live";
 import { metricOf, registryOf } from "../../domain/registry";
 import { formatCount } from "../../domain/units";
@@ -34,6 +35,7 @@ import { ResourcesPanel } from "./ResourcesPanel";
 import { RooflinePanel } from "./RooflinePanel";
 import { SensitivityPanel } from "./SensitivityPanel";
 import { TargetPanel } from "./TargetPanel";
+import { StoragePanel } from "./StoragePanel";
 import { RequestTimePanel, StageTimePanel } from "./TimePanels";
 import { ViolationsPanel } from "./ViolationsPanel";
 import css from "./design.module.css";
@@ -137,11 +139,12 @@ function Report({ report, opened, exploration, entry, index, objectives }: Repor
       </div>
       <ResourcesPanel report={report} />
       <FloorplanPanel key={`floorplan-${index}`} opened={opened} index={index} />
+      <StoragePanel report={report} design={entry.design} />
       <MemoryPanel report={report} />
       <SensitivityPanel key={`sensitivity-${index}`} opened={opened} index={index} objectives={objectives} />
       <TargetPanel key={`target-${index}`} opened={opened} index={index} objectives={objectives} />
       <div class={css.two}>
-        <ViolationsPanel violations={report.violations} />
+        <ViolationsPanel violations={report.violations} openLimits={report.open_limits} />
         <Panel title="Assumptions">
           {report.assumptions.length === 0 ? (
             <p class={css.note}>None beyond the models themselves.</p>
@@ -194,6 +197,7 @@ function Head({ opened, exploration, front, entry, report, index }: HeadProps): 
             {formatCount(exploration.workload.prompt_tokens)} prompt → {formatCount(exploration.workload.output_tokens)} output tokens
           </span>
           <ProvenanceBadge provenance={report?.provenance ?? front.head.provenance} />
+          {report !== null && <strong>{FIT_TITLES[report.fit]}</strong>}
           <Badge title="version of the cost models">models {front.head.model_version}</Badge>
           <Badge title="version of the operator timing table">timing {front.head.timing_table_version}</Badge>
         </p>
@@ -269,6 +273,7 @@ interface ContextProps {
 function Context({ exploration, front, index }: ContextProps): JSX.Element {
   const { view } = route.value;
   const columns = useMemo(() => frontColumns(front), [front]);
+  const undecided = useMemo(() => undecidedMask(front), [front]);
   const registry = registryOf(front);
   const pair = useMemo(() => opposingPair(columns, front.head.objectives, (name) => metricOf(name, registry).sense) ?? [], [columns, front]);
   const axes = useMemo(() => chooseAxes(columns, front.head.objectives, view, pair), [columns, front, view, pair]);
@@ -283,6 +288,7 @@ function Context({ exploration, front, index }: ContextProps): JSX.Element {
       references={references(model, device, workload.prompt_tokens, workload.output_tokens)}
       live={false}
       compact
+      undecided={undecided}
       selected={index}
       height={396}
       empty={null}

@@ -15,7 +15,7 @@ export function EnergyPanel({ report }: { readonly report: CostReport }): JSX.El
   const split = energySplit(report);
   const band = report.error_band["energy_j"];
   return (
-    <ChartPanel title="Energy of one request" file="energy" note={split === null ? undefined : `${formatQuantity(split.total, "J")} on the board, idle power included`}>
+    <ChartPanel title="Energy of one request" file="energy" provenance={report.provenance} note={split === null ? undefined : `${formatQuantity(split.total, "J")} on the board, idle power included`}>
       {split === null ? (
         <p class={css.note}>
           <Missing reason={report.missing["energy_j"]} /> {report.missing["energy_j"] ?? "The energy of this card is not known."}

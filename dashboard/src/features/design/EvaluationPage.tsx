@@ -6,6 +6,7 @@ import { priceDesign } from "../../api/designs";
 import { getEvaluationRow } from "../../api/explorations";
 import type { CostReport, EvaluatedRow, Exploration } from "../../domain/documents";
 import { captionOf, explorationTitle } from "../../domain/exploration";
+import { searchVerdict } from "../../domain/limits";
 import { REGISTRY } from "../../domain/registry";
 import { formatCount } from "../../domain/units";
 import { openExploration } from "../../state/exploration";
@@ -22,6 +23,7 @@ import { MetricsPanel } from "./MetricsPanel";
 import { ParametersPanel } from "./ParametersPanel";
 import { QualityPanel } from "./QualityPanel";
 import { ResourcesPanel } from "./ResourcesPanel";
+import { StoragePanel } from "./StoragePanel";
 import { RequestTimePanel, StageTimePanel } from "./TimePanels";
 import { ViolationsPanel } from "./ViolationsPanel";
 import css from "./design.module.css";
@@ -56,8 +58,7 @@ async function load({ id, model, device, workload }: Exploration, row: number): 
 }
 
 function Page({ exploration, row, found, report }: Loaded & { readonly exploration: Exploration; readonly row: number }): JSX.Element {
-  const { design, feasible, missed } = found;
-  const broken = found.violated === null ? "breaks a rule" : `breaks ${found.violated.replaceAll("_", " ")}`;
+  const { design, missed } = found;
   useCaption(`Evaluation ${row} (${found.key}) of ${captionOf(exploration)}, ${report.provenance}, models ${report.model_version}`);
   useEffect(() => {
     document.title = `Evaluation ${row} · ${explorationTitle(exploration)} · FlexDSE`;
@@ -71,7 +72,7 @@ function Page({ exploration, row, found, report }: Loaded & { readonly explorati
           </nav>
           <h1>Evaluation {formatCount(row)}</h1>
           <p class={css.sub}>
-            <strong>{feasible ? "feasible" : `infeasible: ${broken}`}</strong>
+            <strong>{searchVerdict(found, report.fit)}</strong>
             <code title="equal exactly for equal designs">{found.key}</code>
             <span>{exploration.model}</span>
             <span>{exploration.device}</span>
@@ -94,7 +95,7 @@ function Page({ exploration, row, found, report }: Loaded & { readonly explorati
           </ul>
         </Panel>
       )}
-      <ViolationsPanel violations={report.violations} />
+      <ViolationsPanel violations={found.violations} openLimits={report.open_limits} />
       <MetricsPanel head={{ objectives: exploration.objectives, metrics: [...REGISTRY.metrics.values()], missing: {}, provenance: report.provenance }} entry={found} report={report} />
       <ParametersPanel design={design} />
       <BlockDiagramPanel report={report} />
@@ -108,6 +109,7 @@ function Page({ exploration, row, found, report }: Loaded & { readonly explorati
         <QualityPanel quality={report.quality} scheme={design.quant_scheme.name} />
       </div>
       <ResourcesPanel report={report} />
+      <StoragePanel report={report} design={design} />
       <MemoryPanel report={report} />
     </div>
   );

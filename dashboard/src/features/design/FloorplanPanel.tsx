@@ -20,7 +20,7 @@ const STATUS: Readonly<Record<Bitstream["status"], string>> = {
 export function FloorplanPanel({ opened, index }: { readonly opened: OpenExploration; readonly index: number }): JSX.Element {
   const [ref, seen] = useSeen<HTMLDivElement>();
   return (
-    <ChartPanel title="SLR floorplan" file="floorplan" note="share of each SLR, shell included; below it what crosses to the next">
+    <ChartPanel title="SLR floorplan" file="floorplan" provenance="analytical" note="share of each SLR, shell included; below it what crosses to the next">
       <div ref={ref as { current: HTMLDivElement | null }}>{seen ? <Floorplan opened={opened} index={index} /> : <Skeleton label="Floorplan: waits until it is looked at" lines={8} />}</div>
     </ChartPanel>
   );

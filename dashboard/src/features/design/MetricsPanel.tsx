@@ -4,6 +4,7 @@ import type { FrontView } from "../../domain/columns";
 import type { CostReport, FrontDesign } from "../../domain/documents";
 import { bandRange, formatBand } from "../../domain/design";
 import { kindOf, type MetricInfo, metricQuantity } from "../../domain/metrics";
+import { qualityBand } from "../../domain/quality";
 import { formatNumber, unitScale } from "../../domain/units";
 import { Badge, Missing, Panel, ProvenanceBadge } from "../../ui/basics";
 import { DataTable, NumericCell } from "../../ui/DataTable";
@@ -21,6 +22,7 @@ export function MetricsPanel({ head, entry, report }: MetricsPanelProps): JSX.El
   const values = report?.metrics ?? entry.metrics;
   const missing = { ...head.missing, ...report?.missing };
   const provenance = report?.provenance ?? head.provenance;
+  const bases = [...new Set(metrics.flatMap(({ name }) => (values[name] == null ? [] : (report?.error_band[name]?.basis ?? []))))];
   return (
     <Panel title="Metrics" note="objectives of the search in bold" tools={<ProvenanceBadge provenance={provenance} />}>
       <DataTable label="Metrics" inset heads={["Metric", { title: "Value", numeric: true }, { title: "Unit", hidden: true }, { title: "Error band", numeric: true }]}>
@@ -37,12 +39,16 @@ export function MetricsPanel({ head, entry, report }: MetricsPanelProps): JSX.El
                   {value == null ? <Missing reason={missing[metric.name]} /> : metricQuantity(metric, value).text}
                 </td>
                 <td class={css.valueUnit}>{metricQuantity(metric, value).unit}</td>
-                <NumericCell class={css.band} title={band?.basis}>
-                  {metric.name === "quality" && value != null && report !== null && <Badge title={report.quality.detail ?? undefined}>{report.quality.kind ?? "source not said"}</Badge>}
+                <NumericCell class={css.band}>
+                  {metric.name === "quality" && value != null && report !== null && (
+                    <>
+                      {qualityBand(report.quality)} <Badge title={report.quality.detail ?? undefined}>{report.quality.kind ?? "source not said"}</Badge>
+                    </>
+                  )}
                   {band === undefined && value != null && report !== null && metric.name !== "quality" && <Missing reason="no band: nothing was measured that it could be fitted on" />}
                   {band !== undefined && value != null && (
                     <>
-                      {rangeText(metric, value, band)} <small>({formatBand(band)})</small>
+                      {rangeText(metric, value, band)} <small>({formatBand(band)})</small> <sup>{bases.indexOf(band.basis) + 1}</sup>
                     </>
                   )}
                 </NumericCell>
@@ -51,6 +57,16 @@ export function MetricsPanel({ head, entry, report }: MetricsPanelProps): JSX.El
           })}
         </tbody>
       </DataTable>
+      {bases.length > 0 && (
+        <details class={css.sources}>
+          <summary>What the error bands rest on</summary>
+          <ol>
+            {bases.map((basis) => (
+              <li key={basis}>{basis}</li>
+            ))}
+          </ol>
+        </details>
+      )}
     </Panel>
   );
 }

@@ -8,7 +8,7 @@ import css from "./design.module.css";
 
 export function ResourcesPanel({ report }: { readonly report: CostReport }): JSX.Element {
   return (
-    <ChartPanel title="Resources" file="resources" note="share of the whole card, shell included; kernel count beside it">
+    <ChartPanel title="Resources" file="resources" provenance={report.provenance} note="share of the whole card, shell included; kernel count beside it">
       <div class={css.inner}>
         <StageResources report={report} stage="prefill" title="Prefill bitstream" />
         <StageResources report={report} stage="decode" title="Decode bitstream" />

@@ -1,8 +1,8 @@
 /** Both stages under their roofs: whether arrays or memory limit the linear layers, and how much of it is reached. */
 import type { JSX } from "preact";
-import type { CostReport, DesignPoint, Workload } from "../../domain/documents";
+import type { CostReport, DesignPoint, Stage, Workload } from "../../domain/documents";
 import { type StageRoof, stageRoof } from "../../domain/roofline";
-import { percent } from "../../domain/design";
+import { percent, stageBreakdown } from "../../domain/design";
 import { formatNumber, formatQuantity } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
 import { type RooflineFigure, rooflineFigure } from "../../plots/roofline";
@@ -24,7 +24,7 @@ export function RooflinePanel({ opened, report, design, workload }: RooflinePane
   const model = opened.model();
   const { data, error } = model.state.value;
   return (
-    <ChartPanel title="Roofline" file="roofline" note="linear layers, in multiply-accumulates; roofs: all arrays, and all ports of the stage, busy at once">
+    <ChartPanel title="Roofline" file="roofline" provenance={report.provenance} note="linear layers, in multiply-accumulates. A roof is what all arrays, or all HBM ports together, could do at once: an upper bound, not what binds">
       {data === null ? (
         error === null ? (
           <Skeleton label="Loading the model" lines={6} />
@@ -43,7 +43,7 @@ function Roofs({ roofs, report }: { readonly roofs: readonly StageRoof[]; readon
   const plot = { left: 52, right: Math.max(120, width - 10), top: 8, bottom: HEIGHT - 36 };
   const figure = rooflineFigure(roofs, plot);
   if (figure === null) return <p class={css.note}>No stage of this design reads HBM and computes, so there is no roofline.</p>;
-  const described = figure.marks.map((mark) => `${TITLES[mark.stage]} reaches ${percent(mark.reached)} of its roof, which the ${mark.limit === "memory" ? "memory ports" : "arrays"} set`);
+  const described = figure.marks.map((mark) => `${TITLES[mark.stage]} reaches ${percent(mark.reached)} of its roof, that of ${mark.limit === "memory" ? "all ports together" : "all arrays together"}; it is bound by ${report[mark.stage].bound_by}`);
   return (
     <div ref={box as { current: HTMLDivElement | null }} class={css.column}>
       <svg width={width} height={HEIGHT} role="img" aria-label={`Roofline: ${described.join("; ")}`}>
@@ -66,13 +66,26 @@ function Roofs({ roofs, report }: { readonly roofs: readonly StageRoof[]; readon
       <ul class={css.facts}>
         {roofs.map((roof, i) => (
           <li key={roof.stage}>
-            <strong>{TITLES[roof.stage]}</strong> {formatQuantity(roof.macsPerS, "MAC/s")} at {formatNumber(roof.macsPerByte, 3)} MAC/B; arrays {formatQuantity(roof.peakMacsPerS, "MAC/s")}, ports{" "}
-            {formatQuantity(roof.bytesPerS, "B/s")}; the roof at this intensity is that of {figure.marks[i]!.limit === "memory" ? "the ports" : "the arrays"}, {percent(figure.marks[i]!.reached)} of it is reached
-            {report[roof.stage].bound_by !== "" && <>; the pace is set by {report[roof.stage].bound_by}, while other arrays and ports wait for it</>}
+            <strong>{TITLES[roof.stage]}</strong> does {formatQuantity(roof.macsPerS, "MAC/s")} at {formatNumber(roof.macsPerByte, 3)} MAC/B. Together its arrays could do {formatQuantity(roof.peakMacsPerS, "MAC/s")} and
+            its ports move {formatQuantity(roof.bytesPerS, "B/s")}; at this intensity the lower roof is that of the {figure.marks[i]!.limit === "memory" ? "ports" : "arrays"}, and {percent(figure.marks[i]!.reached)} of it is
+            reached.{" "}
+            {report[roof.stage].bound_by !== "" && <Gap stage={roof.stage} report={report} />}
           </li>
         ))}
       </ul>
     </div>
+  );
+}
+
+/** Why a stage stays below its roof, and why what binds may be another thing than the roof above it. */
+function Gap({ stage, report }: { readonly stage: Stage; readonly report: CostReport }): JSX.Element {
+  const { byBound } = stageBreakdown(report, stage);
+  const hbm = byBound.find(({ bound }) => bound === "hbm")?.share ?? 0;
+  return (
+    <>
+      What binds it is {report[stage].bound_by}
+      {hbm > 0.5 && <>: {percent(hbm)} of its time a module waits for its own ports</>}. The roofs add up all arrays and all ports; a module has only its own, while those of the others wait.
+    </>
   );
 }
 

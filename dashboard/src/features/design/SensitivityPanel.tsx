@@ -2,10 +2,10 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { signedPercent } from "../../domain/design";
-import { type Explanation, knobTitle } from "../../domain/explanation";
+import { type Explanation, knobText, knobTitle } from "../../domain/explanation";
 import { shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
-import { formatNumber } from "../../domain/units";
+import { leavesOut, type SpaceOverrides } from "../../domain/space";
 import { ChartPanel } from "../../plots/ChartPanel";
 import { TORNADO_ROW, type TornadoBar, tornadoFigure } from "../../plots/tornado";
 import type { OpenExploration } from "../../state/exploration";
@@ -29,6 +29,7 @@ export function SensitivityPanel({ opened, index, objectives }: SensitivityPanel
     <ChartPanel
       title="Sensitivity"
       file={`sensitivity-${metric}`}
+      provenance="analytical"
       note="one legal step of each parameter down and up, the others equal"
       tools={
         <label class={css.pick}>
@@ -59,7 +60,7 @@ function Loaded({ opened, index, metric }: { readonly opened: OpenExploration; r
           <li key={line}>{line}</li>
         ))}
       </ul>
-      <Tornado explanation={data} metric={metric} />
+      <Tornado explanation={data} metric={metric} space={opened.detail.state.value.data?.space ?? null} />
     </div>
   );
 }
@@ -67,7 +68,14 @@ function Loaded({ opened, index, metric }: { readonly opened: OpenExploration; r
 const LABELS = 236;
 const ENDS = 64;
 
-function Tornado({ explanation, metric }: { readonly explanation: Explanation; readonly metric: string }): JSX.Element {
+interface TornadoProps {
+  readonly explanation: Explanation;
+  readonly metric: string;
+  /** Of the exploration; null for the whole default space. */
+  readonly space: SpaceOverrides | null;
+}
+
+function Tornado({ explanation, metric, space }: TornadoProps): JSX.Element {
   const [box, width] = useWidth<HTMLDivElement>();
   const info = metricOf(metric);
   const figure = tornadoFigure(explanation.knobs, metric, info.sense, LABELS + ENDS, Math.max(LABELS + ENDS + 60, width - ENDS));
@@ -97,16 +105,17 @@ function Tornado({ explanation, metric }: { readonly explanation: Explanation; r
           </g>
         ))}
         {figure.rows.map((row) => (
-          <g key={row.knob} data-knob={row.knob}>
+          <g key={row.y} data-knob={row.knob}>
             <text class={css.rowLabel} x={0} y={row.y + 16}>
-              {knobTitle(row.knob)} = {formatNumber(row.value)}
+              {knobTitle(row.knob)} = {knobText(row.value)}
             </text>
             {spread(row.bars).map(({ bar, top, height }) => (
               <g key={bar.to}>
-                <title>{`${knobTitle(row.knob)} ${formatNumber(row.value)} → ${formatNumber(bar.to)}: ${info.title} ${signedPercent(bar.change)}, ${bar.better ? "better" : "worse"}${bar.feasible ? "" : ", does not fit the card"}`}</title>
+                <title>{`${knobTitle(row.knob)} ${knobText(row.value)} → ${knobText(bar.to)}: ${info.title} ${signedPercent(bar.change)}, ${bar.better ? "better" : "worse"}${bar.feasible ? "" : bar.floorplan === "refused" ? ", refused by the assignment to SLRs" : ", does not fit the card"}${leavesOut(space, row.knob, bar.to) ? ", not in the space of this exploration" : ""}`}</title>
                 <rect class={css.tornado} data-better={bar.better} data-feasible={bar.feasible} x={bar.x} y={row.y + top} width={Math.max(1, bar.width)} height={height} />
                 <text class={css.small} x={bar.change < 0 ? bar.x - 4 : bar.x + bar.width + 4} y={row.y + top + height / 2 + 4} text-anchor={bar.change < 0 ? "end" : "start"}>
-                  → {formatNumber(bar.to)}
+                  → {knobText(bar.to)}
+                  {leavesOut(space, row.knob, bar.to) ? " *" : ""}
                 </text>
               </g>
             ))}
@@ -117,6 +126,7 @@ function Tornado({ explanation, metric }: { readonly explanation: Explanation; r
           change of {shortTitle(info)}
         </text>
       </svg>
+      {space !== null && <p class={css.note}>Steps within the whole default space; * this exploration left the value out.</p>}
       {figure.without.length > 0 && <p class={css.note}>Without effect on it: {figure.without.map(knobTitle).join(", ")}.</p>}
     </div>
   );

@@ -2,23 +2,18 @@
 import type { JSX } from "preact";
 import type { Bound, CostReport, Stage } from "../../domain/documents";
 import { BOUND_TITLES, percent, requestTimeline, stageBreakdown } from "../../domain/design";
-import { formatCount, formatFixed, formatQuantity, unitScale } from "../../domain/units";
+import { formatCount, formatQuantity } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
 import { StackedBar } from "../../plots/StackedBar";
 import { Missing, Num } from "../../ui/basics";
 import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import css from "./design.module.css";
 
-/** Decimals that give the largest of a column four digits. */
-function decimalsFor(largest: number): number {
-  return largest > 0 ? Math.min(4, Math.max(0, 3 - Math.floor(Math.log10(largest)))) : 0;
-}
-
 export function RequestTimePanel({ report }: { readonly report: CostReport }): JSX.Element {
   const slices = requestTimeline(report).filter((slice) => slice.seconds > 0);
   const total = report.e2e_latency_s;
   return (
-    <ChartPanel title="Time of one request" file="request-time" note={`${formatQuantity(total, "s")} end to end, first token after ${formatQuantity(report.ttft_s, "s")}`}>
+    <ChartPanel title="Time of one request" file="request-time" provenance={report.provenance} note={`${formatQuantity(total, "s")} end to end, first token after ${formatQuantity(report.ttft_s, "s")}`}>
       <div class={css.stage}>
         <StackedBar
           label="Time of one request"
@@ -50,11 +45,10 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
   const breakdown = stageBreakdown(report, stage);
   const { modules, byBound } = breakdown;
   const title = stage === "prefill" ? "Prefill: time per module" : "Decode step: time per module";
-  const scale = unitScale("s", modules.map((module) => module.seconds));
-  const decimals = decimalsFor((modules[0]?.seconds ?? 0) * scale.factor);
+  const cycleS = 1 / (breakdown.clockMhz * 1e6);
   const largest = modules[0]?.share ?? 1;
   return (
-    <ChartPanel title={title} file={`${stage}-time-per-module`} note={`bound by ${report[stage].bound_by}`}>
+    <ChartPanel title={title} file={`${stage}-time-per-module`} provenance={report.provenance} note={`bound by ${report[stage].bound_by}`}>
       <div class={css.stage}>
         <div class={css.stageHead}>
           <strong>{formatQuantity(breakdown.seconds, "s")}</strong>
@@ -81,12 +75,12 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
             </li>
           ))}
         </ul>
-        <DataTable label={title} inset heads={["Module", ...numericHeads(`Time (${scale.unit})`, "Share"), { title: "Bar", hidden: true }, "Bound by", ...numericHeads("DSP")]}>
+        <DataTable label={title} inset heads={["Module", ...numericHeads("Of the critical path", "Share"), { title: "Bar", hidden: true }, "Bound by", ...numericHeads("Busy", "DSP")]}>
           <tbody>
             {modules.map((module) => (
-              <tr key={module.module} title={`${formatCount(module.cycles)} cycles on the critical path, busy ${formatCount(module.busy_cycles)}; ${module.source}`}>
+              <tr key={module.module}>
                 <th scope="row">{module.module}</th>
-                <NumericCell>{formatFixed(module.seconds * scale.factor, decimals)}</NumericCell>
+                <NumericCell>{formatQuantity(module.seconds, "s")}</NumericCell>
                 <NumericCell>{percent(module.share)}</NumericCell>
                 <td class={css.shareCell}>
                   <span class={css.shareBar} style={{ width: `${(module.share / largest) * 100}%`, background: `var(--bound-${module.bound_by})` }} />
@@ -94,11 +88,28 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
                 <td>
                   <BoundLabel bound={module.bound_by} />
                 </td>
+                <NumericCell>
+                  {formatQuantity(module.busy_cycles * cycleS, "s")} <small>{breakdown.cycles > 0 ? percent(module.busy_cycles / breakdown.cycles) : ""}</small>
+                </NumericCell>
                 <NumericCell>{module.dsp === null ? <Missing reason={module.dsp_in == null ? "not counted apart" : `computed on the array of ${module.dsp_in}`} /> : formatCount(module.dsp)}</NumericCell>
               </tr>
             ))}
           </tbody>
         </DataTable>
+        <p class={css.note}>
+          The modules of a stage work at the same time, on different tokens: the first column is what each adds to the stage's time, the busy time what it works itself, with its share of the stage. A module that
+          is busy and adds little is hidden behind a slower one.
+        </p>
+        <details class={css.sources}>
+          <summary>Cycles of each module, and what they rest on</summary>
+          <ul>
+            {modules.map((module) => (
+              <li key={module.module}>
+                {module.module}: {formatCount(module.cycles)} on the critical path, busy {formatCount(module.busy_cycles)}; {module.source}
+              </li>
+            ))}
+          </ul>
+        </details>
       </div>
     </ChartPanel>
   );

@@ -1,36 +1,63 @@
-/** What does not fit, by how much, and what would make it fit. */
+/** What does not fit, what nobody can decide yet, by how much, and what would make it fit. */
 import type { JSX } from "preact";
-import type { Violation } from "../../domain/documents";
-import { formatQuantity } from "../../domain/units";
+import { formatBand } from "../../domain/design";
+import type { CostReport, Violation } from "../../domain/documents";
+import { limitAmount, limitText, ruleTitle, verdictText } from "../../domain/limits";
 import { Panel } from "../../ui/basics";
 import css from "./design.module.css";
 
-export function ViolationsPanel({ violations }: { readonly violations: readonly Violation[] }): JSX.Element {
+type OpenLimit = CostReport["open_limits"][number];
+
+interface ViolationsPanelProps {
+  readonly violations: readonly Violation[];
+  /** Limits within the error band of what is held against them. */
+  readonly openLimits: readonly OpenLimit[];
+}
+
+export function ViolationsPanel({ violations, openLimits }: ViolationsPanelProps): JSX.Element {
+  const bandOf = ({ constraint, where }: Violation): OpenLimit | undefined => openLimits.find((limit) => limit.constraint === constraint && limit.where === where);
+  const undecided = openLimits.filter((limit) => !violations.some(({ constraint, where }) => constraint === limit.constraint && where === limit.where));
+  const verdict = verdictText(violations, undecided);
   return (
     <Panel title="Constraints">
-      {violations.length === 0 ? (
-        <p class={css.fine}>Every constraint is met.</p>
-      ) : (
-        violations.map((violation) => (
+      {verdict !== null && <p class={undecided.length === 0 ? css.fine : css.undecided}>{verdict}</p>}
+      {violations.map((violation) => {
+        const band = bandOf(violation);
+        return (
           <div key={`${violation.constraint}-${violation.where}`} class={css.violation}>
             <h3>
-              {violation.constraint} in {violation.where}: {formatQuantity(violation.demand, violation.unit)} needed,{" "}
-              {formatQuantity(violation.bound, violation.unit)} there
+              {ruleTitle(violation.constraint)} in {violation.where}
+              {limitText(violation) !== "" && <>: {limitText(violation)}</>}
             </h3>
             <p>{violation.message}</p>
-            {violation.levers.length > 0 && (
-              <>
-                <p class={css.note}>What would make it fit:</p>
-                <ul>
-                  {violation.levers.map((lever) => (
-                    <li key={lever}>{lever}</li>
-                  ))}
-                </ul>
-              </>
-            )}
+            {band !== undefined && <p class={css.undecided}>Over the limit as estimated, which is what a search goes by; the limit lies within the estimate’s error band ({formatBand(band)}), so the tools may still fit it.</p>}
+            <Levers levers={violation.levers} />
           </div>
-        ))
-      )}
+        );
+      })}
+      {undecided.map((limit) => (
+        <div key={`${limit.constraint}-${limit.where}`} class={css.violation}>
+          <h3>
+            {ruleTitle(limit.constraint)} in {limit.where}: {limitAmount(limit.demand, limit.unit)} estimated ({formatBand(limit)}), {limitAmount(limit.bound, limit.unit)} allowed
+          </h3>
+          <p>If it does not fit: {limit.message}.</p>
+          <Levers levers={limit.levers} />
+        </div>
+      ))}
     </Panel>
+  );
+}
+
+function Levers({ levers }: { readonly levers: readonly string[] }): JSX.Element | null {
+  if (levers.length === 0) return null;
+  return (
+    <>
+      <p class={css.note}>What would make it fit:</p>
+      <ul>
+        {levers.map((lever) => (
+          <li key={lever}>{lever}</li>
+        ))}
+      </ul>
+    </>
   );
 }

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { countNames, histogram } from "../../domain/histogram";
+import { ruleTitle } from "../../domain/limits";
 import { type MetricInfo, metricScale } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import { countSelected, withRange } from "../../domain/selection";
@@ -100,7 +101,7 @@ function RulesPanel({ table, mask }: { readonly table: Table; readonly mask: Uin
         <dl class={css.ruleCounts}>
           {counts.slice(0, MOST_RULES).map(({ name, count }) => (
             <div key={name} class={css.ruleCount}>
-              <dt>{name.replaceAll("_", " ")}</dt>
+              <dt>{ruleTitle(name)}</dt>
               <dd>
                 <span class={css.ruleBar} style={{ width: `${(count / most) * 100}%` }} />
               </dd>

@@ -5,7 +5,7 @@ import { cancelExploration } from "../../api/explorations";
 import { ApiError } from "../../api/client";
 import type { Exploration } from "../../domain/documents";
 import { exploreCommand } from "../../domain/commands";
-import { type Columns, frontColumns } from "../../domain/columns";
+import { type Columns, frontColumns, undecidedMask } from "../../domain/columns";
 import { draftOf } from "../../domain/draft";
 import { captionOf, explorationTitle, keyFigures, METHOD_TITLES } from "../../domain/exploration";
 import { isFinished, type Live, liveColumns } from "../../domain/live";
@@ -35,7 +35,9 @@ import { KeyFigureStrip } from "./KeyFigureStrip";
 import { ParallelPanel } from "./ParallelPanel";
 import { ParetoExplorer } from "./ParetoExplorer";
 import { ProofPanel } from "./ProofPanel";
+import { QualityNote } from "./QualityNote";
 import { SearchRecordPanel } from "./SearchRecordPanel";
+import { SearchTimePanel } from "./SearchTimePanel";
 import { SelectionPanel } from "./SelectionPanel";
 import css from "./exploration.module.css";
 
@@ -83,6 +85,7 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
     () => (hasFront ? frontColumns(front) : new Map(Object.entries(liveColumns(progress, exploration.objectives)))),
     [front, hasFront, progress, exploration.objectives],
   );
+  const undecided = useMemo(() => (hasFront ? undecidedMask(front) : null), [front, hasFront]);
   const view = route.value.view;
   const pair = usePair(columns, exploration.objectives, registry, hasFront);
   const behind = opened.cloud.table.value;
@@ -110,6 +113,7 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
         cloud={cloud}
         cloudMask={opened.cloudMask.value}
         frontMask={opened.frontMask.value}
+        undecided={undecided}
         knees={points > 1 ? (exploration.record?.knees ?? NO_KNEES) : NO_KNEES}
         rings={useRings(opened, axes)}
         note={hasFront ? cloudNote(opened, points) : undefined}
@@ -120,6 +124,7 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
         onOpenRow={hasFront ? openRow : undefined}
         onExplore={() => exploration.has_evaluations && opened.cloud.wantAll()}
       />
+      {hasFront && <QualityNote front={front} />}
       {hasFront && <SelectionPanel opened={opened} front={front} hasEvaluations={exploration.has_evaluations} />}
       <Tabs
         label="Parts of the exploration"
@@ -158,6 +163,7 @@ function Loaded({ opened, exploration }: { readonly opened: OpenExploration; rea
             {exploration.record !== null && (
               <>
                 <SearchRecordPanel record={exploration.record} objectives={exploration.objectives.map((name) => metricOf(name, registry))} narrowed={exploration.space !== null} />
+                <SearchTimePanel exploration={exploration} />
                 {exploration.record.proof != null && <ProofPanel record={exploration.record} proof={exploration.record.proof} />}
               </>
             )}

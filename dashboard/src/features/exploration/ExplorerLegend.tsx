@@ -17,6 +17,7 @@ interface ExplorerLegendProps {
   readonly hasReferences: boolean;
   readonly hasCloud: boolean;
   readonly hasKnees: boolean;
+  readonly hasUndecided: boolean;
   readonly rings: readonly Ring[];
 }
 
@@ -37,9 +38,16 @@ export function ExplorerLegend(props: ExplorerLegendProps): JSX.Element {
             </svg>
           </Key>
           {props.hasCloud && (
-            <Key text="infeasible">
+            <Key text="infeasible: over a limit as estimated, error bands aside">
               <svg width={12} height={12} aria-hidden="true">
                 <rect x={2} y={2} width={8} height={8} fill="var(--infeasible)" />
+              </svg>
+            </Key>
+          )}
+          {props.hasUndecided && (
+            <Key text="fits as estimated, a limit within the error band">
+              <svg width={12} height={12} aria-hidden="true">
+                <circle cx={6} cy={6} r={3.4} fill="none" stroke="currentColor" stroke-width="2.2" />
               </svg>
             </Key>
           )}

@@ -5,6 +5,8 @@ import type { Stage } from "../../domain/documents";
 import { type Columns, type Direction, type FrontView, sortedOrder, visibleRows } from "../../domain/columns";
 import { DECODE_PARAMETERS, PREFILL_PARAMETERS } from "../../domain/design";
 import { kindOf, type MetricInfo, metricScale, shortTitle } from "../../domain/metrics";
+import { type Fit, FIT_TITLES, FIT_WORDS } from "../../domain/limits";
+import { sourceOf } from "../../domain/quality";
 import { metricOf } from "../../domain/registry";
 import { columnDecimals, formatCount, formatFixed } from "../../domain/units";
 import { Missing, Panel, ProvenanceBadge } from "../../ui/basics";
@@ -13,7 +15,7 @@ import css from "./exploration.module.css";
 
 const ROW_HEIGHT = 27;
 const VIEW_HEIGHT = 420;
-const ALWAYS = ["e2e_latency_s", "decode_tokens_per_s", "power_w", "hbm_fraction"];
+const ALWAYS = ["e2e_latency_s", "decode_tokens_per_s", "power_w", "hbm_fraction", "quality"];
 
 interface FrontTableProps {
   readonly front: FrontView;
@@ -57,6 +59,41 @@ function metricColumn(name: string, front: FrontView, columns: Columns, registry
   };
 }
 
+/** What the perplexity increase of each design rests on, and its band: it is no number of the cost models. */
+function qualityColumn(front: FrontView, quality: Float64Array): TableColumn {
+  const { table, head } = front;
+  return {
+    key: "quality source",
+    group: head.objectives.includes("quality") ? "Objectives" : "Metrics",
+    head: "Source, band",
+    title: "What the perplexity increase rests on, and how far it may be off",
+    unit: "",
+    values: quality,
+    text: (row) => (Number.isNaN(quality[row]!) ? null : sourceOf(head.qualities, table.nameAt("quant_scheme.name", row), quality[row]!)),
+    reason: head.missing["quality"],
+  };
+}
+
+const FITS: readonly Fit[] = ["fits", "within_band", "does_not_fit"];
+
+/** Whether each design fits up to the end of its error bands; null where the search of an earlier version did not say. */
+function fitColumn({ table }: FrontView): TableColumn[] {
+  if (table.names("fit") === null) return [];
+  const fits = Array.from({ length: table.rows }, (_, row) => table.nameAt("fit", row) as Fit | null);
+  return [
+    {
+      key: "fit",
+      group: "Verdict",
+      head: "Fits",
+      title: `Every limit holds up to the high end of the error bands (yes), or it ${FIT_TITLES.within_band}`,
+      unit: "",
+      values: Float64Array.from(fits, (fit) => (fit === null ? Number.NaN : FITS.indexOf(fit))),
+      text: (row) => (fits[row] == null ? null : FIT_WORDS[fits[row]]),
+      reason: "not recorded",
+    },
+  ];
+}
+
 function parameterColumns(front: FrontView, stage: Stage): TableColumn[] {
   const parameters = stage === "prefill" ? PREFILL_PARAMETERS : DECODE_PARAMETERS;
   return parameters.map((parameter) => {
@@ -79,7 +116,8 @@ export function FrontTable({ front, columns, registry, shownMetrics, mask, hrefO
   const metricKey = metricNames.join();
   const table = useMemo(
     () => [
-      ...metricNames.map((name) => metricColumn(name, front, columns, registry)).sort((a, b) => Number(a.group === "Metrics") - Number(b.group === "Metrics")),
+      ...fitColumn(front),
+      ...metricNames.flatMap((name) => [metricColumn(name, front, columns, registry), ...(name === "quality" ? [qualityColumn(front, columns.get(name)!)] : [])]).sort((a, b) => Number(a.group === "Metrics") - Number(b.group === "Metrics")),
       ...parameterColumns(front, "prefill"),
       ...parameterColumns(front, "decode"),
     ],

@@ -1,6 +1,6 @@
 /** The eight figures that say how a search goes. */
 import type { ComponentChildren, JSX } from "preact";
-import type { KeyFigures, Known } from "../../domain/exploration";
+import { type KeyFigures, type Known, STAGE_DESIGNS } from "../../domain/exploration";
 import type { HistoryPoint } from "../../domain/live";
 import { formatCount, formatDuration, formatLargeCount, formatNumber, formatQuantity, unitScale } from "../../domain/units";
 import { Sparkline } from "../../plots/Sparkline";
@@ -19,7 +19,7 @@ export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.E
     <div class={ui.panel}>
       <dl class={css.figures} aria-label="Key figures">
         <Figure title="Evaluations" known={figures.evaluations} format={formatLargeCount} note={total !== null ? `of ${formatLargeCount(total)}` : figures.isComplete ? figures.evaluationsAre : "when it was last heard of"} />
-        <Figure title="Rate" known={figures.rate} format={formatRate} note="designs/s" />
+        <Figure title="Rate" known={figures.rate} format={formatRate} note={figures.evaluationsAre === STAGE_DESIGNS ? "designs/s while pricing" : "designs/s"} />
         <Figure
           title="Legal designs"
           known={figures.legalDesigns}
@@ -28,22 +28,23 @@ export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.E
         />
         <Figure title="Feasible" known={figures.feasible} format={(share) => formatQuantity(share, "1", "fraction")} note={figures.isComplete ? "of those" : "of the evaluated"} />
         <Figure title="Front size" known={figures.frontSize} format={formatCount} note={figures.finished ? "designs" : "shown so far"} />
-        <Figure
-          title="Hypervolume"
-          known={figures.hypervolume}
-          format={(volume) => (volume === 0 ? "0" : volume.toPrecision(4))}
-          note={
-            figures.hypervolumeRatio === null ? (
-              <Sparkline
-                points={history.map((point) => ({ x: point.evaluations, y: point.hypervolume }))}
-                label="Hypervolume against evaluations"
-              />
-            ) : (
-              figures.hypervolume.value === 0 ? "below the reference" : `${formatQuantity(figures.hypervolumeRatio, "1", "fraction")} of the exact`
-            )
-          }
-        />
-        <Figure title={figures.finished ? "Search time" : "Time left"} known={figures.seconds} format={formatDuration} note={figures.finished ? "without the wait" : "estimate"} />
+        {figures.hypervolume.value === null && figures.ownHypervolume !== null ? (
+          <Figure title="Own hypervolume" known={{ value: figures.ownHypervolume }} format={(volume) => volume.toPrecision(4)} note={<span title={figures.hypervolume.reason}>compares with no other front</span>} />
+        ) : (
+          <Figure
+            title="Hypervolume"
+            known={figures.hypervolume}
+            format={(volume) => volume.toPrecision(4)}
+            note={
+              figures.hypervolumeRatio === null ? (
+                <Sparkline points={history.flatMap((point) => (point.hypervolume === null ? [] : [{ x: point.evaluations, y: point.hypervolume }]))} label="Hypervolume against evaluations" />
+              ) : (
+                `${formatQuantity(figures.hypervolumeRatio, "1", "fraction")} of the exact`
+              )
+            }
+          />
+        )}
+        <Figure title={figures.finished ? "Search time" : "Time left"} known={figures.seconds} format={formatDuration} note={figures.finished ? "of the search itself" : "estimate"} />
         {done !== null && !figures.finished && (
           <div class={css.progress} style={{ width: `${done * 100}%` }} role="progressbar" aria-label="Evaluated share" aria-valuenow={Math.round(done * 100)} />
         )}

@@ -9,7 +9,7 @@ import { withRange } from "../../domain/selection";
 import { ChartPanel } from "../../plots/ChartPanel";
 import type { ParallelColumn } from "../../plots/parallel";
 import { ParallelPlot } from "../../plots/ParallelPlot";
-import { colourScaleOf, toneOf } from "../../plots/scatter";
+import { colourScaleOf, isFlat, toneOf } from "../../plots/scatter";
 import { route, setView } from "../../state/router";
 import css from "./exploration.module.css";
 
@@ -96,7 +96,10 @@ function columnsOf({ table }: FrontView, names: readonly string[], registry: Rea
       const values = table.numbers(name);
       return values === null ? [] : [{ name, label: `${stage === "prefill" ? "P" : "D"} ${parameter.short}`, unit: "", factor: 1, values, sense: null }];
     });
-  const tells = (column: ParallelColumn): boolean => Array.prototype.some.call(column.values, (value: number) => value !== column.values[0]);
+  const tells = (column: ParallelColumn): boolean => {
+    const scale = colourScaleOf(Array.from(column.values));
+    return scale !== null && !isFlat(scale);
+  };
   return [...metrics, ...parameters("prefill", PREFILL_PARAMETERS), ...parameters("decode", DECODE_PARAMETERS)].filter(tells);
 }
 

@@ -2,13 +2,15 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Columns } from "../../domain/columns";
+import { FIT_TITLES, ruleTitle } from "../../domain/limits";
 import { formatMetric, type MetricInfo, metricScale, shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import type { Table } from "../../domain/table";
 import { formatCount } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
 import { OUTSIDE, toUnit } from "../../plots/cloud/points";
-import { around, WHOLE, type Window } from "../../plots/cloud/window";
+import { beyondAxes, notNegative } from "../../plots/cloud/beyond";
+import { around, isWhole, WHOLE, type Window } from "../../plots/cloud/window";
 import { type Column, colourScaleOf, scatterSpans } from "../../plots/scatter";
 import type { Ring } from "../../plots/scatterLayers";
 import type { Target } from "../../plots/scatterPointer";
@@ -35,6 +37,8 @@ interface ParetoExplorerProps {
   readonly cloud?: Table | null;
   readonly cloudMask?: Uint8Array | null;
   readonly frontMask?: Uint8Array | null;
+  /** 1 for designs of the front with a limit within the error band of its estimate. */
+  readonly undecided?: Uint8Array | null;
   readonly knees?: readonly number[];
   readonly rings?: readonly Ring[];
   readonly highlighted?: number;
@@ -52,6 +56,8 @@ interface ParetoExplorerProps {
   /** The user looks closer: zooms, drags or draws a lasso. */
   readonly onExplore?: () => void;
 }
+
+const NOTHING_BEYOND = { count: 0, everything: WHOLE };
 
 export function plotColumn(name: string, columns: Columns, registry: ReadonlyMap<string, MetricInfo>): Column {
   const metric = metricOf(name, registry);
@@ -89,12 +95,19 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
     };
   }, [axes, columns, registry, references, view]);
 
+  const spans = useMemo(() => (input === null ? null : scatterSpans(input)), [input]);
   const front = useMemo(() => (input === null ? null : frontWindow(input)), [input]);
+  const layer = view?.layer ?? null;
+  const beyond = useMemo(() => (layer === null || spans === null || feasibleOnly ? NOTHING_BEYOND : beyondAxes(layer.x, layer.y, spans)), [layer?.x, layer?.y, spans, feasibleOnly]);
 
   if (axes === null || input === null || input.x.values.length === 0) {
     return <Panel title={title}>{empty}</Panel>;
   }
   const explore = (): void => onExplore?.();
+  const move = (next: Window): void => {
+    explore();
+    setWindow(spans === null ? next : notNegative(next, spans));
+  };
   const hasLasso = selection.lasso !== null;
   const lassoHere = hasLasso && [selection.lasso!.x, selection.lasso!.y, selection.lasso!.xKind, selection.lasso!.yKind].join() === [axes.x, axes.y, axes.xKind, axes.yKind].join();
   return (
@@ -109,40 +122,42 @@ export function ParetoExplorer(props: ParetoExplorerProps): JSX.Element {
           {!compact && !live && (
             <PlotTools
               window={window}
-              onWindow={(next) => {
-                explore();
-                setWindow(next);
-              }}
+              onWindow={move}
               lassoTool={lassoTool}
               onLassoTool={setLassoTool}
               hasCloud={cloud !== null}
               front={front}
+              everything={beyond.everything}
             />
           )}
         </>
       }
     >
-      <ExplorerLegend axes={axes} registry={registry} colourScale={input.colourScale} compact={compact} hasReferences={input.references.length > 0} hasCloud={view !== null} hasKnees={(props.knees ?? []).length > 0} rings={props.rings ?? []} />
+      <ExplorerLegend axes={axes} registry={registry} colourScale={input.colourScale} compact={compact} hasReferences={input.references.length > 0} hasCloud={view !== null} hasKnees={(props.knees ?? []).length > 0} hasUndecided={props.undecided != null} rings={props.rings ?? []} />
+      {beyond.count > 0 && isWhole(window) && !compact && (
+        <p class={css.beyond}>
+          {formatCount(beyond.count)} infeasible {beyond.count === 1 ? "design lies" : "designs lie"} beyond these axes.
+        </p>
+      )}
       <ScatterPlot
         input={input}
         height={props.height ?? 420}
         label={`${input.y.label} against ${input.x.label}`}
-        cloud={view?.layer ?? null}
+        cloud={layer}
         highlighted={props.highlighted ?? -1}
         selected={props.selected ?? -1}
         mask={props.frontMask ?? null}
+        hollow={props.undecided ?? null}
         {...(props.knees === undefined ? {} : { knees: props.knees })}
         {...(props.rings === undefined ? {} : { rings: props.rings })}
         lasso={lassoHere ? selection.lasso : null}
         lassoTool={lassoTool}
         window={window}
+        everything={beyond.everything}
         {...(compact || live
           ? {}
           : {
-              onWindow: (next) => {
-                explore();
-                setWindow(next);
-              },
+              onWindow: move,
               onLasso: (polygon) => {
                 explore();
                 setLassoTool(false);
@@ -167,7 +182,7 @@ function frontWindow(input: ScatterPlotInput): Window | null {
   return places.length === 0 ? null : around(places.map(([px]) => px), places.map(([, py]) => py));
 }
 
-type TipProps = Pick<ParetoExplorerProps, "columns" | "registry" | "objectives" | "live" | "keyOf" | "onOpen" | "onOpenRow">;
+type TipProps = Pick<ParetoExplorerProps, "undecided" | "columns" | "registry" | "objectives" | "live" | "keyOf" | "onOpen" | "onOpenRow">;
 
 function shownNames({ objectives, columns }: TipProps, axes: Axes): string[] {
   return [...new Set([axes.x, axes.y, axes.colour, axes.size, ...objectives])].filter((name) => columns.has(name));
@@ -178,7 +193,7 @@ function describe(props: TipProps, axes: Axes, index: number): string {
     const metric = metricOf(name, props.registry);
     return `${metric.title} ${formatMetric(metric, props.columns.get(name)![index])}`;
   });
-  return `${props.live ? "Point" : `Design ${index}`}: ${texts.join(", ")}`;
+  return `${props.live ? "Point" : `Design ${index}`}: ${texts.join(", ")}${props.undecided?.[index] === 1 ? `; ${FIT_TITLES.within_band}` : ""}`;
 }
 
 /** What is known of the design under the pointer; of a row of the cloud also which rule it breaks. */
@@ -191,7 +206,8 @@ function TargetTip({ target, cloud, axes, ...props }: TipProps & { readonly targ
   return (
     <>
       <p class={css.tipTitle}>{isRow ? (isFeasible ? "Dominated design" : "Infeasible design") : props.live ? "On the front so far" : `Design #${target.index}`}</p>
-      {!isFeasible && <p class={css.tipRule}>breaks {violated ?? "a rule"}</p>}
+      {!isRow && props.undecided?.[target.index] === 1 && <p class={css.tipHint}>{FIT_TITLES.within_band}</p>}
+      {!isFeasible && <p class={css.tipRule}>breaks {violated === null ? "a rule" : ruleTitle(violated)}</p>}
       <dl class={css.tip}>
         {names.map((name) => {
           const metric = metricOf(name, props.registry);

@@ -15,12 +15,18 @@ interface ProgressPanelProps {
   readonly record: SearchRecord | null;
 }
 
+/** What the line comes to, for those who hear the chart. */
+function lastText(values: readonly (number | null)[]): string {
+  const last = values.findLast((value) => value !== null);
+  return last == null ? "no value" : `${formatNumber(last)} at the end`;
+}
+
 type Against = "evaluations" | "seconds";
 
 export function ProgressPanel({ history, finished, record }: ProgressPanelProps): JSX.Element {
   const exact = record?.exact_hypervolume ?? null;
-  // Where no design is ever better than the reference point in every objective, the line would be 0 throughout.
-  const isFlat = history.every((point) => point.hypervolume === 0);
+  // Where no design is ever better than the reference point in every objective, there is no volume to draw.
+  const isFlat = history.every((point) => point.hypervolume === null);
   const [against, setAgainst] = useState<Against>("evaluations");
   const [asked, setWithFront] = useState<boolean | null>(null);
   const withFront = asked ?? isFlat;
@@ -36,7 +42,8 @@ export function ProgressPanel({ history, finished, record }: ProgressPanelProps)
           ],
     [points, withFront, exact],
   );
-  if (history.length < 2) {
+  // Points above one another make no line.
+  if (new Set(history.map((point) => point.evaluations)).size < 2) {
     return (
       <Panel title="Progress">
         <Blank title={!finished ? "No progress yet" : record?.exact === true ? "An exact front appears at once" : "This search has no history"}>
@@ -57,7 +64,7 @@ export function ProgressPanel({ history, finished, record }: ProgressPanelProps)
     <ChartPanel
       title={withFront ? "Front size" : "Hypervolume"}
       file="progress"
-      note={`against ${against === "seconds" ? "time" : "evaluations"}; higher is better`}
+      note={`against ${against === "seconds" ? "time" : "evaluations"}; ${withFront ? "it shrinks where one design takes the place of several" : "higher is better"}`}
       tools={
         <div class={css.axes} role="group" aria-label="What the chart shows">
           <button type="button" class={css.toggle} aria-pressed={withFront} onClick={() => setWithFront(!withFront)}>
@@ -77,7 +84,7 @@ export function ProgressPanel({ history, finished, record }: ProgressPanelProps)
     >
       {isFlat && (
         <p class={css.textNote}>
-          The hypervolume is 0 throughout: no design is better than the reference point (the worst of the exact front) in every objective. The size of the front is shown instead.
+          There is no hypervolume to draw: no design {finished ? "was" : "is"} better than the reference point, the worst of the exact front, in every objective{finished ? "" : " yet"}. The size of the front is shown instead.
         </p>
       )}
       <LinePlot
@@ -87,7 +94,7 @@ export function ProgressPanel({ history, finished, record }: ProgressPanelProps)
         yLabel={withFront ? "designs" : "hypervolume"}
         format={(value) => (withFront ? formatLargeCount(value) : formatNumber(value))}
         formatX={(value) => (against === "seconds" ? formatDuration(value) : formatLargeCount(value))}
-        label={`${withFront ? "Front size" : "Hypervolume"} against ${against}: ${formatNumber(lines[0]!.values.at(-1) ?? Number.NaN)} at the end`}
+        label={`${withFront ? "Front size" : "Hypervolume"} against ${against}: ${lastText(lines[0]!.values)}`}
       />
     </ChartPanel>
   );

@@ -31,7 +31,7 @@ export function ProofPanel({ record, proof }: { readonly record: SearchRecord; r
       </DataTable>
       <p class={css.textNote}>
         Enumeration {formatDuration(proof.enumeration_s)}, merge {formatDuration(proof.merge_s)}
-        {floorplan == null ? `; no floorplan: ${record.missing["floorplan"] ?? "it was not asked for"}` : `, floorplan ${formatDuration(floorplan.seconds)} in ${formatCount(floorplan.rounds)} rounds`}. Of the stage designs{" "}
+        {floorplan == null ? `; no floorplan: ${record.missing["floorplan"] ?? "it was not asked for"}` : `, floorplan ${formatDuration(floorplan.seconds)} in ${formatCount(floorplan.rounds)} ${floorplan.rounds === 1 ? "round" : "rounds"}`}. Of the stage designs{" "}
         {record.evaluations > 0 ? formatQuantity(record.feasible_evaluations / record.evaluations, "1", "fraction") : "none"} are feasible.
       </p>
     </Panel>

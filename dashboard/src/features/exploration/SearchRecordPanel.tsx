@@ -1,7 +1,8 @@
 /** How the search narrowed the space down, and what its hypervolume is measured against. */
 import type { JSX } from "preact";
 import type { SearchRecord } from "../../domain/documents";
-import { type MetricInfo, metricScale } from "../../domain/metrics";
+import { noHypervolume } from "../../domain/exploration";
+import { formatMetric, type MetricInfo, metricScale } from "../../domain/metrics";
 import { formatApart, formatLargeCount } from "../../domain/units";
 import { Panel } from "../../ui/basics";
 import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
@@ -16,6 +17,7 @@ interface SearchRecordPanelProps {
 
 export function SearchRecordPanel({ record, objectives, narrowed }: SearchRecordPanelProps): JSX.Element {
   const stages = record.stages ?? [];
+  const none = noHypervolume(record);
   return (
     <Panel
       title="Search record"
@@ -39,19 +41,44 @@ export function SearchRecordPanel({ record, objectives, narrowed }: SearchRecord
           </tbody>
         </DataTable>
       )}
-      {record.reference_point.length === objectives.length && record.hypervolume !== null && (
-        <p class={css.textNote}>
-          Hypervolume on log-scaled objectives, from the best to the worst of the exact front in each:{" "}
-          {objectives.map((metric, k) => (
-            <span key={metric.name}>
-              {k > 0 && "; "}
-              {metric.title} {rangeText(metric, record.ideal_point[k]!, record.reference_point[k]!)}
-            </span>
-          ))}
-          .
-        </p>
+      {none === null ? (
+        <Bounds intro="Hypervolume on log-scaled objectives, from the best to the worst of the exact front in each: " objectives={objectives} from={record.ideal_point} to={record.reference_point} />
+      ) : (
+        <p class={css.textNote}>No hypervolume: {none}.</p>
+      )}
+      {none !== null && record.own_hypervolume != null && record.own_reference_point !== undefined && (
+        <Bounds
+          intro={`Own hypervolume ${record.own_hypervolume.toPrecision(4)}, below the worst values of this front itself, and so to be compared with no other front: `}
+          objectives={objectives}
+          from={null}
+          to={record.own_reference_point}
+        />
       )}
     </Panel>
+  );
+}
+
+interface BoundsProps {
+  readonly intro: string;
+  readonly objectives: readonly MetricInfo[];
+  readonly from: readonly number[] | null;
+  readonly to: readonly number[];
+}
+
+/** The corners of a volume, objective by objective. */
+function Bounds({ intro, objectives, from, to }: BoundsProps): JSX.Element | null {
+  if (to.length !== objectives.length) return null;
+  return (
+    <p class={css.textNote}>
+      {intro}
+      {objectives.map((metric, k) => (
+        <span key={metric.name}>
+          {k > 0 && "; "}
+          {metric.title} {from === null ? formatMetric(metric, to[k]) : rangeText(metric, from[k]!, to[k]!)}
+        </span>
+      ))}
+      .
+    </p>
   );
 }
 

@@ -9,6 +9,7 @@ import type { OpenExploration } from "../../state/exploration";
 import { route, setView } from "../../state/router";
 import { Button, Panel } from "../../ui/basics";
 import { Exports } from "./Exports";
+import { RuleForm } from "./RuleForm";
 import css from "./exploration.module.css";
 
 interface SelectionPanelProps {
@@ -34,6 +35,7 @@ export function SelectionPanel({ opened, front, hasEvaluations }: SelectionPanel
         {cloud !== null && cloudMask !== null && <Count number={countSelected(cloudMask)} of={cloud.rows} text={opened.cloud.isFull.value ? (opened.cloud.rowsAre.value === "sampled" ? "sampled designs" : "evaluations") : "of the sample, counting all…"} />}
         {!isEmpty(selection) && <Rules selection={selection} />}
       </div>
+      <RuleForm front={front} />
       <Exports opened={opened} front={front.table} hasEvaluations={hasEvaluations} />
     </Panel>
   );

@@ -2,10 +2,10 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { ExplorationSummary } from "../../domain/documents";
-import { explorationTitle, METHOD_TITLES } from "../../domain/exploration";
+import { bestText, explorationTitle, METHOD_TITLES } from "../../domain/exploration";
 import { percent } from "../../domain/design";
 import { isFinished } from "../../domain/live";
-import { formatMetric, shortTitle } from "../../domain/metrics";
+import { shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import { formatAge, formatCount, formatDuration, formatLargeCount, formatNumber } from "../../domain/units";
 import { explorations, hasMore, loadMore, now } from "../../state/explorations";
@@ -74,14 +74,11 @@ function CompareLink(): JSX.Element | null {
 
 const HEADS: readonly (string | Head)[] = [
   { title: "Compare", hidden: true },
-  "Name",
+  "Name and task",
   "State",
-  "Model, card",
-  "Workload",
-  "Method",
   ...numericHeads("Evaluations", "Rate", "Feasible", "Front", "Hypervolume"),
   "Best",
-  ...numericHeads("Start to end", "Submitted"),
+  ...numericHeads("Start to end"),
 ];
 
 function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX.Element {
@@ -104,28 +101,28 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
                 />
               </td>
               <th scope="row" class={css.name}>
-                <Link to={formatPage({ name: "exploration", id: item.id })}>{explorationTitle(item)}</Link>
+                <Link class={css.cut} title={explorationTitle(item)} to={formatPage({ name: "exploration", id: item.id })}>
+                  {explorationTitle(item)}
+                </Link>
+                <small class={css.task}>
+                  {item.model}, {item.device}
+                  <br />
+                  {formatCount(item.workload.prompt_tokens)} → {formatCount(item.workload.output_tokens)} tokens, {METHOD_TITLES[item.method] ?? item.method}
+                </small>
               </th>
               <td>
                 <StateLabel state={item.state} />
+                <small class={css.task}>{formatAge(item.created_at, now.value)}</small>
               </td>
-              <td>
-                {item.model}, {item.device}
-              </td>
-              <td>
-                {formatCount(item.workload.prompt_tokens)} → {formatCount(item.workload.output_tokens)}
-              </td>
-              <td>{METHOD_TITLES[item.method] ?? item.method}</td>
               <Figure value={item.evaluations} state={item.state} format={formatLargeCount} />
               <Figure value={item.designs_per_s} state={item.state} format={(rate) => `${formatLargeCount(rate)}/s`} />
               <Figure value={item.feasible_fraction} state={item.state} format={percent} />
               <Figure value={item.front_size} state={item.state} format={formatCount} />
-              <Figure value={item.hypervolume} state={item.state} format={(volume) => formatNumber(volume, 3)} />
+              <Figure value={item.hypervolume || null} state={item.state} missing="no design of its front is better than the reference point, the worst of the exact front, in every objective" format={(volume) => formatNumber(volume, 3)} />
               <td class={css.best}>
                 <Best item={item} />
               </td>
               <NumericCell>{took(item) === null ? <Missing reason="it has not ended" /> : formatDuration(took(item))}</NumericCell>
-              <NumericCell>{formatAge(item.created_at, now.value)}</NumericCell>
             </tr>
           ))}
         </tbody>
@@ -137,10 +134,12 @@ interface FigureProps {
   readonly value: number | null;
   readonly state: ExplorationSummary["state"];
   readonly format: (value: number) => string;
+  /** Why a search that succeeded may not have it. */
+  readonly missing?: string;
 }
 
-function Figure({ value, state, format }: FigureProps): JSX.Element {
-  const reason = state === "succeeded" ? "the result does not have it" : isFinished(state) ? "it ended without a result" : "known when the search is done";
+function Figure({ value, state, format, missing = "the result does not have it" }: FigureProps): JSX.Element {
+  const reason = state === "succeeded" ? missing : isFinished(state) ? "it ended without a result" : "known when the search is done";
   return <NumericCell>{value === null ? <Missing reason={reason} /> : format(value)}</NumericCell>;
 }
 
@@ -152,7 +151,7 @@ function Best({ item }: { readonly item: ExplorationSummary }): JSX.Element {
     <ul>
       {best.map(([name, value]) => (
         <li key={name}>
-          {shortTitle(metricOf(name))} {formatMetric(metricOf(name), value)}
+          {shortTitle(metricOf(name))} {value === null ? <Missing reason="no design of the front has a value" /> : bestText(name, value)}
         </li>
       ))}
     </ul>

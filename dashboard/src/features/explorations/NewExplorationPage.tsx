@@ -5,7 +5,6 @@ import { ApiError } from "../../api/client";
 import { submitExploration } from "../../api/explorations";
 import type { Method } from "../../domain/documents";
 import { type Draft, draftProblems, type FieldName, FIELDS, toRequest } from "../../domain/draft";
-import { betterText } from "../../domain/metrics";
 import { type PlacedProblems, placeProblems } from "../../domain/problem";
 import { REGISTRY } from "../../domain/registry";
 import { devices, loadCatalog, models } from "../../state/catalog";
@@ -16,21 +15,13 @@ import { navigate } from "../../state/router";
 import { Button, Failure, Panel } from "../../ui/basics";
 import { DeviceFacts, ModelFacts } from "./CatalogFacts";
 import { Errors, Field, NumberField, Picker } from "./FormFields";
+import { METHODS } from "./methods";
+import { MetricNames, ParameterNames } from "./NameHelp";
+import { ObjectivePicker } from "./ObjectivePicker";
 import { WorkloadPicker } from "./WorkloadPicker";
 import { SpacePanel } from "./SpacePanel";
 import { useValidation } from "./validation";
 import css from "./explorations.module.css";
-
-const METHODS: readonly { readonly name: Method; readonly title: string; readonly text: string }[] = [
-  { name: "exact", title: "Exact", text: "every legal design: proven" },
-  { name: "stagewise", title: "Stage by stage", text: "evolution of each stage, fronts merged" },
-  { name: "nsga2", title: "NSGA-II", text: "evolution within a budget" },
-  { name: "nsga3", title: "NSGA-III", text: "evolution, for many objectives" },
-  { name: "tpe", title: "TPE", text: "learns which parameters are good" },
-  { name: "gp", title: "Gaussian process", text: "few evaluations; needs PyTorch on the server" },
-  { name: "qmc", title: "Quasi-random", text: "samples that fill the space evenly" },
-  { name: "random", title: "Random", text: "samples, as a yardstick" },
-];
 
 const NOTHING: PlacedProblems = { fields: {}, general: [] };
 
@@ -99,7 +90,7 @@ export function NewExplorationPage(): JSX.Element {
           </Panel>
 
           <Panel title="What to search for" note={`1 to ${REGISTRY.maxObjectives} objectives; the front holds every trade-off between them`}>
-            <Objectives value={value} errors={of("objectives")} change={change} />
+            <ObjectivePicker value={value.objectives} errors={of("objectives")} onPick={(objectives) => change({ objectives })} />
           </Panel>
 
           <Panel title="How to search">
@@ -131,14 +122,14 @@ export function NewExplorationPage(): JSX.Element {
                   )}
                 </Field>
               </div>
-              <Field label="Constraints" hint="optional: one bound of a metric a line, as tpot_s <= 0.01" errors={of("constraints")}>
+              <Field label="Constraints" hint="optional: one bound of a metric a line, as tpot_s <= 4 ms" errors={of("constraints")}>
                 {(id, described, invalid) => (
                   <textarea
                     id={id}
                     class={css.input}
                     rows={2}
                     value={value.constraints}
-                    placeholder={"tpot_s <= 0.01\nmax_utilization <= 0.7"}
+                    placeholder={"tpot_s <= 4 ms\nmax_utilization <= 70 %"}
                     aria-describedby={described}
                     aria-invalid={invalid}
                     spellcheck={false}
@@ -146,6 +137,7 @@ export function NewExplorationPage(): JSX.Element {
                   />
                 )}
               </Field>
+              <MetricNames />
               <Field
                 label="Narrow the space"
                 hint="optional: one parameter a line, with the values to keep, as prefill.token_parallelism = 8, 16 or 8..32; also quant_schemes = w4a4kv8, w4a8kv8"
@@ -165,6 +157,7 @@ export function NewExplorationPage(): JSX.Element {
                   />
                 )}
               </Field>
+              <ParameterNames />
             </div>
           </Panel>
 
@@ -192,44 +185,6 @@ export function NewExplorationPage(): JSX.Element {
         </div>
       </div>
     </>
-  );
-}
-
-interface ObjectivesProps {
-  readonly value: Draft;
-  readonly errors: readonly string[];
-  readonly change: (part: Partial<Draft>) => void;
-}
-
-function Objectives({ value, errors, change }: ObjectivesProps): JSX.Element {
-  const choices = [...REGISTRY.metrics.values()].filter((metric) => !REGISTRY.notModelled.includes(metric.name));
-  const toggle = (name: string, on: boolean): void => {
-    // The order of the registry, so that the same choice always makes the same request.
-    const chosen = new Set(on ? [...value.objectives, name] : value.objectives.filter((other) => other !== name));
-    change({ objectives: choices.map((metric) => metric.name).filter((other) => chosen.has(other)) });
-  };
-  return (
-    <fieldset class={css.field} aria-invalid={errors.length > 0}>
-      <legend class="visually-hidden">Objectives</legend>
-      <div class={css.checks}>
-        {choices.map((metric) => (
-          <label key={metric.name} class={css.check} title={metric.definition}>
-            <input
-              type="checkbox"
-              checked={value.objectives.includes(metric.name)}
-              onChange={(event) => toggle(metric.name, event.currentTarget.checked)}
-            />
-            <span>
-              {metric.title} <small>
-                {metric.unit === "1" ? "" : `${metric.unit}, `}
-                {betterText(metric)}
-              </small>
-            </span>
-          </label>
-        ))}
-      </div>
-      <Errors messages={errors} />
-    </fieldset>
   );
 }
 

@@ -1,6 +1,7 @@
 /** How large the space is and how long the search would take, before it is started. */
 import type { JSX } from "preact";
-import { formatCount, formatDuration, formatLargeCount } from "../../domain/units";
+import { estimateBasis } from "../../domain/exploration";
+import { formatDuration, formatLargeCount } from "../../domain/units";
 import { Panel } from "../../ui/basics";
 import type { Validation } from "./validation";
 import css from "./explorations.module.css";
@@ -23,11 +24,10 @@ export function SpacePanel({ checked, exact }: { readonly checked: Validation; r
             <dt>To be priced</dt>
             <dd>{formatLargeCount(estimate.evaluations)}</dd>
             <dt>Takes about</dt>
-            <dd title={estimate.estimated_from === 0 ? "by the rate of a common machine" : `by the rate of ${formatCount(estimate.estimated_from)} searches of this server`}>
-              {formatDuration(estimate.estimated_seconds)}
-            </dd>
+            <dd>{formatDuration(estimate.estimated_seconds)}</dd>
           </dl>
         )}
+        {estimate !== null && <p class={css.hint}>{estimateBasis(estimate)}</p>}
         {estimate !== null && exact && <p class={css.hint}>Exact prices each stage once and proves the front of all pairs.</p>}
       </div>
     </Panel>

@@ -64,8 +64,9 @@ function useChanges(job: Job): readonly JobChange[] {
   const [changes, setChanges] = useState<readonly JobChange[]>([]);
   useEffect(() => {
     setChanges([]);
-    return followChanges(job.id, (change) => setChanges((before) => [...before, change]));
-  }, [job.id]);
+    const isKnown = (all: readonly JobChange[], { state, at }: JobChange): boolean => all.some((one) => one.state === state && one.at === at);
+    return followChanges(job.id, job.finished_at, (change) => setChanges((before) => (isKnown(before, change) ? before : [...before, change])));
+  }, [job.id, job.finished_at]);
   // What was forgotten already is not drawn as if it had not been.
   return changes[0]?.state === "queued" ? changes : [];
 }

@@ -6,11 +6,17 @@ import { explorations } from "../../state/explorations";
 import { formatPage } from "../../state/route";
 import { Missing } from "../../ui/basics";
 import { Link } from "../../ui/Link";
+import css from "./jobs.module.css";
 
 export function JobSubject({ resource }: { readonly resource: string }): JSX.Element {
   const subject = jobSubject(resource);
   if (subject === null) return <Missing reason="this job works on no exploration and no project" />;
   const { kind, id } = subject;
   const known = kind === "exploration" ? explorations.state.value.data?.find((item) => item.id === id) : undefined;
-  return <Link to={formatPage({ name: kind, id })}>{known === undefined ? `${kind} ${id.slice(-8)}` : explorationTitle(known)}</Link>;
+  const title = known === undefined ? `${kind} ${id.slice(-8)}` : explorationTitle(known);
+  return (
+    <Link class={css.subject} title={title} to={formatPage({ name: kind, id })}>
+      {title}
+    </Link>
+  );
 }

@@ -20,7 +20,8 @@ interface AgreementPanelProps {
 
 export function AgreementPanel({ pairs, title, after }: AgreementPanelProps): JSX.Element {
   const [box, width] = useWidth<HTMLDivElement>();
-  const plot = { left: 78, right: Math.max(160, width - 12), top: 10, bottom: HEIGHT - 46 };
+  // Half of the longest label stands beyond the last tick.
+  const plot = { left: 78, right: Math.max(160, width - 36), top: 10, bottom: HEIGHT - 46 };
   const clip = useId();
   const scale = pairScale(pairs);
   const figure = agreementFigure(pairs, plot, scale.factor);

@@ -11,8 +11,8 @@ import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
 import { FidelityMark } from "./marks";
 import css from "./measurements.module.css";
 
-const LABELS = 190;
-const LONGEST = 28;
+const LABELS = 216;
+const LONGEST = 35;
 
 function short(text: string): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;

@@ -50,7 +50,7 @@ export function ProjectPage({ id }: { readonly id: string }): JSX.Element {
       <Panel title="Steps">
         <ProjectSteps project={data} runs={runs.state.value.data ?? []} onChange={() => void runs.load()} />
       </Panel>
-      <RunReports runs={runs.state.value.data ?? []} />
+      <RunReports project={id} runs={runs.state.value.data ?? []} />
       {data.state === "succeeded" && <FilesPanel project={id} />}
     </div>
   );

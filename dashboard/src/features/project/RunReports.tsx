@@ -1,10 +1,12 @@
 /** What the timed simulation and the synthesis of a project found, down to the stalls of a module. */
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { projectPairs } from "../../api/measured";
 import { reportOf, type Report, type Run } from "../../api/projects";
-import { percent } from "../../domain/design";
+import { percent, signedPercent } from "../../domain/design";
 import { isFinished } from "../../domain/live";
-import { COUNTED, fullStreams, type SimulatedStage, simulatedStages, type SynthesizedKernel, synthesizedKernels, type SynthesizedPart } from "../../domain/runReports";
+import type { Pair } from "../../domain/measured";
+import { COUNTED, fullStreams, predictedCycles, type SimulatedStage, simulatedStages, type SynthesizedKernel, synthesizedKernels, type SynthesizedPart } from "../../domain/runReports";
 import { formatCount, formatNumber, formatQuantity } from "../../domain/units";
 import { Badge, Missing, Panel, ProvenanceBadge } from "../../ui/basics";
 import { DataTable, NumericCell, numericHeads } from "../../ui/DataTable";
@@ -14,27 +16,32 @@ import css from "./project.module.css";
 const MOST_STREAMS = 8;
 const MOST_MODULES = 40;
 
-export function RunReports({ runs }: { readonly runs: readonly Run[] }): JSX.Element {
+export function RunReports({ project, runs }: { readonly project: string; readonly runs: readonly Run[] }): JSX.Element {
   // Runs come newest first: the last one of each step that has ended.
   const latest = (step: Run["step"]): Run | undefined => runs.find((run) => run.step === step && isFinished(run.state));
   return (
     <>
       {(["simulate", "synthesize"] as const).map((step) => {
         const run = latest(step);
-        return run === undefined ? null : <OneReport key={run.id} run={run} />;
+        return run === undefined ? null : <OneReport key={run.id} project={project} run={run} />;
       })}
     </>
   );
 }
 
-function OneReport({ run }: { readonly run: Run }): JSX.Element | null {
+function OneReport({ project, run }: { readonly project: string; readonly run: Run }): JSX.Element | null {
   const [report, setReport] = useState<Report | null>(null);
-  useEffect(() => void reportOf(run.id).then(setReport, () => setReport(null)), [run.id]);
+  const [pairs, setPairs] = useState<readonly Pair[]>([]);
+  useEffect(() => {
+    void reportOf(run.id).then(setReport, () => setReport(null));
+    // The report stands without it.
+    if (run.step === "simulate") void projectPairs(project).then(setPairs, () => setPairs([]));
+  }, [project, run.id]);
   if (report === null) return null;
   return (
     <>
       {simulatedStages(report.document).map((stage) => (
-        <Simulated key={stage.kernel} stage={stage} />
+        <Simulated key={stage.kernel} stage={stage} predicted={predictedCycles(pairs, stage)} />
       ))}
       {synthesizedKernels(report.document).map((kernel) => (
         <Synthesized key={kernel.kernel} kernel={kernel} />
@@ -43,7 +50,7 @@ function OneReport({ run }: { readonly run: Run }): JSX.Element | null {
   );
 }
 
-function Simulated({ stage }: { readonly stage: SimulatedStage }): JSX.Element {
+function Simulated({ stage, predicted }: { readonly stage: SimulatedStage; readonly predicted: number | null }): JSX.Element {
   const what = stage.position === null ? `${formatCount(stage.tokens)} tokens` : `one token at position ${formatCount(stage.position)}`;
   const streams = fullStreams(stage, MOST_STREAMS);
   return (
@@ -56,6 +63,11 @@ function Simulated({ stage }: { readonly stage: SimulatedStage }): JSX.Element {
       }
       tools={<ProvenanceBadge provenance="timed_sim" />}
     >
+      {predicted !== null && stage.cycles !== null && (
+        <p class={css.note}>
+          The models say {formatCount(predicted)} cycles, {signedPercent(predicted / stage.cycles - 1)} against the simulation.
+        </p>
+      )}
       {stage.failure !== null && <p class={css.failed}>{stage.failure.message}</p>}
       <DataTable
         label={`Simulated modules of ${stage.kernel}`}

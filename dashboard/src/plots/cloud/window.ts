@@ -1,4 +1,4 @@
-/** The part of the whole plane that is in view, in unit coordinates: 0 to 1 shows everything. */
+/** The part of the whole plane that is in view, in unit coordinates: 0 to 1 is what the axes span. */
 
 export interface Window {
   readonly x0: number;
@@ -14,7 +14,11 @@ const NARROWEST = 2e-4;
 const WIDEST = 4;
 
 export function isWhole(window: Window): boolean {
-  return window.x0 === 0 && window.x1 === 1 && window.y0 === 0 && window.y1 === 1;
+  return isSame(window, WHOLE);
+}
+
+export function isSame(one: Window, other: Window): boolean {
+  return one.x0 === other.x0 && one.x1 === other.x1 && one.y0 === other.y0 && one.y1 === other.y1;
 }
 
 /** Around points whose places are given in unit coordinates, with as much room again on either side. */
@@ -36,7 +40,7 @@ function between(value: number, low: number, high: number): number {
 export function zoomed(window: Window, factor: number, x: number, y: number): Window {
   const width = window.x1 - window.x0;
   const height = window.y1 - window.y0;
-  const limit = between(factor, NARROWEST / Math.min(width, height), WIDEST / Math.max(width, height));
+  const limit = between(factor, NARROWEST / Math.min(width, height), Math.max(1, WIDEST / Math.max(width, height)));
   return {
     x0: x - (x - window.x0) * limit,
     x1: x + (window.x1 - x) * limit,
@@ -45,11 +49,11 @@ export function zoomed(window: Window, factor: number, x: number, y: number): Wi
   };
 }
 
-/** Moved by a share of its own size; something of the whole always stays in view. */
-export function panned(window: Window, shareX: number, shareY: number): Window {
+/** Moved by a share of its own size; something of `everything` always stays in view. */
+export function panned(window: Window, shareX: number, shareY: number, everything: Window = WHOLE): Window {
   const width = window.x1 - window.x0;
   const height = window.y1 - window.y0;
-  const x0 = between(window.x0 + shareX * width, -0.9 * width, 1 - 0.1 * width);
-  const y0 = between(window.y0 + shareY * height, -0.9 * height, 1 - 0.1 * height);
+  const x0 = between(window.x0 + shareX * width, everything.x0 - 0.9 * width, everything.x1 - 0.1 * width);
+  const y0 = between(window.y0 + shareY * height, everything.y0 - 0.9 * height, everything.y1 - 0.1 * height);
   return { x0, x1: x0 + width, y0, y1: y0 + height };
 }

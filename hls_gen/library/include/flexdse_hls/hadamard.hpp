@@ -7,8 +7,9 @@
 // Template parameters: N order; TP tokens side by side, CP channels of each a word; ADDERS rows of the base at a time.
 // Streams: in, `vectors` vectors of N / CP words of TP x CP fp32 (lane t * CP + c, channels in order); out, the same.
 // hadamard_serial: one buffer, one butterfly of a word. Latency per vector, with W = N / CP words and 2^k channels of a
-// base row: W * (2 + k - log2 CP + base / ADDERS), the last term only where base > 1; II 1 (butterflies: two words in two
-// cycles). Buffers: W x TP x CP fp32 and ADDERS x W / base x TP x CP. Adders: TP * CP * (log2 CP + 2 + ADDERS).
+// base row: W * (2 + k - log2 CP + base / ADDERS), the last term only where base > 1, and for each of the k - log2 CP strides
+// the depth of its pipeline and a cycle more; II 1 (butterflies: two words in two cycles). Buffers: W x TP x CP fp32 and
+// ADDERS x W / base x TP x CP. Adders: TP * CP * (log2 CP + 2 + ADDERS).
 // hadamard_streaming: a word every cycle. Latency of the first word 2^k / CP, plus W where base > 1. Buffers:
 // about 2 x 2^k / CP words; base > 1: 2 W more. Adders: TP * CP * (k + base).
 // The sums over base rows need 2^k / CP at least as large as the adder's latency for II 1.
@@ -109,7 +110,9 @@ Vector:
       for (int pair = 0; pair < kWords / 2; ++pair) {
 #pragma HLS pipeline II=2
 #pragma HLS dependence variable=buffer type=inter false
-        // The pairs of a stride are disjoint. Shifts, as a division by the stride would be built.
+#pragma HLS loop_flatten off
+        // The pairs of a stride are disjoint; but a stride reads what the one before has written, so the strides stay pipelines of
+        // their own. Shifts, as a division by the stride would be built.
         const int stride = 1 << level;
         const int low = (pair >> level << (level + 1)) + (pair & (stride - 1));
         const typename shape::word u = buffer[low];

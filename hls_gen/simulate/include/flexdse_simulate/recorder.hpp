@@ -89,6 +89,7 @@ class recorder {
     streams_.push_back({name, depth});
     return static_cast<int>(streams_.size()) - 1;
   }
+  void set_stream_depth(int id, std::size_t depth) { streams_[id].second = depth; }
   void close_stream(int id) { free_streams_[{streams_[id].first, streams_[id].second}].push_back(id); }
 
   std::uint32_t access_id(char kind, int object, place at) {
@@ -141,6 +142,8 @@ class recorder {
     std::vector<code>* outer;
     std::vector<code> items;
     bool ignored;
+    int together;  // iterations that are one, by `unroll factor=`
+    int open;      // of them so far
   };
 
   std::uint32_t site_id(char kind, const char* mangled, const char* label, place at) {
@@ -158,13 +161,15 @@ class recorder {
     return id;
   }
 
-  void enter_loop(std::uint32_t site) {
+  void enter_loop(std::uint32_t site, int together = 1) {
     if (++depth_ > frames_.size()) frames_.push_back(new loop_frame());
     loop_frame& frame = *frames_[depth_ - 1];
     frame.ignored = pipelined_ > 0;
     if (frame.ignored) return;  // all loops inside a pipelined one are unrolled
     if (std::get<0>(sites_[site]) == 'p') ++pipelined_;
     frame.site = site;
+    frame.together = together;
+    frame.open = 0;
     frame.runs.clear();
     frame.items.clear();
     frame.outer = items_;
@@ -174,6 +179,13 @@ class recorder {
   void end_iteration() {
     loop_frame& frame = *frames_[depth_ - 1];
     if (frame.ignored) return;
+    if (++frame.open < frame.together) return count_iteration();
+    close_iteration(frame);
+    count_iteration();
+  }
+
+  void close_iteration(loop_frame& frame) {
+    frame.open = 0;
     std::vector<code>& runs = frame.runs;
     const std::vector<code>& items = frame.items;
     if (!runs.empty()) {
@@ -183,20 +195,20 @@ class recorder {
           runs.back() != 0xffffffffu) {
         ++runs.back();
         frame.items.clear();
-        return count_iteration();
+        return;
       }
     }
     const std::uint32_t body = bodies_.id_of(items);
     runs.push_back(body);
     runs.push_back(1);
     frame.items.clear();
-    count_iteration();
   }
 
   void leave_loop() {
     loop_frame& frame = *frames_[depth_ - 1];
     --depth_;
     if (frame.ignored) return;
+    if (frame.open > 0) close_iteration(frame);  // the last ones are fewer
     if (std::get<0>(sites_[frame.site]) == 'p') --pipelined_;
     items_ = frame.outer;
     items_->push_back(2 * node('l', grouped(frame.site, frame.runs)) + 1);
@@ -462,7 +474,7 @@ struct site {
 
 class loop {
  public:
-  explicit loop(const site& where) { recorder::only().enter_loop(where.id); }
+  loop(const site& where, int together) { recorder::only().enter_loop(where.id, together); }
   ~loop() { recorder::only().leave_loop(); }
   loop(const loop&) = delete;
   loop& operator=(const loop&) = delete;
