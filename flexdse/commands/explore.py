@@ -224,19 +224,25 @@ def explore(
 def _search_here(
     request: ExplorationRequest, bar: SearchBar, journal: Path | None, warm_start: list[DesignPoint]
 ) -> ExplorationResult:
-    """The search in this process. Ctrl-C ends it where its state is whole, and how to go on is said."""
+    """The search in this process. Ctrl-C ends it at once, or where its state is whole if that is kept; what there is to go
+    on from is said.
+    """
     from dse.explore import explore as run
     from dse.progress import SearchStopped
-    from flexdse.stopping import stop_request
+    from flexdse.stopping import Interrupted, Terminated, stop_request
 
+    if journal is None:
+        try:
+            return run(request, on_progress=bar.show, warm_start=warm_start)
+        except (Interrupted, Terminated):
+            note("nothing was kept; with --journal FILE the next search goes on where this one was stopped")
+            raise
     with stop_request() as asked:
         try:
             return run(request, on_progress=bar.show, should_stop=asked, journal=journal, warm_start=warm_start)
         except SearchStopped:
             pass
-    if journal is None:
-        note("nothing was kept; with --journal FILE the next search goes on where this one was stopped")
-    elif journal.exists():
+    if journal.exists():
         note(f"what was priced is in {journal}: the same command goes on from there, to the same result")
     else:
         note("stopped before anything was priced: there is nothing to go on from")
