@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from dse.journal import check_same, lock, unwritable
+from dse.journal import check_same, header_in, lock, unwritable
 from spec.errors import InputError, echo
 
 MAGIC = b"flexdse-checkpoint/v1 "
@@ -56,10 +56,7 @@ class Checkpoint:
         try:
             if not line.startswith(MAGIC) or not line.endswith(b"\n"):
                 raise ValueError("another kind of file")
-            found = json.loads(line[len(MAGIC) :])
-            if not isinstance(found, dict):
-                raise ValueError("not the object that was written")
-            check_same(found, header, self.path)
+            check_same(header_in(line, MAGIC), header, self.path)
             with np.load(self._file, allow_pickle=False) as arrays:
                 for key in arrays.files:
                     name, _, part = key.rpartition("/")

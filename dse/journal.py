@@ -78,10 +78,8 @@ class Journal:
 
     def _header_of(self, line: bytes) -> dict[str, Any]:
         try:
-            found = json.loads(line[len(MAGIC) :])
-            if not isinstance(found, dict):
-                raise ValueError("not the object that was written")
-        except ValueError as error:  # of JSON and of UTF-8
+            return header_in(line, MAGIC)
+        except ValueError as error:
             self._file.close()
             raise InputError(
                 f"the first line of the journal {echo(str(self.path))} is damaged: {error}",
@@ -90,7 +88,6 @@ class Journal:
                 rule="as it was written",
                 hint="start a new journal; nothing tells which search the evaluations of this one belong to",
             ) from error
-        return found
 
     def _read(self) -> Iterator[tuple[Block, int]]:
         while True:
@@ -160,6 +157,18 @@ def unwritable(path: Path, error: OSError) -> FlexDSEError:
         rule="a file in a folder that may be written, on a disk with room",
         hint="free space or give another path, and start again: what was written before counts",
     )
+
+
+def header_in(line: bytes, magic: bytes) -> dict[str, Any]:
+    """The header behind the magic words of a first line.
+
+    Raises:
+        ValueError: damaged, as JSON, as UTF-8 or as what it holds.
+    """
+    found = json.loads(line[len(magic) :])
+    if not isinstance(found, dict):
+        raise ValueError("not the object that was written")
+    return found
 
 
 def check_same(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:

@@ -90,44 +90,39 @@ def create_sweep(
 def _of_lists(body: SweepInput, principal: Principal) -> Callable[[UnitOfWork], Answer]:
     requests = body.requests()
 
-    def do(work: UnitOfWork) -> Answer:
-        check_jobs(work, principal, len(requests))
-        check_storage(work, principal)
-        row, _ = enqueue_sweep(
-            work,
-            body.name,
-            body.document(),
-            requests,
-            owner=principal.owner,
-            priority=body.priority,
-            limits=body.limits.document(),
-            labels=body.labels,
-            note=body.note,
-        )
-        return Answer.of(202, _detail(work, principal.owner, row.id), f"{COLLECTION}/{row.id}")
+    def enqueue(work: UnitOfWork, **shared: Any) -> str:
+        return enqueue_sweep(work, body.name, body.document(), requests, **shared)[0].id
 
-    return do
+    return _submitting(len(requests), body, principal, enqueue)
 
 
 def _of_file(body: SweepFile, principal: Principal) -> Callable[[UnitOfWork], Answer]:
     models, devices = body.documents()
     plan = SweepPlan(**{name: getattr(body, name) for name in SweepPlan.model_fields})
 
+    def enqueue(work: UnitOfWork, **shared: Any) -> str:
+        return enqueue_sweep_file(work, plan, models, devices, **shared).id
+
+    return _submitting(len(plan.all_cases()), body, principal, enqueue)
+
+
+def _submitting(
+    explorations: int, body: SweepInput | SweepFile, principal: Principal, enqueue: Callable[..., str]
+) -> Callable[[UnitOfWork], Answer]:
+    """What both kinds of body have in common: quotas, and how their jobs are run and labelled."""
+
     def do(work: UnitOfWork) -> Answer:
-        check_jobs(work, principal, len(plan.all_cases()))
+        check_jobs(work, principal, explorations)
         check_storage(work, principal)
-        row = enqueue_sweep_file(
+        sweep = enqueue(
             work,
-            plan,
-            models,
-            devices,
             owner=principal.owner,
             priority=body.priority,
             limits=body.limits.document(),
             labels=body.labels,
             note=body.note,
         )
-        return Answer.of(202, _detail(work, principal.owner, row.id), f"{COLLECTION}/{row.id}")
+        return Answer.of(202, _detail(work, principal.owner, sweep), f"{COLLECTION}/{sweep}")
 
     return do
 
