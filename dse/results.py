@@ -67,16 +67,8 @@ class Placed:
         check = self.check
         if check is None:
             return None
-        parts = [f"{check.placed:,} placed"]
-        for count, what in (
-            (check.within_band, "within the error band"),
-            (check.unknown - check.unchecked, "not decided"),
-            (check.unchecked, "not checked"),
-        ):
-            if count:
-                parts.append(f"{count:,} {what}")
         return (
-            f"of the {check.parts:,} bitstreams of the front the exact assignment to SLRs found {', '.join(parts)}; "
+            f"of the {check.parts:,} bitstreams of the front the exact assignment to SLRs found {check.verdicts}; "
             f"{check.cut:,} others were refused and cut"
         )
 

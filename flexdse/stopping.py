@@ -29,9 +29,14 @@ def _terminate(*_: object) -> NoReturn:
 
 
 class StopRequest:
-    """Which signal asked to stop, if any. Called, whether one did: a `should_stop` for searches."""
+    """Which signal asked to stop, if any. Called, whether one did: a `should_stop` for searches.
 
-    def __init__(self) -> None:
+    Where the work keeps nothing, the first signal unwinds the program `at_once`. It is remembered all the same: Python drops
+    an exception that a handler raises while a finalizer runs, as many do in imports.
+    """
+
+    def __init__(self, at_once: bool) -> None:
+        self._at_once = at_once
         self._asked: int | None = None
 
     def __call__(self) -> bool:
@@ -39,9 +44,9 @@ class StopRequest:
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """A handler of both signals: the first asks, the second unwinds the program at once."""
-        if self._asked is not None:
+        first, self._asked = self._asked is None, number
+        if self._at_once or not first:
             raise self.unwinding()
-        self._asked = number
 
     def unwinding(self) -> BaseException:
         """To be raised, for the program to unwind as the signal that was heard has it."""
@@ -49,9 +54,11 @@ class StopRequest:
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Inside, the two signals ask instead of unwinding, so that work ends where its state is whole; a second one unwinds."""
-    request = StopRequest()
+def stop_request(*, at_once: bool = False) -> Iterator[StopRequest]:
+    """Inside, the two signals ask instead of unwinding, so that work ends where its state is whole; a second one unwinds.
+    With `at_once` the first one does.
+    """
+    request = StopRequest(at_once)
     before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) in (_interrupt, _terminate):  # as `stoppable` set them: we are the command line

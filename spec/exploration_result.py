@@ -72,6 +72,19 @@ class FloorplanCheck(StrictModel):
         float, Field(description="processor seconds that it took, fronts that were solved again included")
     ]
 
+    @property
+    def verdicts(self) -> str:
+        """How many parts got which verdict, in words; none of those that no part got but the first."""
+        parts = [f"{self.placed:,} placed"]
+        for count, what in (
+            (self.within_band, "within the error band"),
+            (self.unknown - self.unchecked, "not decided"),
+            (self.unchecked, "not checked"),
+        ):
+            if count:
+                parts.append(f"{count:,} {what}")
+        return ", ".join(parts)
+
 
 class WarmStart(StrictModel):
     """What became of the designs that a sampled search was given to begin with."""
@@ -130,10 +143,16 @@ class ExplorationResult(StrictModel):
 class ExplorationProgress(StrictModel):
     """A snapshot while a search runs. `front` holds objective values only, in the order of the request."""
 
-    phase: str
+    phase: Annotated[
+        str,
+        Field(
+            description="yardstick (the exact front that a sampled search is held against), a stage or a method while it "
+            "prices, floorplan, done"
+        ),
+    ]
     evaluations: int
     total: int | None
-    designs_per_s: float
+    designs_per_s: Annotated[float, Field(description="while it priced; phases that price nothing do not count")]
     eta_s: float | None
     feasible_fraction: float | None
     front: tuple[tuple[float, ...], ...]
@@ -147,3 +166,8 @@ class ExplorationProgress(StrictModel):
     legal_designs: Annotated[int | None, Field(description="legal pairs of designs in the space")] = None
     elapsed_s: Annotated[float | None, Field(description="since the search began")] = None
     front_size: Annotated[int | None, Field(description="of the whole front; `front` is thinned")] = None
+    best: Annotated[
+        dict[str, float] | None,
+        Field(description="objective -> its best value on the whole front so far; null while that is empty"),
+    ] = None
+    detail: Annotated[str | None, Field(description="where the phase stands, in words")] = None

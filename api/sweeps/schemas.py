@@ -31,6 +31,17 @@ Priority = Annotated[int, Field(ge=-10, le=10, description="higher goes first; b
 Limits = Annotated[JobLimits, Field(description="what each exploration may use at most")]
 
 
+def _refuse_too_many(count: int, field: str, what: str) -> None:
+    if count > MAX_EXPLORATIONS:
+        raise InputError(
+            f"these are {count} explorations",
+            field=field,
+            value=count,
+            rule=f"{what} {MAX_EXPLORATIONS}",
+            hint="submit several sweeps",
+        )
+
+
 class SweepInput(StrictModel):
     """Every model on every device under every workload, with every seed: an exploration each."""
 
@@ -54,14 +65,7 @@ class SweepInput(StrictModel):
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         count = len(self.models) * len(self.devices) * len(self.workloads) * len(self.seeds)
-        if count > MAX_EXPLORATIONS:
-            raise InputError(
-                f"these are {count} explorations",
-                field="models",
-                value=count,
-                rule=f"models x devices x workloads x seeds is at most {MAX_EXPLORATIONS}",
-                hint="submit several sweeps",
-            )
+        _refuse_too_many(count, "models", "models x devices x workloads x seeds is at most")
         for name in self.search:
             if name not in _SHARED:
                 raise InputError(
@@ -114,15 +118,7 @@ class SweepFile(SweepPlan):
 
     @model_validator(mode="after")
     def _runs_here(self) -> Self:
-        count = len(self.all_cases())
-        if count > MAX_EXPLORATIONS:
-            raise InputError(
-                f"these are {count} explorations",
-                field="grid",
-                value=count,
-                rule=f"at most {MAX_EXPLORATIONS} in a sweep",
-                hint="submit several sweeps",
-            )
+        _refuse_too_many(len(self.all_cases()), "grid", "cases of a sweep are at most")
         if self.budget.night_s is not None and self.window is None:
             raise InputError(
                 "a night's budget without a night",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ from flexdse.options import AsJson, Device, Model, OutputTokens, PromptTokens, S
 if TYPE_CHECKING:
     from spec.design_point import DesignPoint
     from spec.exploration import ExplorationRequest
-    from spec.exploration_result import ExplorationProgress, ExplorationResult, FloorplanCheck
+    from spec.exploration_result import ExplorationProgress, ExplorationResult
 
 MAX_ROWS = 20
 LOG_INTERVAL_S = 60.0
@@ -231,18 +230,17 @@ def _search_here(
     from dse.progress import SearchStopped
     from flexdse.stopping import Interrupted, Terminated, stop_request
 
-    if journal is None:
-        try:
-            return run(request, on_progress=bar.show, warm_start=warm_start)
-        except (Interrupted, Terminated):
-            note("nothing was kept; with --journal FILE the next search goes on where this one was stopped")
-            raise
-    with stop_request() as asked:
+    with stop_request(at_once=journal is None) as asked:
         try:
             return run(request, on_progress=bar.show, should_stop=asked, journal=journal, warm_start=warm_start)
         except SearchStopped:
             pass
-    if journal.exists():
+        except (Interrupted, Terminated):
+            if journal is not None:
+                raise
+    if journal is None:
+        note("nothing was kept; with --journal FILE the next search goes on where this one was stopped")
+    elif journal.exists():
         note(f"what was priced is in {journal}: the same command goes on from there, to the same result")
     else:
         note("stopped before anything was priced: there is nothing to go on from")
@@ -337,22 +335,6 @@ def print_promotion(document: dict[str, Any]) -> None:
     emit(table(rows, ["promoted", *names]))
 
 
-def floorplan_line(check: FloorplanCheck) -> str:
-    """What the assignment to SLRs said, on one line."""
-    parts = [f"{check.placed:,} placed"]
-    for count, what in (
-        (check.within_band, "within the error band"),
-        (check.unknown - check.unchecked, "not decided in time"),
-        (check.unchecked, "not checked"),
-    ):
-        if count:
-            parts.append(f"{count:,} {what}")
-    cut = f"{check.cut:,} refused and cut in {check.rounds} rounds" if check.cut else "none refused"
-    if check.limit_reached:
-        cut += f"; the limit of {check.limit_s:g} s was reached (--floorplan-limit)"
-    return f"floorplan of {check.parts:,} bitstreams: {', '.join(parts)}; {cut} ({check.seconds:.1f} s)"
-
-
 def evenly(count: int, limit: int) -> list[int]:
     """At most `limit` of the indices 0 .. count - 1, evenly spread, with both ends."""
     if count <= limit:
@@ -368,6 +350,7 @@ def mixes_schemes(result: ExplorationResult) -> bool:
 
 def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     """The front as a table, thinned to `limit` rows, and how it was found."""
+    from dse.record_text import record_lines
     from flexdse.figures import figure, objective_value
     from flexdse.front_quality import front_quality
 
@@ -390,35 +373,7 @@ def print_front(result: ExplorationResult, limit: int = MAX_ROWS) -> None:
     if len(shown) < len(result.front):
         emit(f"({len(shown)} of the {len(result.front):,} designs of the front, evenly spread)")
     emit()
-    record = result.record
-    rate = f"{record.evaluations:,} priced in {record.seconds:.1f} s, {record.designs_per_s:,.0f} designs/s"
-    if record.exact:
-        emit(f"exact front: {len(result.front):,} of {record.space_size:.3g} designs; {rate}")
-        if record.proof is not None:
-            emit(textwrap.fill(f"proof: {record.proof.statement}", 108, initial_indent="  ", subsequent_indent="    "))
-        if record.gap is not None:
-            emit(f"  gap: {record.gap}")
-        for stage in record.stages:
-            emit(f"  {stage.stage}: {stage.legal_designs:,} legal, {stage.feasible_designs:,} fit, "
-                 f"{stage.non_dominated_designs:,} kept")  # fmt: skip
-    else:
-        emit(f"{result.request.method}: {len(result.front):,} of {record.space_size:.3g} designs; {rate}, "
-             f"{record.feasible_evaluations:,} fit")  # fmt: skip
-    if record.own_hypervolume is not None:
-        emit(
-            f"hypervolume (log-scaled, nadir of this front alone: compares with no other): {record.own_hypervolume:.4g}"
-        )
-    if record.hypervolume is not None:
-        ratio = "" if record.hypervolume_ratio is None else f" = {record.hypervolume_ratio:.3f} of the exact front's"
-        emit(f"hypervolume (log-scaled, nadir of the exact front): {record.hypervolume:.4g}{ratio}")
-    if record.floorplan is not None:
-        emit(floorplan_line(record.floorplan))
-    reasons: dict[str, list[str]] = {}
-    for name, reason in record.missing.items():
-        reasons.setdefault(reason, []).append(name)
-    for reason, names_of in reasons.items():
-        emit(f"{', '.join(names_of)}: {reason}")
-    if record.knees:
-        emit(f"knees: {', '.join(f'#{index}' for index in record.knees)}")
+    for line in record_lines(result):
+        emit(line)
     for line in front_quality(result):
         emit_item(line)

@@ -18,193 +18,18 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "bodies.hpp"
+#include "critical_path.hpp"
+#include "deadlock.hpp"
+#include "fifo.hpp"
+#include "process.hpp"
 #include "trace.hpp"
 
 namespace timed {
-
-using cycle = std::int64_t;
-
-// Values by consecutive number, of which a window is kept.
-class window {
- public:
-  window() : values_(16) {}
-  cycle operator[](std::int64_t i) const { return values_[static_cast<std::size_t>(i) & (values_.size() - 1)]; }
-  // `first`: the lowest number that is still needed.
-  void put(std::int64_t i, cycle value, std::int64_t first) {
-    if (i - first >= static_cast<std::int64_t>(values_.size())) grow(i, first);
-    values_[static_cast<std::size_t>(i) & (values_.size() - 1)] = value;
-  }
-
- private:
-  void grow(std::int64_t i, std::int64_t first) {
-    std::size_t size = values_.size();
-    while (static_cast<std::int64_t>(size) <= i - first) size *= 2;
-    std::vector<cycle> wider(size);
-    for (std::int64_t j = std::max<std::int64_t>(first, i - static_cast<std::int64_t>(values_.size())); j < i; ++j) {
-      wider[static_cast<std::size_t>(j) & (size - 1)] = (*this)[j];
-    }
-    values_.swap(wider);
-  }
-  std::vector<cycle> values_;
-};
-
-struct process;
-
-struct fifo {
-  std::int64_t depth = 0;
-  std::int64_t read = 0;
-  std::int64_t written = 0;
-  window read_at;
-  window written_at;
-  process* waiting_reader = nullptr;
-  process* waiting_writer = nullptr;
-  process* reader = nullptr;
-  process* writer = nullptr;
-  cycle empty_stall = 0;
-  cycle full_stall = 0;
-  // The places that the schedule found needs: write n waits for no read if read(n - places) < write(n).
-  std::int64_t places = 0;
-  std::int64_t judged = 0;   // writes
-  std::int64_t freed = 0;    // reads before the next write to judge
-  std::int64_t now_read = 0;     // of the cycle that is being judged, before the access in question
-  std::int64_t now_written = 0;
-
-  void judge() {
-    while (judged < written) {
-      while (freed < judged && freed < read && read_at[freed] < written_at[judged]) ++freed;
-      if (freed >= judged) {
-        places = std::max<std::int64_t>(places, 1);
-      } else if (freed < read) {
-        places = std::max<std::int64_t>(places, judged - freed + 1);
-      } else {
-        return;
-      }
-      ++judged;
-    }
-  }
-  std::int64_t first_needed_read() const { return std::min(freed, std::max<std::int64_t>(0, written - depth)); }
-};
-
-struct port_state {
-  cycle arrival_millicycles = 0;
-  cycle write_millicycles = 0;
-  cycle stall = 0;
-};
-
-// Loops of a body that follow each other and touch no stream or port, with those that each of them waits for.
-struct side_by_side {
-  std::vector<std::vector<std::size_t>> waits_for;
-};
-
-// An access or a node, with the cycle in which it happens in an iteration.
-struct step {
-  char kind;  // r w l L t T as in the trace, n loop, g region; b, e: beginning and end of a loop that may run beside others
-  int object;
-  int access;
-  cycle offset;
-};
-using steps = std::vector<step>;
-
-enum class cause : char { empty, full, memory, region };
-
-struct wait {
-  cycle from;
-  cycle to;
-  cause why;
-  int object;
-};
-
-struct frame {
-  const node_record* loop;
-  const steps* body;
-  std::size_t position;
-  std::size_t group;
-  std::size_t run;
-  std::int64_t repeat;
-  std::int64_t count;
-  bool owns_pipeline;
-  const site_record* site;
-};
-
-// Of loops side by side that are being replayed, one after the other: when they began, and when each of them ended.
-struct open_side_by_side {
-  const side_by_side* loops;
-  cycle begin;
-  std::vector<cycle> ends;
-};
-
-struct pending_write {
-  cycle local;
-  int object;
-  int access;
-};
-
-// Accesses that are under way in a stalling pipeline, of one offset, hence in the order of their cycles.
-struct accesses_of_offset {
-  struct entry {
-    cycle local;
-    char kind;
-    int object;
-    int access;
-  };
-  cycle offset = 0;
-  std::vector<entry> entries;
-  std::size_t first = 0;
-  bool empty() const { return first == entries.size(); }
-  const entry& front() const { return entries[first]; }
-  void pop() {
-    if (++first == entries.size()) {
-      entries.clear();
-      first = 0;
-    } else if (first >= 4096) {
-      entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(first));
-      first = 0;
-    }
-  }
-};
-
-struct process {
-  int record = -1;
-  process* parent = nullptr;
-  std::vector<frame> stack;
-  cycle start = 0;
-  cycle now = 0;
-  cycle end = -1;
-  // The open pipeline. Cycle of a local time: base + local + stalls.
-  bool pipelined = false;
-  const site_record* pipeline = nullptr;
-  int pipeline_site = -1;
-  cycle base = 0;
-  cycle local = 0;
-  cycle read_stalls = 0;
-  cycle write_stalls = 0;
-  cycle last_issue = -1;
-  bool burst = false;
-  bool wrote_memory = false;
-  cycle last_memory_write = 0;
-  std::vector<pending_write> pending;
-  std::size_t first_pending = 0;
-  std::vector<accesses_of_offset> under_way;
-  std::vector<open_side_by_side> beside;
-  // What it waits for.
-  bool blocked = false;
-  cause why = cause::empty;
-  int waits_for = -1;
-  int waits_at = -1;
-  int children = 0;
-  cycle children_start = 0;
-  cycle children_end = 0;
-  process* last_child = nullptr;
-  std::vector<process*> last_of_region;
-  std::vector<wait> waits;  // by their beginning
-  cycle apart = 64;         // cycles between two waits that count as one
-  cycle stall[3] = {0, 0, 0};
-};
 
 struct process_result {
   int record;
@@ -226,12 +51,6 @@ struct stream_result {
   int reader;
 };
 
-struct critical_part {
-  char kind;  // p work of a process, s latency of a stream, m memory
-  int object;
-  cycle cycles;
-};
-
 struct region_result {
   cycle cycles = 0;
   std::vector<process_result> processes;
@@ -240,31 +59,18 @@ struct region_result {
   std::vector<std::pair<int, cycle>> ports;  // stall
 };
 
-struct blocked_process {
-  int record;
-  cause why;
-  int stream;
-  int access;
-  bool in_ring;
-  bool other_has_ended;
-};
-
-struct deadlock {
-  std::vector<blocked_process> processes;
-};
-
 class engine {
  public:
-  explicit engine(const trace& recorded) : trace_(recorded), fifos_(recorded.streams.size()), ports_(recorded.ports.size()) {}
+  explicit engine(const trace& recorded) : trace_(recorded), fifos_(recorded.streams.size()), ports_(recorded.ports.size()), bodies_(recorded) {}
 
   // The cycles of the whole program; throws `deadlock`.
   cycle run() {
     process top;
-    top.stack.push_back({nullptr, &steps_of(trace_.top, -1), 0, 0, 0, 0, 0, false, nullptr});
+    top.stack.push_back({nullptr, &bodies_.steps_of(trace_.top, -1), 0, 0, 0, 0, 0, false, nullptr});
     top_ = &top;
     ready_.push_back(&top);
     replay();
-    if (top.end < 0) stop();
+    if (top.end < 0) report_deadlock(live_, fifos_, top);
     judge_top_streams();
     return top.end;
   }
@@ -291,8 +97,8 @@ class engine {
       child->record = which;
       child->parent = &parent;
       child->start = child->now = start;
-      child->stack.push_back({nullptr, &steps_of(body, -1), 0, 0, 0, 0, 0, false, nullptr});
-      for (const auto& [stream, writes] : streams_of(body)) {
+      child->stack.push_back({nullptr, &bodies_.steps_of(body, -1), 0, 0, 0, 0, 0, false, nullptr});
+      for (const auto& [stream, writes] : bodies_.streams_of(body)) {
         fifo& f = fifos_[static_cast<std::size_t>(stream)];
         (writes ? f.writer : f.reader) = child.get();
         used_.insert(stream);
@@ -341,7 +147,7 @@ class engine {
       number[each.get()] = static_cast<int>(result.processes.size());
       result.processes.push_back({each->record, parent, each->start - begin, each->end - begin, each->stall[0], each->stall[1], each->stall[2]});
     }
-    result.critical = critical_path(top, begin);
+    result.critical = critical_path(live_, fifos_, top, begin);
     for (const int stream : used_) {
       fifo& f = fifos_[static_cast<std::size_t>(stream)];
       f.judge();
@@ -411,7 +217,7 @@ class engine {
             break;
           case 'b':
             ++f.position;
-            begin_beside(p, beside_[static_cast<std::size_t>(s.object)], static_cast<std::size_t>(s.offset));
+            begin_beside(p, bodies_.beside(s.object), static_cast<std::size_t>(s.offset));
             break;
           case 'e':
             ++f.position;
@@ -466,7 +272,7 @@ class engine {
     p.stack.push_back(f);
   }
 
-  const steps& body_of(const process& p, int body) { return steps_of(body, p.pipelined ? p.pipeline_site : -1); }
+  const steps& body_of(const process& p, int body) { return bodies_.steps_of(body, p.pipelined ? p.pipeline_site : -1); }
 
   // The end of an iteration; false: the process waits.
   bool next_iteration(process& p, frame& f) {
@@ -833,221 +639,6 @@ class engine {
     return true;
   }
 
-  // ---- bodies
-
-  const steps& steps_of(int body, int site) {
-    const std::uint64_t key = (static_cast<std::uint64_t>(body) << 32) | static_cast<std::uint32_t>(site);
-    const auto found = compiled_.find(key);
-    if (found != compiled_.end()) return *found->second;
-    auto made = std::make_unique<steps>();
-    const std::vector<item_record>& items = trace_.bodies[static_cast<std::size_t>(body)];
-    std::size_t beside = 0;  // of the items that follow, how many are loops side by side
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      const item_record& item = items[i];
-      if (beside == 0 && site < 0 && !trace_.independent.empty()) {
-        beside = quiet_loops(items, i);
-        beside = beside > 1 && runs_beside(items, i, beside) ? beside : 0;
-      }
-      if (beside > 0) {
-        const auto loops = static_cast<int>(beside_.size()) - 1;
-        made->push_back({'b', loops, -1, static_cast<cycle>(beside_.back().waits_for.size() - beside)});
-        made->push_back({'n', item.id, -1, 0});
-        made->push_back({'e', loops, -1, 0});
-        --beside;
-        continue;
-      }
-      if (item.is_node) {
-        const bool is_loop = trace_.nodes[static_cast<std::size_t>(item.id)].is_loop;
-        made->push_back({is_loop ? 'n' : 'g', item.id, -1, 0});
-        continue;
-      }
-      const access_record& access = trace_.accesses[static_cast<std::size_t>(item.id)];
-      cycle offset = 0;
-      if (site >= 0) {
-        const site_record& s = trace_.sites[static_cast<std::size_t>(site)];
-        const auto known = s.offset.find(item.id);
-        const bool leaves = access.kind == 'w' || access.kind == 't' || access.kind == 'T';
-        offset = known != s.offset.end() ? known->second : leaves ? std::max<cycle>(0, s.depth - 1) : 0;
-      }
-      made->push_back({access.kind, access.object, item.id, offset});
-    }
-    const steps& result = *made;
-    compiled_.emplace(key, std::move(made));
-    return result;
-  }
-
-  // How many items from the first on are loops without streams, ports and regions.
-  std::size_t quiet_loops(const std::vector<item_record>& items, std::size_t first) {
-    std::size_t n = 0;
-    while (first + n < items.size() && items[first + n].is_node && quiet_node(items[first + n].id)) ++n;
-    return n;
-  }
-
-  bool quiet_node(int node) {
-    const auto found = quiet_.find(node);
-    if (found != quiet_.end()) return found->second;
-    const node_record& record = trace_.nodes[static_cast<std::size_t>(node)];
-    bool quiet = record.is_loop;
-    for (const group_record& group : record.groups) {
-      for (const run_record& run : group.runs) {
-        for (const item_record& item : trace_.bodies[static_cast<std::size_t>(run.body)]) {
-          quiet = quiet && item.is_node && quiet_node(item.id);
-        }
-      }
-    }
-    quiet_[node] = quiet;
-    return quiet;
-  }
-
-  // Notes which of the loops wait for which; false: each waits for the one before it.
-  bool runs_beside(const std::vector<item_record>& items, std::size_t first, std::size_t n) {
-    side_by_side found;
-    bool any = false;
-    for (std::size_t i = 0; i < n; ++i) {
-      found.waits_for.emplace_back();
-      const int later = trace_.nodes[static_cast<std::size_t>(items[first + i].id)].site;
-      for (std::size_t j = 0; j < i; ++j) {
-        const int earlier = trace_.nodes[static_cast<std::size_t>(items[first + j].id)].site;
-        const bool free = trace_.independent.count({earlier, later}) > 0;
-        any = any || free;
-        if (!free) found.waits_for.back().push_back(j);
-      }
-    }
-    if (any) beside_.push_back(std::move(found));
-    return any;
-  }
-
-  // Streams that a process touches, and whether it writes them.
-  const std::set<std::pair<int, bool>>& streams_of(int body) {
-    const auto found = touched_.find(body);
-    if (found != touched_.end()) return found->second;
-    std::set<std::pair<int, bool>> touched;
-    for (const item_record& item : trace_.bodies[static_cast<std::size_t>(body)]) {
-      if (!item.is_node) {
-        const access_record& access = trace_.accesses[static_cast<std::size_t>(item.id)];
-        if (access.kind == 'r' || access.kind == 'w') touched.insert({access.object, access.kind == 'w'});
-        continue;
-      }
-      const node_record& node = trace_.nodes[static_cast<std::size_t>(item.id)];
-      for (const group_record& group : node.groups) {
-        for (const run_record& run : group.runs) {
-          const auto& inner = streams_of(run.body);
-          touched.insert(inner.begin(), inner.end());
-        }
-      }
-      for (const auto& [inner_body, which] : node.processes) {
-        (void)which;
-        const auto& inner = streams_of(inner_body);
-        touched.insert(inner.begin(), inner.end());
-      }
-    }
-    return touched_.emplace(body, std::move(touched)).first->second;
-  }
-
-  // ---- critical path
-
-  // Whose work the cycles of a region are, from its end back to its beginning.
-  std::vector<critical_part> critical_path(process& top, cycle begin) {
-    std::map<std::pair<char, int>, cycle> parts;
-    process* at = nullptr;
-    for (const auto& each : live_) {
-      if (each->parent == &top && (at == nullptr || each->end > at->end)) at = each.get();
-    }
-    cycle t = at != nullptr ? at->end : begin;
-    std::unordered_map<const process*, std::size_t> from;  // waits of a process that lie before the walk
-    while (at != nullptr && t > begin) {
-      auto [entry, is_new] = from.try_emplace(at, at->waits.size());
-      std::size_t& i = entry->second;
-      (void)is_new;
-      while (i > 0 && at->waits[i - 1].from >= t) --i;
-      if (i == 0) {
-        const cycle first = std::max(begin, at->start);
-        if (t > first) parts[{'p', at->record}] += t - first;
-        t = std::min(t, first);
-        if (at->parent == &top) break;
-        at = at->parent;
-        continue;
-      }
-      // Of the last few, which may overlap, the one that ended last.
-      std::size_t last = i - 1;
-      for (std::size_t j = i - 1; j > 0 && j + 4 > i; --j) {
-        if (std::min(at->waits[j - 1].to, t) > std::min(at->waits[last].to, t)) last = j - 1;
-      }
-      const wait& w = at->waits[last];
-      if (t > w.to) {
-        parts[{'p', at->record}] += t - w.to;
-        t = w.to;
-      }
-      if (w.why == cause::region) {
-        t = std::min(t, w.to);
-        at = at->last_of_region[static_cast<std::size_t>(w.object)];
-        if (at != nullptr) t = std::min(t, at->end);
-        continue;
-      }
-      if (w.why == cause::memory) {
-        parts[{'m', w.object}] += t - w.from;
-        t = w.from;
-        continue;
-      }
-      const fifo& f = fifos_[static_cast<std::size_t>(w.object)];
-      process* other = w.why == cause::empty ? f.writer : f.reader;
-      if (other == nullptr) {
-        parts[{'s', w.object}] += t - w.from;
-        t = w.from;
-        continue;
-      }
-      parts[{'s', w.object}] += 1;
-      t -= 1;
-      at = other;
-      if (t > at->end) t = at->end;
-    }
-    if (t > begin) parts[{'p', -1}] += t - begin;
-    std::vector<critical_part> found;
-    for (const auto& [key, cycles] : parts) found.push_back({key.first, key.second, cycles});
-    std::sort(found.begin(), found.end(), [](const critical_part& a, const critical_part& b) { return a.cycles > b.cycles; });
-    return found;
-  }
-
-  // ---- deadlock
-
-  [[noreturn]] void stop() {
-    std::vector<process*> waiting;
-    for (const auto& each : live_) {
-      if (each->blocked) waiting.push_back(each.get());
-    }
-    if (top_->blocked) waiting.push_back(top_);
-    std::unordered_map<const process*, process*> next;
-    for (process* each : waiting) {
-      const fifo& f = fifos_[static_cast<std::size_t>(each->waits_for)];
-      next[each] = each->why == cause::empty ? f.writer : f.reader;
-    }
-    std::set<const process*> ring;
-    for (process* each : waiting) {
-      std::vector<const process*> path;
-      std::set<const process*> seen;
-      const process* at = each;
-      while (at != nullptr && next.count(at) && seen.insert(at).second) {
-        path.push_back(at);
-        at = next[at];
-      }
-      if (at != nullptr && seen.count(at)) {
-        bool inside = false;
-        for (const process* on : path) {
-          inside = inside || on == at;
-          if (inside) ring.insert(on);
-        }
-        break;
-      }
-    }
-    deadlock found;
-    for (process* each : waiting) {
-      const process* other = next[each];
-      found.processes.push_back(
-          {each->record, each->why, each->waits_for, each->waits_at, ring.count(each) > 0, other == nullptr || other->end >= 0});
-    }
-    throw found;
-  }
-
   const trace& trace_;
   std::vector<fifo> fifos_;
   std::vector<port_state> ports_;
@@ -1058,10 +649,7 @@ class engine {
   int region_node_ = -1;
   std::map<int, region_result> regions_;
   std::vector<done_region> order_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<steps>> compiled_;
-  std::unordered_map<int, std::set<std::pair<int, bool>>> touched_;
-  std::unordered_map<int, bool> quiet_;
-  std::deque<side_by_side> beside_;
+  bodies bodies_;
 };
 
 }  // namespace timed
