@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,38 +13,90 @@ import numpy.typing as npt
 from hls_gen.intervals.iterations import Values
 from hls_gen.intervals.memory import Access
 from hls_gen.intervals.recurrence import Edge
-
-RAM_PORTS = 2  # a true dual-port block RAM or UltraRAM (UG573)
+from hls_gen.intervals.storage import MEMORY_MAPPED, Ports
 
 Executed = npt.NDArray[np.bool_]
 
 
-def port_bound(found: Sequence[Access], n_samples: int) -> tuple[int, str]:
-    """Cycles that the busiest bank of any array needs for the accesses of one iteration, and which bank that is."""
+def port_bound(found: Sequence[Access], n_samples: int) -> tuple[int | None, str]:
+    """Cycles that the busiest bank of any array, or memory-mapped port, needs for the accesses of one iteration, and which
+    that is; None with the reason where it is not known.
+    """
     by_array: dict[str, list[Access]] = defaultdict(list)
     for access in found:
-        array = access.array
-        if access.is_stream or array.in_registers or array.auto_partitioned or (array.copied and not access.is_store):
-            continue
-        by_array[access.array.name].append(access)
+        if not (access.is_stream or access.array.in_registers):
+            by_array[access.array.name].append(access)
     worst: tuple[int, str] = (1, "")
+    by_bundle: dict[str, list[list[Access]]] = defaultdict(list)
     for name, group in by_array.items():
-        most = _busiest_bank(_words_moved(group), n_samples)
-        interval = -(-most // RAM_PORTS)
+        array = group[0].array
+        if array.bundle is not None:
+            by_bundle[array.bundle].append(group)
+            continue
+        if array.auto_partitioned and all(access.address is not None for access in group):
+            continue
+        moved = _words_moved(group)
+        interval = _interval(array.ports, moved, n_samples)
         if interval > worst[0]:
-            worst = (interval, f"{most} accesses an iteration to one bank of {name}, {RAM_PORTS} ports")
+            most = _busiest_bank(moved, n_samples)
+            worst = (interval, f"{most} accesses an iteration to one bank of {name}, {_in_words(array.ports)}")
+    for bundle, groups in by_bundle.items():
+        wide = next((group[0].array.name for group in groups if _side_by_side(group)), None)
+        if wide is not None:
+            return None, f"neighbouring words of {wide} in one iteration: the tool may widen the memory-mapped port"
+        moved = [_Moved(None, m.executed, m.is_store) for group in groups for m in _words_moved(group)]
+        interval = _interval(MEMORY_MAPPED, moved, n_samples)
+        if interval > worst[0]:
+            names = ", ".join(group[0].array.name for group in groups)
+            most = _busiest_bank(moved, n_samples)
+            worst = (
+                interval,
+                f"{most} accesses an iteration through memory-mapped port {bundle} ({names}), one read and one write a cycle",
+            )
     return worst
 
 
-def _busiest_bank(moved: Sequence[tuple[Values | None, Executed]], n_samples: int) -> int:
+def _in_words(ports: Ports) -> str:
+    if ports.reads == ports.writes == ports.together:
+        return f"{ports.together} port" + ("s" if ports.together > 1 else "")
+    return f"a cycle has {ports.reads} for reads and {ports.writes} for writes, {ports.together} in all"
+
+
+def _interval(ports: Ports, moved: Sequence[_Moved], n_samples: int) -> int:
+    reads = _busiest_bank([m for m in moved if not m.is_store], n_samples)
+    writes = _busiest_bank([m for m in moved if m.is_store], n_samples)
+    both = _busiest_bank(moved, n_samples)
+    return max(ports.interval(reads, 0), ports.interval(0, writes), -(-both // ports.together))
+
+
+def _side_by_side(group: Sequence[Access]) -> bool:
+    """Whether an iteration reads, or writes, words of an array that follow each other."""
+    for is_store in (False, True):
+        known = {a.address.tobytes(): a.address for a in group if a.is_store == is_store and a.address is not None}
+        addresses = list(known.values())
+        if any(np.all(np.abs(a - b) == 1) for i, a in enumerate(addresses) for b in addresses[:i]):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """A word that an iteration moves. `bank` None: any."""
+
+    bank: Values | None
+    executed: Executed
+    is_store: bool
+
+
+def _busiest_bank(moved: Sequence[_Moved], n_samples: int) -> int:
     """Most accesses of one bank in one iteration; an access whose bank is not known asks every bank."""
     everywhere = np.zeros(n_samples, dtype=np.int64)
     rows = []
-    for i, (bank, executed) in enumerate(moved):
-        if bank is None:
-            everywhere += executed
+    for i, word in enumerate(moved):
+        if word.bank is None:
+            everywhere += word.executed
         else:
-            rows.append(np.where(executed, bank, -1 - i))
+            rows.append(np.where(word.executed, word.bank, -1 - i))
     if not rows:
         return int(everywhere.max(initial=0))
     table = np.sort(np.stack(rows), axis=0)
@@ -55,25 +108,26 @@ def _busiest_bank(moved: Sequence[tuple[Values | None, Executed]], n_samples: in
     return int((longest + everywhere).max())
 
 
-def _words_moved(group: Sequence[Access]) -> list[tuple[Values | None, Executed]]:
+def _words_moved(group: Sequence[Access]) -> list[_Moved]:
     """Bank and iterations of the accesses that are left when a word is read once and written once an iteration.
 
     A word that was read or written before in the iteration is at hand; of several writes only the last one reaches
     memory.
     """
-    moved: list[tuple[Values | None, Executed]] = []
+    moved: list[_Moved] = []
     at_hand: dict[bytes | int, Executed] = {}
-    written: dict[bytes | int, tuple[Values | None, Executed]] = {}
+    written: dict[bytes | int, _Moved] = {}
     for access in group:
-        if access.address is None and access.word is None:
-            moved.append((access.bank, access.executed))
+        if access.moved is None and access.word is None:
+            moved.append(_Moved(access.bank, access.executed, access.is_store))
             continue
-        key: bytes | int = access.address.tobytes() if access.address is not None else access.word or 0
+        key: bytes | int = access.moved.tobytes() if access.moved is not None else access.word or 0
         if access.is_store:
-            before = written.get(key, (access.bank, np.zeros_like(access.executed)))[1]
-            written[key] = (access.bank, before | access.executed)
+            before = written[key].executed if key in written else np.zeros_like(access.executed)
+            written[key] = _Moved(access.bank, before | access.executed, True)
         else:
-            moved.append((access.bank, access.executed & ~at_hand.get(key, np.zeros_like(access.executed))))
+            first = access.executed & ~at_hand.get(key, np.zeros_like(access.executed))
+            moved.append(_Moved(access.bank, first, False))
         at_hand[key] = at_hand.get(key, np.zeros_like(access.executed)) | access.executed
     return [*moved, *written.values()]
 

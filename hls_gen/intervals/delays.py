@@ -20,7 +20,8 @@ class Delays:
 
     Floating-point operators are registered and take whole cycles. Integer operators chain within a cycle: their delays
     are parts of it. `memory_read`, `memory_write`: of an array in RAM behind a module's port, which a recurrence
-    has to pass; a local array forwards the word that was just written.
+    has to pass; a local array forwards the word that was just written where it is seen to be the same one, otherwise it takes
+    `local_read_after_write`. `address`: from the address that a recurrence computes to the word.
     """
 
     floating: dict[str, float] = field(
@@ -38,12 +39,17 @@ class Delays:
     call: float = 12.0  # exp, sqrt, log: any of them is far beyond one cycle
     intrinsics: dict[str, float] = field(default_factory=lambda: dict(_INTRINSICS))
     integer_multiply: float = 1.0  # one register of a DSP
+    wide_multiply: float = 5.0  # more than 32 bits: a cascade of DSPs (mul_64s_64s_64_5_1 of Vitis HLS at 300 MHz)
     integer_divide: float = 16.0
     adder: float = 0.25
     logic: float = 0.04
     load: float = 0.0  # a word at hand; where memory counts, in a recurrence, it is added by the dependence
     memory_read: float = 2.0
     memory_write: float = 2.0
+    # One edge writes, the next reads: AMD's message HLS 200-880 of a histogram, interval 2.
+    local_read_after_write: float = 2.0
+    # Address and word take half of a cycle each at 300 MHz less its uncertainty of 27 %, and the RAM one between them.
+    address: float = 2.0
 
     def of(self, instruction: Instruction) -> float:
         """Cycles from the operands of an instruction to its result."""
@@ -59,7 +65,8 @@ class Delays:
             case "load":
                 return 0.0 if instruction.volatile else self.load
             case "mul":
-                return self.integer_multiply
+                wide = instruction.type.startswith("i") and int(instruction.type[1:]) > 32
+                return self.wide_multiply if wide else self.integer_multiply
             case "udiv" | "sdiv" | "urem" | "srem":
                 return self.integer_divide
             case "add" | "sub" | "icmp":

@@ -34,6 +34,9 @@ def dependences(
     edges = []
     inside = {number for block in loop.blocks for number in function.block_instructions[block]}
     registers = {access.instruction for access in found if access.array.in_registers}
+    looked_up = {
+        a.instruction for a in found if a.address is None and not (a.is_store or a.is_stream or a.array.in_registers)
+    }
 
     def delay(instruction: Instruction) -> float:
         return 0.0 if instruction.number in registers else delays.of(instruction)
@@ -53,6 +56,8 @@ def dependences(
             cycles = delay(function.instructions[operand.number])
             if carried and operand.number in kept_in_memory:
                 cycles += delays.memory_read + delays.memory_write
+            if number in looked_up:
+                cycles += delays.address
             edges.append(Edge(operand.number, number, cycles, int(carried)))
         if (instruction.opcode == "phi" and not carried) or instruction.opcode == "store":
             # What a branch decides waits for its condition: HLS turns branches into enables and multiplexers.
@@ -106,9 +111,12 @@ def _memory_edges(found: Sequence[Access], independent: frozenset[str], delays: 
             by_array[access.array.name].append(access)
     for name, group in by_array.items():
         array = group[0].array
-        # A local array forwards the word that was just written; one behind a module's port is written and read again.
+        # A local array forwards the word that was just written, if it is seen which; one behind a module's port is written
+        # and read again.
         through_memory = delays.memory_write + delays.memory_read
-        carried_delay = 0.0 if array.kind == "local" or array.in_registers else through_memory
+        forwarded = array.in_registers or (array.kind == "local" and all(a.address is not None for a in group))
+        local = 0.0 if forwarded else delays.local_read_after_write
+        carried_delay = local if forwarded or array.kind == "local" else through_memory
         free = "*" in independent or name in independent
         stores = [a for a in group if a.is_store]
         loads = [a for a in group if not a.is_store]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from hls_gen.intervals.accesses_per_iteration import port_bound, stream_bound
 from hls_gen.intervals.delays import Delays
@@ -21,6 +22,7 @@ from hls_gen.intervals.iterations import CountedLoop, Iterations, counted
 from hls_gen.intervals.memory import Declared, accesses, hoisted_loads
 from hls_gen.intervals.recurrence import Cycle, critical_cycle, whole_interval
 from hls_gen.intervals.source import Partition, Source, SourceLoop, function_lines
+from hls_gen.intervals.storage import Memory
 from spec.interval_report import Cause
 
 
@@ -72,10 +74,26 @@ def derive(
 
 def declared_arrays(functions: Sequence[Function], translation: Translation) -> dict[str, Declared]:
     """What pragmas and callers say of the arrays of each function."""
-    partitions = _partitions(functions, translation.sources)
-    lent = _lent(functions, partitions)
-    copied = frozenset[str]().union(*(source.copied for source in translation.sources.values()))
-    return {f.name: Declared(partitions[f.name], copied, lent[f.name]) for f in functions}
+    sources = translation.sources
+    partitions = _inherited(functions, sources, {path: source.partitions for path, source in sources.items()})
+    memories = _inherited(functions, sources, {path: source.memories for path, source in sources.items()})
+    lent = _lent(functions, {name: {**partitions[name], **memories[name]} for name in partitions})
+    return {
+        f.name: Declared(
+            partitions[f.name], {v: of[0] for v, of in memories[f.name].items()}, _anywhere(sources), lent[f.name]
+        )
+        for f in functions
+    }
+
+
+def _anywhere(sources: Mapping[str, Source]) -> dict[str, Memory]:
+    """What pragmas say of variables of one name wherever they stand, if they agree: of tables, and of functions that are inlined."""
+    found: dict[str, set[Memory]] = defaultdict(set)
+    for source in sources.values():
+        for memory in source.memories:
+            if memory.bundle is None:
+                found[memory.variable].add(replace(memory, line=0))
+    return {name: of.pop() for name, of in found.items() if len(of) == 1}
 
 
 def _is_sequence(function: Function, loop: Loop, source: Source, names: set[str]) -> bool:
@@ -98,17 +116,25 @@ def _locate(loop: Loop, function: Function, translation: Translation) -> None:
             return
 
 
-def _partitions(functions: Sequence[Function], sources: Mapping[str, Source]) -> dict[str, dict[str, list[Partition]]]:
-    """By function and variable; a function whose own text says nothing inherits from its callers."""
-    found: dict[str, dict[str, list[Partition]]] = {}
+_Said = TypeVar("_Said", Partition, Memory)
+
+
+def _inherited(
+    functions: Sequence[Function], sources: Mapping[str, Source], said: Mapping[str, Sequence[_Said]]
+) -> dict[str, dict[str, list[_Said]]]:
+    """What pragmas say, by function and variable; a function whose own text says nothing inherits from its callers.
+
+    `said`: by file.
+    """
+    found: dict[str, dict[str, list[_Said]]] = {}
     for function in functions:
         source = sources.get(function.file)
-        own: dict[str, list[Partition]] = defaultdict(list)
+        own: dict[str, list[_Said]] = defaultdict(list)
         if source is not None:
             first, last = function_lines(source, function.line)
-            for partition in source.partitions:
-                if first <= partition.line <= last:
-                    own[partition.variable].append(partition)
+            for one in said.get(function.file, ()):
+                if first <= one.line <= last:
+                    own[one.variable].append(one)
         found[function.name] = dict(own)
     by_name = {function.name: function for function in functions}
     for _ in range(4):  # call depth
@@ -211,12 +237,18 @@ def _derive_loop(
     bounds: list[tuple[int, Cause, str]] = [(1, "none", "")]
     hoisted = hoisted_loads(function, loop.blocks, nest[0].loop.blocks, iterations, declared)
     ports, why_ports = port_bound([*hoisted, *found], len(iterations))
+    if ports is None:
+        return result(None, "memory_ports", why_ports)
     bounds.append((ports, "memory_ports", why_ports))
     words, why_words = stream_bound(found)
     bounds.append((words, "stream_accesses", why_words))
     counters = {c.phi for level in nest for c in level.counters}
     edges = dependences(function, loop, found, iterations, counters, written, delays)
-    bounds.append(_recurrence_bound(function, critical_cycle(edges), delays, reorders_sums))
+    cycle = critical_cycle(edges)
+    foreign = _foreign_operator(function, cycle)
+    if foreign:
+        return result(None, "recurrence", foreign)
+    bounds.append(_recurrence_bound(function, cycle, delays, reorders_sums))
     best = max(bounds, key=lambda bound: bound[0])
     latencies = dependences(function, loop, found, iterations, counters, written, LATENCIES)
     sunk = _sunk(function, nest[0].loop, written)
@@ -237,6 +269,15 @@ def _sunk(function: Function, nest: Loop, written: SourceLoop | None) -> list[in
         if function.instructions[number].written_at[0] == nest.file
         and written.line <= function.instructions[number].written_at[1] <= written.last_line
     ]
+
+
+def _foreign_operator(function: Function, cycle: Cycle | None) -> str:
+    """What of a recurrence has a latency that is not known here."""
+    for number in cycle.instructions if cycle is not None else ():
+        instruction = function.instructions[number]
+        if instruction.opcode in ("fadd", "fsub", "fmul", "fdiv", "frem") and instruction.type != "float":
+            return f"a recurrence through {instruction.opcode} of {instruction.type}, whose latency is not known here"
+    return ""
 
 
 def _recurrence_bound(

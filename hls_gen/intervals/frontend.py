@@ -39,6 +39,8 @@ _OPTIMIZE = (
     "-mllvm", "-dse-memoryssa-path-check-limit=100000", "-mllvm", "-memssa-check-limit=100000",
     "-mllvm", "-gvn-max-num-deps=10000", "-mllvm", "-licm-mssa-optimization-cap=100000",
     "-mllvm", "-sink-common-insts=false", "-mllvm", "-hoist-common-insts=false", "-mllvm", "-enable-gvn-sink=false",
+    # A word that the iteration before has read is read again: an HLS tool does not make registers of such words by itself.
+    "-mllvm", "-enable-load-pre=false",
     "-mllvm", "-disable-loop-idiom-all", "-mllvm", "-enable-loop-distribute=false",
 )  # fmt: skip
 # In hardware a number of any width is a register. To clang only widths of its machine are: PHIs of other widths it tries

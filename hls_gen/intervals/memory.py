@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hls_gen.intervals.ir import Function, Operand
 from hls_gen.intervals.iterations import Iterations, Values
 from hls_gen.intervals.source import Partition
+from hls_gen.intervals.storage import TRUE_DUAL_PORT, Memory, Ports
 
 _DIMENSION = re.compile(r"\[(\d+) x ")
 _COORDINATE_BITS = 21
@@ -29,21 +30,31 @@ class Array:
     kind: str
     dims: tuple[int, ...]
     partitions: tuple[Partition, ...] = ()
-    copied: bool = False  # as often as reading it takes
+    memory: Memory | None = None
     lent: bool = False
 
     @property
+    def ports(self) -> Ports:
+        """Of one bank."""
+        return self.memory.ports if self.memory is not None else TRUE_DUAL_PORT
+
+    @property
+    def bundle(self) -> str | None:
+        """The memory-mapped port that it is reached through."""
+        return self.memory.bundle if self.memory is not None else None
+
+    @property
     def auto_partitioned(self) -> bool:
-        """A local array without a word on its partition: Vitis HLS splits it for throughput by itself.
+        """A local array without a word on its partition or its memory: Vitis HLS splits it for throughput by itself.
 
         (`syn.array_partition.throughput_driven=auto`, the default since 2021.1, UG1399), for the functions that it is handed to too.
         """
-        return (self.kind == "local" or self.lent) and not self.partitions
+        return (self.kind == "local" or self.lent) and not self.partitions and self.memory is None
 
     @property
     def in_registers(self) -> bool:
         """Whether each word has a register of its own."""
-        complete = {p.dim for p in self.partitions if p.kind == "complete"}
+        complete = {p.dim for p in self.partitions if p.kind == "complete" and not p.joined}
         if 0 in complete or (self.dims and all(d + 1 in complete for d in range(len(self.dims)))):
             return True
         return self.kind == "local" and 0 not in self.dims and int(np.prod(self.dims)) <= REGISTER_WORDS
@@ -53,7 +64,8 @@ class Array:
 class Access:
     """A load or store. `address`, `bank`: per sampled iteration, (n_samples,); `address` None where data decides.
 
-    `word`: of a part of a structure that moves as one word, the instruction that computes where that is.
+    `word`: of a part of a structure that moves as one word, the instruction that computes where that is; `moved`: address of
+    the word of memory that the element lies in, another one than its own where ARRAY_RESHAPE joins elements.
     """
 
     instruction: int
@@ -64,17 +76,34 @@ class Access:
     bank: Values | None
     executed: npt.NDArray[np.bool_]
     word: int | None = None
+    moved: Values | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What pragmas and callers say of a function's arrays, by name: partitions, those with as many read ports as it takes, and
-    the arguments that are local arrays of whoever calls.
+    """What pragmas and callers say of a function's arrays, by name: partitions, memories, and the arguments that are local
+    arrays of whoever calls. `anywhere`: memories of variables of other functions.
     """
 
     partitions: Mapping[str, Sequence[Partition]]
-    copied: frozenset[str]
+    memories: Mapping[str, Memory]
+    anywhere: Mapping[str, Memory]
     lent: frozenset[str]
+
+    def variable(self, base: str) -> str:
+        """The name in the source of an array that the compiler calls `base`."""
+        variable = re.sub(r"\.(i|addr)\d*", "", base)
+        known = variable in self.partitions or variable in self.memories
+        return variable if known else re.sub(r"\d*(\.\d+)+$", "", variable)
+
+    def memory(self, base: str, kind: str) -> Memory | None:
+        """What is said of the memory behind an array."""
+        variable = self.variable(base)
+        if variable in self.memories or kind == "argument":
+            return self.memories.get(variable)
+        if kind == "global":  # by a mangled name
+            return next((memory for name, memory in self.anywhere.items() if name in base), None)
+        return self.anywhere.get(variable)
 
 
 def array_of(function: Function, base: str, kind: str, declared: Declared) -> Array:
@@ -91,12 +120,9 @@ def array_of(function: Function, base: str, kind: str, declared: Declared) -> Ar
             if i.opcode == "getelementptr" and i.operands[0].name == base and i.operands[0].kind == "argument"
         ]
         dims = (0, *max(shapes, key=len, default=()))
-    variable = re.sub(r"\.(i|addr)\d*", "", base)
-    variable = re.sub(r"\d*(\.\d+)+$", "", variable) if variable not in declared.partitions else variable
-    copied = declared.copied
-    is_copied = variable in copied or (kind == "global" and any(name in base for name in copied))  # mangled names
+    partitions = tuple(declared.partitions.get(declared.variable(base), ()))
     is_lent = kind == "argument" and base in declared.lent
-    return Array(base, kind, dims, tuple(declared.partitions.get(variable, ())), is_copied, is_lent)
+    return Array(base, kind, dims, partitions, declared.memory(base, kind), is_lent)
 
 
 def _shape(element_type: str) -> tuple[int, ...]:
@@ -116,7 +142,7 @@ class _Place:
     word: int | None = None
 
 
-def _place(function: Function, operand: Operand, iterations: Iterations) -> _Place | None:
+def _place(function: Function, operand: Operand, iterations: Iterations, declared: Declared) -> _Place | None:
     """Base and coordinates of a pointer; None where it is not an array that is known here."""
     zero = np.zeros(len(iterations), dtype=np.int64)
     if operand.kind == "argument":
@@ -128,7 +154,7 @@ def _place(function: Function, operand: Operand, iterations: Iterations) -> _Pla
     instruction = function.instructions[operand.number]
     if instruction.opcode in ("phi", "select"):  # one of several words of one array
         ways = instruction.operands if instruction.opcode == "phi" else instruction.operands[1:]
-        places = [_place(function, way, iterations) for way in ways]
+        places = [_place(function, way, iterations, declared) for way in ways]
         known = [place for place in places if place is not None]
         if len(known) < len(places) or len({(place.base, place.kind) for place in known}) > 1:
             return None
@@ -141,7 +167,7 @@ def _place(function: Function, operand: Operand, iterations: Iterations) -> _Pla
         return _Place(instruction.name or f"#{instruction.number}", "local", ())
     if instruction.opcode != "getelementptr":
         return None
-    parent = _place(function, instruction.operands[0], iterations)
+    parent = _place(function, instruction.operands[0], iterations, declared)
     if parent is None:
         return None
     if parent.whole:
@@ -152,7 +178,8 @@ def _place(function: Function, operand: Operand, iterations: Iterations) -> _Pla
     if structured:
         n_elements = 1 + len(_shape(instruction.element_type))
         members, indices = indices[n_elements:], indices[:n_elements]
-        whole = parent.kind == "argument"  # a structure travels over a port as one word (AGGREGATE, UG1399)
+        # A structure travels over a port as one word (AGGREGATE, UG1399), and lies in a memory that is chosen for it as one.
+        whole = parent.kind == "argument" or declared.memory(parent.base, parent.kind) is not None
     first, *others = (iterations.value(index) for index in indices)
     coordinates = list(parent.coordinates)
     if coordinates:
@@ -168,9 +195,9 @@ def _place(function: Function, operand: Operand, iterations: Iterations) -> _Pla
     return replace(parent, coordinates=(*coordinates, *others), field=field, whole=whole, word=word)
 
 
-def _places(function: Function, pointer: Operand, iterations: Iterations) -> list[_Place]:
+def _places(function: Function, pointer: Operand, iterations: Iterations, declared: Declared) -> list[_Place]:
     """Where a pointer may point: one place, or one of several variables; none where it is not an array that is known."""
-    place = _place(function, pointer, iterations)
+    place = _place(function, pointer, iterations, declared)
     if place is not None:
         return [place]
     instruction = function.instructions[pointer.number] if pointer.kind == "instruction" else None
@@ -178,7 +205,7 @@ def _places(function: Function, pointer: Operand, iterations: Iterations) -> lis
         return []
     found = []
     for way in instruction.operands if instruction.opcode == "phi" else instruction.operands[1:]:
-        one = _place(function, way, iterations)
+        one = _place(function, way, iterations, declared)
         if one is None:
             return []
         found.append(one)
@@ -198,7 +225,7 @@ def accesses(
             if instruction.opcode not in ("load", "store"):
                 continue
             pointer = instruction.operands[1 if instruction.opcode == "store" else 0]
-            places = _places(function, pointer, iterations)
+            places = _places(function, pointer, iterations, declared)
             if not places:
                 lost.append(number)
                 continue
@@ -218,6 +245,7 @@ def accesses(
                         _bank(array, place.coordinates, len(iterations)),
                         iterations.executed.get(block, always),
                         place.word,
+                        _address(_joined(array, place.coordinates)),
                     )
                 )
     return found, lost
@@ -247,12 +275,30 @@ def _address(coordinates: Sequence[Values | None]) -> Values | None:
     return address
 
 
+def _joined(array: Array, coordinates: Sequence[Values | None]) -> list[Values | None]:
+    """Coordinates of the words that ARRAY_RESHAPE makes of an array's elements."""
+    words = list(coordinates)
+    for partition in array.partitions:
+        for dim, coordinate in enumerate(words, start=1):
+            if not partition.joined or partition.dim not in (0, dim) or coordinate is None:
+                continue
+            size = array.dims[dim - 1] if dim <= len(array.dims) else 0
+            match partition.kind:
+                case "complete":
+                    words[dim - 1] = coordinate * 0
+                case "cyclic":
+                    words[dim - 1] = coordinate // max(1, partition.factor)
+                case "block" if size:
+                    words[dim - 1] = coordinate % -(-size // max(1, partition.factor))
+    return words
+
+
 def _bank(array: Array, coordinates: Sequence[Values | None], n_samples: int) -> Values | None:
     """Bank of each sampled iteration; None where it is not known, so that any bank is asked."""
     bank = np.zeros(n_samples, dtype=np.int64)
     for partition in array.partitions:
         for dim, coordinate in enumerate(coordinates, start=1):
-            if partition.dim not in (0, dim):
+            if partition.joined or partition.dim not in (0, dim):
                 continue
             if coordinate is None or partition.kind == "unknown":
                 return None

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from hls_gen.intervals.storage import Memory, memory_of
+
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+HLS[ \t]+(\w+)(.*)$", re.IGNORECASE | re.MULTILINE)
 _OPTION = re.compile(r"(\w+)[ \t]*=[ \t]*([^\s]+)")
@@ -21,7 +23,6 @@ _SKIPPED = re.compile(
 _COUNTED = re.compile(
     r"for\s*\(\s*(?:[\w:]+\s+)*(\w+)\s*=\s*(\d+)\s*;\s*\1\s*(<=?)\s*(\d+)\s*;\s*(?:\1\s*\+\+|\+\+\s*\1|\1\s*\+=\s*(\d+))\s*\)"
 )
-_MANY_READ_PORTS = ("rom_np", "ram_1wnr")
 _UNROLL = '_Pragma("clang loop unroll(full)") '
 _UNROLL_SOME = '_Pragma("clang loop unroll_count({})") '
 _KEEP = '_Pragma("clang loop unroll(disable)") '
@@ -62,27 +63,30 @@ class SourceLoop:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """ARRAY_PARTITION of one dimension of a variable; `dim` 0 is every dimension, `factor` 0 belongs to `complete`."""
+    """ARRAY_PARTITION, or `joined` ARRAY_RESHAPE, of one dimension of a variable; `dim` 0 is every dimension, `factor` 0
+    belongs to `complete`.
+    """
 
     variable: str
     dim: int
     kind: str
     factor: int
     line: int
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file with what its pragmas say. `text`: with the compiler's unroll requests put in.
 
-    `copied`: variables whose memory is bound to a type with as many read ports as it takes (ROM_NP, RAM_1WNR).
+    `memories`: what BIND_STORAGE, RESOURCE and INTERFACE say of variables.
     `inlined`: lines of INLINE pragmas: their functions are no modules of their own.
     """
 
     text: str
     loops: tuple[SourceLoop, ...]
     partitions: tuple[Partition, ...]
-    copied: frozenset[str]
+    memories: tuple[Memory, ...]
     inlined: tuple[int, ...] = ()
 
 
@@ -179,7 +183,7 @@ def _only_statement(text: str, outer: _Head, inner: _Head) -> bool:
 def _partitions(pragmas: tuple[Pragma, ...]) -> tuple[Partition, ...]:
     found = []
     for pragma in pragmas:
-        if pragma.name != "array_partition" or "variable" not in pragma.options:
+        if pragma.name not in ("array_partition", "array_reshape") or "variable" not in pragma.options:
             continue
         kind = pragma.options.get("type", next((k for k in ("cyclic", "block") if k in pragma.flags), "complete"))
         factor = pragma.options.get("factor", "0")
@@ -191,6 +195,7 @@ def _partitions(pragmas: tuple[Pragma, ...]) -> tuple[Partition, ...]:
                 kind.lower() if factor.isdigit() else "unknown",
                 int(factor) if factor.isdigit() else 0,
                 pragma.line,
+                joined=pragma.name == "array_reshape",
             )
         )
     return tuple(found)
@@ -218,15 +223,10 @@ def read_source(text: str) -> Source:
     for loop in sorted(marked, key=lambda loop: loop.begin):
         parts += [text[last : loop.begin], _request(loop)]
         last = loop.begin
-    copied = {
-        pragma.options["variable"]
-        for pragma in pragmas
-        if pragma.name == "bind_storage"
-        and pragma.options.get("type", "").lower() in _MANY_READ_PORTS
-        and "variable" in pragma.options
-    }
+    said = (memory_of(p.name, p.options, p.flags, p.line) for p in pragmas)
+    memories = tuple(memory for memory in said if memory is not None)
     inlined = tuple(p.line for p in pragmas if p.name == "inline" and "off" not in p.flags)
-    return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), frozenset(copied), inlined)
+    return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), memories, inlined)
 
 
 def _literal_trip(plain: str, head: _Head) -> int | None:
