@@ -12,6 +12,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from pydantic.fields import FieldInfo
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
@@ -27,6 +28,7 @@ from api.problems import (
 from api.strict_route import JSON_BODY, WHOLE_BODY, ProblemException
 from spec.errors import NO_VALUE, FlexDSEError, InputError, InputErrors, echo
 from spec.strict import dotted
+from spec.value_rules import value_rule
 
 logger = logging.getLogger("flexdse.api")
 
@@ -155,13 +157,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return problem_response(problem, dict(error.headers) if error.headers else None)
 
 
-def _to_input_error(entry: dict[str, Any], about: dict[str, str]) -> InputError:
-    """`about`: what the route says of each of its parameters."""
+def _to_input_error(entry: dict[str, Any], parameters: dict[str, FieldInfo]) -> InputError:
+    """`parameters`: of the route, by name."""
     location = tuple(entry["loc"])
     if location and location[0] in _PLACES:
         location = location[1:] or location
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    meaning = about.get(str(location[0])) if location else None
+    parameter = parameters.get(str(location[0])) if location else None
+    meaning = parameter.description if parameter is not None else None
+    message, way_out = value_rule(entry, parameter)
     if entry["type"] == "string_pattern_mismatch" and meaning is not None:
         message = "not of the form that this parameter has"  # an expression for programs says little to a user
     return InputError(
@@ -169,22 +172,20 @@ def _to_input_error(entry: dict[str, Any], about: dict[str, str]) -> InputError:
         field=dotted(location),
         value=NO_VALUE if entry["type"] == "missing" else entry.get("input"),
         rule=message,
-        hint=f"{location[0]}: {meaning}" if meaning is not None else "correct it; /docs describes every parameter",
+        hint=f"{location[0]}: {meaning}" if meaning is not None else f"{way_out}; /docs describes every parameter",
     )
 
 
-def _meanings(route: Any) -> dict[str, str]:
-    """Of the parameters of a route that say what they mean."""
+def _parameters(route: Any) -> dict[str, FieldInfo]:
     if not isinstance(route, APIRoute):
         return {}
-    fields = get_flat_params(route.dependant)
-    return {field.alias: field.field_info.description for field in fields if field.field_info.description}
+    return {field.alias: field.field_info for field in get_flat_params(route.dependant)}
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    about = _meanings(request.scope.get("route"))
-    found = [_to_input_error(entry, about) for entry in error.errors()]
+    parameters = _parameters(request.scope.get("route"))
+    found = [_to_input_error(entry, parameters) for entry in error.errors()]
     return problem_response((found[0] if len(found) == 1 else InputErrors(found)).to_problem())
 
 

@@ -58,7 +58,9 @@ scatter that the prior expects; where designs scatter {most:g} times as much, fe
 ## Rules
 
 - Nothing is mixed: pairs of two devices, model versions or timing tables are refused by `fit`, and a table is refused
-  for any other than its own. A table may hold several provenances, but not two of them in one column (time, LUT, ...).
+  for any other than its own. Devices are compared by content (`device_digest`: all numbers of the device document, not what
+  it is called, costs or cites): a card file with one changed number is another card, a renamed one is not. A table from
+  before there was a digest is compared by name, and every report that uses it says so. A table may hold several provenances, but not two of them in one column (time, LUT, ...).
 - A whole-stage factor sets the total, module factors the shares; without one the total is the sum of the calibrated
   modules. Metrics are recomputed from the calibrated stages, so the breakdown still sums to the total.
 - csynth resources are estimates from before placement: they are taken to post-route by published factors (LUT x0.75,

@@ -106,6 +106,19 @@ def bound_by_gate(number: int, quantizer_fifo_depth: int | None) -> SimulatedDes
     return replace(one, number=number, design=DesignPoint.model_validate(document))
 
 
+def with_parts(number: int, d_in_splits: int, weight_parallelism: int) -> SimulatedDesign:
+    """A design of the tiny model with lanes of decode that share out input channels, and scales that keep pace with them."""
+    one = drawn(number, 0)
+    document = one.design.model_dump(mode="json")
+    decode = document["decode"]
+    decode |= {"weight_parallelism": weight_parallelism, "engine_splits": d_in_splits}
+    decode["modules"]["d_in_splits"] = d_in_splits
+    for port in document["memory_map"]["ports"]:
+        if port["name"] == "scales":
+            port["width_bits"] = 512
+    return replace(one, design=DesignPoint.model_validate(document))
+
+
 def simulated(one: SimulatedDesign, folder: Path = RUNS) -> dict[str, Any]:
     """The stages of its simulation report by name, from `folder` if they are there; `cpu_s` of the run that made them."""
     workload = Workload(prompt_tokens=max(one.prompt_tokens, one.context), output_tokens=2)
@@ -157,7 +170,8 @@ STORED_NUMBERS = (0, 7, 14, 21)  # of the tiny model: seconds each
 def main() -> None:
     """Simulate the designs that the tests compare the laws with, and store their cycles: `python -m benchmarks.timed_sim_runs`."""
     stored = []
-    chosen = [drawn(number, 0) for number in STORED_NUMBERS] + [bound_by_gate(7, None), bound_by_gate(7, 8)]
+    chosen = [drawn(number, 0) for number in STORED_NUMBERS] + [with_parts(21, 2, 16)]
+    chosen += [bound_by_gate(7, None), bound_by_gate(7, 8)]
     for one in chosen:
         run = simulated(one)
         stored.append(

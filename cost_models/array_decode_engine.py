@@ -1,9 +1,11 @@
 """The engine of our library's decode kernel, from the first quantized word to the results behind the dequantizer.
 
-    passes  P = ceil(rows / W) of rows = d_out / TB:  (P - 1) I + d_in
-            I = max(d_in + 5, W TB / pairs + 38, d_in slowdown, W TB / (pairs of a port word) slowdown of scales)
+    passes  P = ceil(rows / R) of rows = d_out / TB, R = W / parts:  (P - 1) I + s
+            s = d_in / parts
+            I = max(s + 5, R TB / pairs + 38, s slowdown, R TB / (pairs of a port word) slowdown of scales)
 
-I: the feeder starts anew each pass (feed_vector), the dequantizer takes `pairs` channel scales a cycle (dequantize_vector).
+`parts`: of the lanes, which share out the input channels (`d_in_splits`); their sums are added before the dequantizer. I: the
+feeder starts anew each pass (feed_vector), the dequantizer takes `pairs` channel scales a cycle (dequantize_vector).
 What does not depend on when a step begins (`Serving`, `Finish`) is apart from what does: attention begins when it begins.
 """
 
@@ -20,6 +22,8 @@ from cost_models.memory import stream_slowdown
 
 FEED_RESTART = 5.0  # of a pass in feed_vector: its loop and an iteration of the loop over passes
 DEQUANTIZER_RESTART = 38.0  # of a pass in dequantize_vector: depth 36, its loop and an iteration
+BF16_DEQUANTIZER_RESTART = 19.0  # the same of bf16: depth 17; for passes short enough to wait for it, those of parts
+PARTS_CYCLES = 10.0  # of an engine in parts: take_part, add_parts and resize_words of depth 2, and their hand-overs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +72,16 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class FirstResult:
-    """Until the first result: the activations, `sums` until the first sum, the dequantizer."""
+    """Until the first result: the `steps` of its dot product, `sums` until the first sum, the dequantizer."""
 
-    d_in: float
+    steps: float
     sums: FloatArray
     dequantize_out: float
     beat: FloatArray
 
     def after(self, begin: FloatArray) -> FloatArray:
         """Its cycle in a step whose first activation comes in cycle `begin`."""
-        return begin + self.d_in + self.sums + self.dequantize_out + self.beat
+        return begin + self.steps + self.sums + self.dequantize_out + self.beat
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Pace:
     beat: FloatArray
     rows_of_pass: FloatArray
     restart_rows: FloatArray  # rows between two restarts of the dequantizer
+    restart: float  # cycles of one
     restarts_within: bool
     rows: FloatArray
     compute: FloatArray
@@ -99,7 +104,7 @@ class Pace:
         """Until a row is written."""
         full = np.floor(row / self.rows_of_pass)
         within = row - full * self.rows_of_pass
-        restarts = np.floor(within / self.restart_rows) * DEQUANTIZER_RESTART if self.restarts_within else None
+        restarts = np.floor(within / self.restart_rows) * self.restart if self.restarts_within else None
         return Delay(np.asarray(full * self.interval), np.asarray(within * self.beat), restarts)
 
     def serving(self, end: Cycles, work: FloatArray) -> Serving:
@@ -114,7 +119,7 @@ class Pace:
         """The end of the dequantizer."""
         last = np.ceil(self.rows / self.rows_of_pass) - 1
         subs = np.ceil((self.rows - last * self.rows_of_pass) / self.restart_rows)
-        return Finish(last * self.interval, subs * (self.restart_rows * self.beat + DEQUANTIZER_RESTART), self.beat)
+        return Finish(last * self.interval, subs * (self.restart_rows * self.beat + self.restart), self.beat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,31 +192,36 @@ class EngineUnits(DecodeUnits):
     """The engine of a batch of decode designs of one set of modules, and the units that take its results."""
 
     def _pace(self, d_in: float, rows: FloatArray) -> Pace:
-        passes = np.ceil(rows / self.w)
+        steps, pass_rows = d_in / self.parts, self.w / self.parts
+        passes = np.ceil(rows / pass_rows)
         buffered = bool(self.modules.weight_buffer_beats)
-        sub_rows = self.w / self.sub_engines if buffered else self.w
-        dequantize = self.sub_engines * (sub_rows * self.beat + DEQUANTIZER_RESTART)
-        interval = np.maximum(np.maximum(d_in + FEED_RESTART, dequantize), self.scales_of_pass)
+        sub_rows = pass_rows / self.sub_engines if buffered else pass_rows
+        is_short = self.parts > 1 and self.setup.fabric.nonlinear_format == "bf16"
+        restart = BF16_DEQUANTIZER_RESTART if is_short else DEQUANTIZER_RESTART
+        dequantize = self.sub_engines * (sub_rows * self.beat + restart)
+        interval = np.maximum(np.maximum(steps + FEED_RESTART, dequantize), self.scales_of_pass)
         if not buffered:
-            interval = np.maximum(interval, d_in * self.weight_slowdown)
+            interval = np.maximum(interval, steps * self.weight_slowdown)
+        sums = np.where(passes > 1, FEED_RESTART + 4, self.depths.mac + 6)
+        if self.parts > 1:
+            sums = sums + PARTS_CYCLES
         return Pace(
-            first=FirstResult(
-                d_in, np.where(passes > 1, FEED_RESTART + 4, self.depths.mac + 6), self.depths.dequantize_out, self.beat
-            ),
+            first=FirstResult(steps, sums, self.depths.dequantize_out, self.beat),
             interval=interval,
             beat=self.beat,
-            rows_of_pass=self.w,
+            rows_of_pass=pass_rows,
             restart_rows=sub_rows,
+            restart=restart,
             restarts_within=buffered,
             rows=rows,
-            compute=np.asarray((passes - 1) * interval + d_in),
+            compute=np.asarray((passes - 1) * interval + steps),
         )
 
     def _stream(self, d_in: float, rows: FloatArray) -> FloatArray | None:
         """Cycles of a weight port that runs ahead: its words of a linear layer, and the latency of their burst."""
         if not self.modules.weight_buffer_beats:
             return None
-        words = np.ceil(rows / (self.w / self.sub_engines)) * d_in
+        words = np.ceil(rows / (self.w / self.parts / self.sub_engines)) * (d_in / self.parts)
         return np.asarray(words * self.weight_slowdown + self.access + 7)
 
     def _step(self, begin: FloatArray, pace: Pace, end: FloatArray, transform: Cycles = 0.0) -> DecodeStep:
@@ -220,7 +230,7 @@ class EngineUnits(DecodeUnits):
         return DecodeStep(
             front=begin,
             passes=pace.compute,
-            stream=self._stream(pace.first.d_in, pace.rows),
+            stream=self._stream(pace.first.steps * self.parts, pace.rows),
             tail=end + REGION_CYCLES - begin - pace.compute - transform,
             attention=zero,
             transform=zero + transform,

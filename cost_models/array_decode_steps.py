@@ -156,7 +156,8 @@ class StepUnits(EngineUnits):
 
     def _sampler_lists(self, rows: FloatArray) -> FloatArray:
         """The fewest, a power of two that divides a word, that keep pace with the engine (hls_gen/planning/decode.py)."""
-        needed = self.model.vocab_size / (np.ceil(rows / self.w) * self.model.hidden_dim)
+        passes = np.ceil(rows / (self.w / self.parts))
+        needed = self.model.vocab_size / (passes * (self.model.hidden_dim / self.parts))
         return np.minimum(lowest_bit(self.tb), np.exp2(np.maximum(np.ceil(np.log2(needed)), 0.0)))
 
     def _serial_transform(self, size: int, lanes: FloatArray, stored: Cycles = 1.0) -> FloatArray:

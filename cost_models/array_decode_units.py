@@ -53,12 +53,13 @@ class DecodeUnits:
         self.hp = batch.head_parallelism.astype(np.float64)
         self.io = self._port_lanes("io")
         self.norm_port = self._port_lanes("norm_weights")
+        self.parts = float(modules.d_in_splits)  # of the lanes, which share out the input channels
         self.head_lanes = gcd(self.tb, model.head_dim // 2)  # channels of a word where heads are worked on
         scale_pairs = np.maximum(word_bytes(batch, "scales") / SCALE_BYTES, 1.0)
-        self.pairs = gcd(scale_pairs, self.tb)
+        self.pairs = gcd(scale_pairs, self.tb / self.parts)
         self.beat = self.tb / self.pairs
         # What the memory takes for the scales of a pass; the port reads ahead, so that it is the passes that wait, not the rows.
-        self.scales_of_pass = self.tb * self.w / scale_pairs * stream_slowdown(batch, "scales")
+        self.scales_of_pass = self.tb * self.w / self.parts / scale_pairs * stream_slowdown(batch, "scales")
         self.weight_slowdown = stream_slowdown(batch, "weights")
         self.vector_fifo = fifo_depths(modules, model).vector
         self.sub_engines = np.ones(len(batch))

@@ -17,7 +17,7 @@ import numpy as np
 
 from cost_models.array_timing import ITERATION_CYCLES, LOOP_CYCLES, LoopDepths
 from cost_models.arrays import FloatArray
-from cost_models.memory import stream_slowdown, word_bytes
+from cost_models.memory import operand_beats, stream_slowdown, word_bytes
 from cost_models.stage_setup import HIDDEN_BYTES, SCALE_BYTES, StageSetup
 from spec.design_batch import PrefillBatch
 from spec.fifo_depths import fifo_depths
@@ -261,8 +261,11 @@ class PrefillUnits:
         dh = float(model.head_dim)
         chunks_k = np.ceil(dh / self.batch.key_parallelism)
         chunks_v = np.ceil(dh / self.batch.value_parallelism)
-        k_read = keys * chunks_k * stream_slowdown(self.batch, "k_cache") + access + 9
-        v_read = keys * chunks_v * stream_slowdown(self.batch, "v_cache") + access + 9
+        bits = self.setup.scheme.kv_bits
+        key_beats = operand_beats(self.batch, "k_cache", self.batch.key_parallelism, bits)
+        value_beats = operand_beats(self.batch, "v_cache", self.batch.value_parallelism, bits)
+        k_read = keys * chunks_k * key_beats * stream_slowdown(self.batch, "k_cache") + access + 9
+        v_read = keys * chunks_v * value_beats * stream_slowdown(self.batch, "v_cache") + access + 9
         load = g + 4 + g * dh + 4
         steps = keys * chunks_k * g
         scores = np.maximum(load + steps + depths.score_out + 5, k_read)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from spec.design_batch import BoolArray, FloatArray, IntArray
 from spec.resources import RESOURCE_NAMES
@@ -16,6 +18,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "ResourceArrays",
+    "at_rows",
     "ceil_div",
     "distinct_rows",
     "numbered",
@@ -25,10 +28,20 @@ __all__ = [
 ]
 
 
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+
 def ceil_div(numerator: int | IntArray, denominator: int | IntArray | FloatArray) -> IntArray:
     """Integer division rounded up, elementwise. By float division, twice as fast and exact up to 2^53;
     a whole denominator that is a float already saves a conversion."""
     return np.asarray(np.ceil(np.asarray(numerator) / denominator), dtype=np.int64)
+
+
+def at_rows(values: npt.NDArray[ScalarT], rows: IntArray) -> npt.NDArray[ScalarT]:
+    """`values[rows]` for row numbers, which are places in `values` by how they were made: their bounds are not looked at again,
+    which takes a fifth of the time of a gather.
+    """
+    return values.take(rows, mode="wrap")
 
 
 # Up to here a table with an entry for each possible value is quicker than sorting: it stays in the caches.
@@ -66,7 +79,7 @@ def row_numbers(code: IntArray, size: int) -> tuple[IntArray, IntArray]:
     found = np.flatnonzero(point >= 0)
     number = np.empty(size, dtype=np.int64)
     number[found] = np.arange(len(found))
-    return point.take(found), number.take(code)
+    return point.take(found), at_rows(number, code)
 
 
 def _places(values: IntArray, size: int) -> tuple[IntArray, int]:
@@ -84,7 +97,7 @@ def numbered(values: IntArray | FloatArray) -> tuple[IntArray, int]:
     whole = _whole(values)
     if whole is not None and len(whole) and whole.min() >= 0 and (most := int(whole.max())) < TABLE_VALUES:
         number, distinct = _places(whole, most + 1)
-        return number.take(whole), distinct
+        return at_rows(number, whole), distinct
     found, place = np.unique(values, return_inverse=True)
     return place.astype(np.int64), len(found)
 

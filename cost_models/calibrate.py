@@ -228,7 +228,8 @@ def fit(pairs: Iterable[Measurement]) -> CalibrationTable:
     """One factor for each (provenance, stage, module, metric) of `pairs`. The order of the pairs does not matter.
 
     Raises:
-        InputError: no pairs, or pairs of several devices, model versions or timing tables.
+        InputError: no pairs, or pairs of several devices (by name, and by content where it is known), model versions or timing
+            tables.
     """
     given = list(pairs)
     if not given:
@@ -249,6 +250,15 @@ def fit(pairs: Iterable[Measurement]) -> CalibrationTable:
                 rule="one device, model version and timing table a calibration",
                 hint="split them into one file each",
             )
+    digests = sorted({pair.device_digest for pair in given if pair.device_digest is not None})
+    if len(digests) > 1:
+        raise InputError(
+            f"measurements of {len(digests)} devices that are called {given[0].device}: their documents differ",
+            field="measurements.device_digest",
+            value=digests,
+            rule="one device, model version and timing table a calibration",
+            hint="split them into one file each, and give each device document a name of its own",
+        )
     groups: dict[tuple[MeasuredProvenance, Stage, str | None, CalibratedMetric], list[Measurement]] = {}
     for pair in sorted(given, key=_order):
         groups.setdefault((pair.provenance, pair.stage, pair.module, pair.metric), []).append(pair)
@@ -256,6 +266,8 @@ def fit(pairs: Iterable[Measurement]) -> CalibrationTable:
         model_version=given[0].model_version,
         timing_table_version=given[0].timing_table_version,
         device=given[0].device,
+        # One measurement of which only the name is known may be of another card.
+        device_digest=digests[0] if digests and all(pair.device_digest for pair in given) else None,
         entries=tuple(_fit_entry(*key, group) for key, group in groups.items()),
     )
 

@@ -272,6 +272,8 @@ def calibration_notes(table: CalibrationTable | None, as_priced: Mapping[Stage, 
         notes.append(f"{entry.label} x{entry.factor:.4f} ({entry.provenance}, {designs}; {spread})")
     head = f"calibration {table.key()}, fitted on {table.device}, model version {table.model_version}"
     notes = [f"{head}: {'; '.join(notes)}"]
+    if table.device_digest is None:
+        notes.append(table.device_by_name_note)
     if not all(any(entry.stage == stage for entry in table.entries) for stage in STAGES):
         other = next(stage for stage in STAGES if not any(entry.stage == stage for entry in table.entries))
         notes.append(f"{other} is not calibrated: a factor of one stage is never applied to the other")

@@ -515,14 +515,15 @@ def stored_weight_bytes(batch: DecodeBatch, setup: StageSetup) -> tuple[FloatArr
     each: output channels padded to whole passes; what stays on the chip is not read.
     """
     model, scheme, modules = setup.model, setup.scheme, batch.modules[0]
+    parts = modules.d_in_splits
     lanes = batch.block_parallelism * batch.weight_parallelism / words_per_step(batch, setup)
     beats: FloatArray | IntArray | float = 0.0
     head: FloatArray | IntArray | float = 0.0
     for (first, *_), d_in, d_out in engine_calls(modules, model, on_chip=False):
         if first == "lm_head":
-            head = ceil_div(d_out, lanes) * d_in
+            head = ceil_div(d_out, lanes / parts) * (d_in / parts)
         else:
-            beats = beats + ceil_div(d_out, lanes) * d_in
+            beats = beats + ceil_div(d_out, lanes / parts) * (d_in / parts)
     step_bytes = lanes / 8
     return (
         np.asarray(model.n_layers * beats * (step_bytes * scheme.weight_bits) + np.zeros(len(batch))),

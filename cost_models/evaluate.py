@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import chain
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
-from cost_models.arrays import BoolArray, FloatArray, IntArray, ResourceArrays
+from cost_models.arrays import BoolArray, FloatArray, ResourceArrays
 from cost_models.blocks import Block, Frame, Moved, decode_block, prefill_block
 from cost_models.calibrated import calibrate_power, calibrate_stage
 from cost_models.capacity import stored_bytes
@@ -47,7 +47,8 @@ from spec.device import Device
 from spec.hmt import HmtPlugin
 from spec.hmt_rules import hmt_rules
 from spec.legality import Rule, decode_rules, model_rules, prefill_rules
-from spec.measured_clocks import MEASURED_DEVICE, MEASURED_MODEL
+from spec.measured_clocks import MEASURED_MODEL, is_measured_card
+from spec.metrics import METRICS
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
 from spec.resources import RESOURCE_NAMES
@@ -86,7 +87,7 @@ class Context:
     def __post_init__(self) -> None:
         """Refuse a calibration of another device, model version or timing table."""
         if self.calibration is not None:
-            self.calibration.check_applies(self.device.name, MODEL_VERSION, self.timing.version)
+            self.calibration.check_applies(self.device, MODEL_VERSION, self.timing.version)
 
     @property
     def window(self) -> Workload:
@@ -191,7 +192,7 @@ def _check_one_set(batch: PrefillBatch | DecodeBatch) -> None:
 
 def _clock(batch: PrefillBatch | DecodeBatch, context: Context) -> Callable[[ResourceArrays], FloatArray]:
     """The clock law; what was measured counts for the measured model on the measured card only."""
-    known = (context.model.name, context.device.name) == (MEASURED_MODEL, MEASURED_DEVICE)
+    known = context.model.name == MEASURED_MODEL and is_measured_card(context.device)
     return clock_law(batch if known else replace(batch, clock_measured=None), context.device, context.system.deployment)
 
 
@@ -329,41 +330,49 @@ def _chunks(n: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, n)) for start in range(0, max(n, 1), size)]
 
 
-def _summarise(
-    batch: BatchT,
-    stage: Stage,
-    context: Context,
-    block: Callable[[BatchT], Block[BatchT]] | None,
-    price: Callable[[BatchT], StageSummary],
-) -> StageSummary:
-    """Priced chunk by chunk, and each set of modules on its own: the laws branch on it once a chunk. Results are written
-    in place, so that memory does not grow with the number of chunks. `block`: lays out what few columns decide, once for
-    many chunks; where there is none `price` takes each chunk as it comes.
+@dataclass(frozen=True, slots=True)
+class _Pricing(Generic[BatchT]):
+    """How designs of one stage and one set of modules are priced. `block`: lays out what few columns decide, once for many
+    chunks; where there is none `price` takes each chunk as it comes.
     """
-    result = StageSummary.empty(len(batch))
 
-    def put(part: BatchT, place: Callable[[slice], IntArray | slice]) -> None:
-        many = len(part) >= ROWS_FROM[stage]
-        tabled = many and part.modules[0].process_granularity == "array" and context.calibration is None
-        for whole in _chunks(len(part), BLOCK_POINTS):
-            laid_out = block(part.take(whole)) if block is not None and tabled else None
+    stage: Stage
+    context: Context
+    block: Callable[[BatchT], Block[BatchT]] | None
+    price: Callable[[BatchT], StageSummary]
+
+    def parts(self, batch: BatchT) -> Iterator[tuple[slice, StageSummary]]:
+        """Chunk by chunk, in order; the chunks follow from the number of designs alone."""
+        many = len(batch) >= ROWS_FROM[self.stage]
+        tabled = many and batch.modules[0].process_granularity == "array" and self.context.calibration is None
+        for whole in _chunks(len(batch), BLOCK_POINTS):
+            laid_out = self.block(batch.take(whole)) if self.block is not None and tabled else None
             for chunk in _chunks(whole.stop - whole.start, CHUNK_POINTS):
                 there = slice(whole.start + chunk.start, whole.start + chunk.stop)
-                summary = price(part.take(there)) if laid_out is None else block_summary(laid_out, chunk, context)
-                result.put(place(there), summary)
+                if laid_out is None:
+                    yield there, self.price(batch.take(there))
+                else:
+                    yield there, block_summary(laid_out, chunk, self.context)
 
-    if batch.module_set is None:
-        put(batch, lambda chunk: chunk)
+    def summary(self, batch: BatchT) -> StageSummary:
+        """Of a whole batch, each set of modules on its own: the laws branch on it once a chunk. Results are written in place,
+        so that memory does not grow with the number of chunks.
+        """
+        result = StageSummary.empty(len(batch))
+        if batch.module_set is None:
+            for there, found in self.parts(batch):
+                result.put(there, found)
+            return result
+        few = len(batch.modules) <= 2**16  # NumPy sorts numbers of 16 bits by counting
+        order = np.argsort(batch.module_set.astype(np.uint16) if few else batch.module_set, kind="stable")
+        bounds = np.searchsorted(batch.module_set.take(order), np.arange(len(batch.modules) + 1))
+        for i, modules in enumerate(batch.modules):
+            one_set: Any = {"modules": (modules,), "module_set": None}
+            index = order[bounds[i] : bounds[i + 1]]
+            if len(index):
+                for there, found in self.parts(replace(batch, **one_set).take(index)):
+                    result.put(index[there], found)
         return result
-    few = len(batch.modules) <= 2**16  # NumPy sorts numbers of 16 bits by counting
-    order = np.argsort(batch.module_set.astype(np.uint16) if few else batch.module_set, kind="stable")
-    bounds = np.searchsorted(batch.module_set.take(order), np.arange(len(batch.modules) + 1))
-    for i, modules in enumerate(batch.modules):
-        one_set: Any = {"modules": (modules,), "module_set": None}
-        index = order[bounds[i] : bounds[i + 1]]
-        if len(index):
-            put(replace(batch, **one_set).take(index), index.__getitem__)
-    return result
 
 
 def block_summary(block: Block[BatchT], part: slice, context: Context) -> StageSummary:
@@ -378,8 +387,7 @@ def block_summary(block: Block[BatchT], part: slice, context: Context) -> StageS
     return summary
 
 
-def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
-    """Price a batch of prefill designs, constraints included; memory does not grow with the batch beyond the result."""
+def _prefill_pricing(context: Context) -> _Pricing[PrefillBatch]:
     coupled = context.system.deployment == "co_resident"
 
     def block(part: PrefillBatch) -> Block[PrefillBatch]:
@@ -390,11 +398,10 @@ def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
         cost = price_prefill(part, context)
         return stage_summary(cost, part, prefill_constraints(cost, part, context), context)
 
-    return _summarise(batch, "prefill", context, block if context.hmt is None else None, price)
+    return _Pricing("prefill", context, block if context.hmt is None else None, price)
 
 
-def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
-    """Price a batch of decode designs, constraints included."""
+def _decode_pricing(context: Context) -> _Pricing[DecodeBatch]:
     coupled = context.system.deployment == "co_resident"
 
     def block(part: DecodeBatch) -> Block[DecodeBatch]:
@@ -405,7 +412,17 @@ def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
         cost = price_decode(part, context)
         return stage_summary(cost, part, decode_constraints(cost, part, context), context)
 
-    return _summarise(batch, "decode", context, block, price)
+    return _Pricing("decode", context, block, price)
+
+
+def summarise_prefill(batch: PrefillBatch, context: Context) -> StageSummary:
+    """Price a batch of prefill designs, constraints included; memory does not grow with the batch beyond the result."""
+    return _prefill_pricing(context).summary(batch)
+
+
+def summarise_decode(batch: DecodeBatch, context: Context) -> StageSummary:
+    """Price a batch of decode designs, constraints included."""
+    return _decode_pricing(context).summary(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,15 +520,15 @@ def pair_utilization(prefill: StageSummary, decode: StageSummary, context: Conte
 
 def evaluate_batch(batch: DesignBatch, context: Context) -> CostBatch:
     """Price a batch of designs, (n_points,) in, arrays of (n_points,) out; plug-in and system choices are the batch's."""
-    metrics: dict[str, FloatArray] = {}
-    excess = np.empty(len(batch))
+    # Before anything is priced: room that lies above what a chunk needs is given back at the end, and faulted in the next time.
+    columns, excess = {name: np.empty(len(batch)) for name in METRICS}, np.empty(len(batch))
+    names: list[str] = []
     for chunk, costs in evaluate_chunks(batch, context):
+        names = list(costs.metrics)
         for name, values in costs.metrics.items():
-            if name not in metrics:
-                metrics[name] = np.empty(len(batch))
-            metrics[name][chunk] = values
+            columns[name][chunk] = values
         excess[chunk] = costs.excess
-    return CostBatch(metrics, excess)
+    return CostBatch({name: columns[name] for name in names}, excess)
 
 
 def evaluate_chunks(batch: DesignBatch, context: Context) -> Iterator[tuple[slice, CostBatch]]:
@@ -522,11 +539,17 @@ def evaluate_chunks(batch: DesignBatch, context: Context) -> Iterator[tuple[slic
         context = replace(context, hmt=batch.hmt)
     if batch.system != context.system:
         context = replace(context, system=batch.system)
+    first, second = _prefill_pricing(context), _decode_pricing(context)
+    one_set = batch.prefill.module_set is None and batch.decode.module_set is None
     for block in _chunks(len(batch), BLOCK_POINTS):
-        prefill = summarise_prefill(batch.prefill.take(block), context)
-        decode = summarise_decode(batch.decode.take(block), context)
+        prefill, decode = batch.prefill.take(block), batch.decode.take(block)
+        if one_set:  # both stages chunk by chunk: no summary of the whole block is made
+            for (chunk, a), (_, b) in zip(first.parts(prefill), second.parts(decode), strict=True):
+                yield slice(block.start + chunk.start, block.start + chunk.stop), combine(a, b, context)
+            continue
+        whole = first.summary(prefill), second.summary(decode)
         for chunk in _chunks(block.stop - block.start, CHUNK_POINTS):
-            costs = combine(prefill.take(chunk), decode.take(chunk), context)
+            costs = combine(whole[0].take(chunk), whole[1].take(chunk), context)
             yield slice(block.start + chunk.start, block.start + chunk.stop), costs
 
 

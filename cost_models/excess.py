@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from cost_models.arrays import FloatArray, IntArray
+from cost_models.arrays import FloatArray, IntArray, at_rows
 from spec.legality import Rule
 
 CapsAt = Literal["band", "prediction"]
@@ -20,7 +20,7 @@ def largest_excess(rules: Iterable[Rule], n: int, caps_at: CapsAt) -> FloatArray
         demand, bound = _once(rule.demand), _once(rule.bound)
         scale = 1.0 + rule.relative_low if caps_at == "band" else 1.0
         if caps_at == "band" and rule.limit < np.inf:
-            np.maximum(worst, demand - rule.limit, out=worst)
+            np.maximum(worst, np.subtract(demand, rule.limit, out=scratch if len(demand) == n else None), out=worst)
         if len(bound) == 1:
             unit = max(abs(float(bound[0])), 1.0)
             if len(demand) == 1:
@@ -60,7 +60,7 @@ class WorstOfRows:
 
     def add(self, excess: FloatArray, within: IntArray, of: IntArray | None) -> None:
         """`excess` (n_rows,); `within`: the row of each design, or of each row of the base that designs are in by `of`."""
-        found = excess.take(within)
+        found = at_rows(excess, within)
         if of is None:
             self._of_designs = found if self._of_designs is None else np.maximum(self._of_designs, found, out=found)
             return
@@ -76,7 +76,7 @@ class WorstOfRows:
         if self._of_designs is not None:
             np.maximum(worst, self._of_designs, out=worst)
         for base, found in self._of_bases:
-            np.maximum(worst, found.take(base), out=worst)
+            np.maximum(worst, at_rows(found, base), out=worst)
         return worst
 
 

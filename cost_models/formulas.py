@@ -7,18 +7,22 @@ them; what has no expression is a law, named by file and function, with its own 
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from cost_models import array_decode, array_prefill
 from cost_models.decode import dequantizer_interval
+from cost_models.evaluate import Context
+from cost_models.formula import Formula, evaluated, names_in
+from cost_models.hmt import LOADER, MEMORY
 from cost_models.memory import port_bytes, stream_slowdown, word_bytes
-from cost_models.stage_setup import SCALE_BYTES, channel_scales
+from cost_models.stage_formulas import Found, StageFormulas
+from cost_models.stage_setup import SCALE_BYTES, channel_scales, prefilled_tokens
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
@@ -31,16 +35,6 @@ from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 from spec.workload import STAGES, Stage, Workload
 
 _NAME = re.compile(r"[a-z_][a-z0-9_.]*")
-_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """Of one number. `expression`: over other names, None where `text` says what the law in `law` computes."""
-
-    expression: str | None
-    law: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,8 @@ class Step:
     source: str
 
 
+# Symbols of a module's cycles that its resources rest on too.
+_LANES = frozenset({"TP", "WP", "KP", "VP", "HP", "TB", "W", "V", "d_in", "d_out", "dh"})
 _COMBINE = "cost_models/evaluate.py combine"
 _FORMULAS: dict[str, Formula] = {
     "ttft_s": Formula("prefill.latency_s + between_s + decode.first_step_s", _COMBINE),
@@ -78,20 +74,13 @@ _FORMULAS: dict[str, Formula] = {
         None, "cost_models/power.py stage_power_w", "(dynamic power x time) of both stages / output_tokens"
     ),
     "power_w": Formula("energy_j / e2e_latency_s", _COMBINE),
-    "max_utilization": Formula(
-        None,
-        "cost_models/feasibility.py used_fractions, cost_models/evaluate.py pair_utilization",
-        "largest of (kernel + shell) / card over resource kinds; both kernels together where they are co-resident",
-    ),
     **{
         f"{stage}_{kind}": Formula(f"{stage}.resources.{kind}", _COMBINE)
         for stage in ("prefill", "decode")
         for kind in RESOURCE_NAMES
     },
     "card_cost_usd": Formula(None, "spec/catalog/devices: price_usd", "price of a card x cards of the deployment"),
-    "hbm_bytes_per_s": Formula(
-        None, "cost_models/decode.py decode_traffic_bytes", "bytes of all roles in HBM in a decode step / its time"
-    ),
+    "hbm_bytes_per_s": Formula("decode.hbm_bytes_per_s", _COMBINE),
     "hbm_fraction": Formula("hbm_bytes_per_s / hbm_sustained_bytes_per_s", _COMBINE),
     "quality": Formula(None, "cost_models/quality.py scheme_quality", "measured or interpolated for the scheme"),
     "prefill.latency_s": Formula(
@@ -101,11 +90,6 @@ _FORMULAS: dict[str, Formula] = {
         None,
         "cost_models/decode.py evaluate_decode",
         "cycles of the step behind the prompt, at prompt_tokens keys, / clock: decode.cycles is the mean of the later ones",
-    ),
-    "between_s": Formula(
-        None,
-        "cost_models/evaluate.py Context.between_s",
-        "bitstream swap + re-upload of what a reload loses + KV re-layout",
     ),
     "prompt_tokens": Formula(None, "the request", "given"),
     "output_tokens": Formula(None, "the request", "given"),
@@ -117,14 +101,11 @@ _FORMULAS: dict[str, Formula] = {
         "channels x channel_sustained_bytes_per_s, with its source in the device file",
     ),
 }
-_STAGE_FORMULAS: dict[str, tuple[str, str]] = {
-    "clock_mhz": (
-        "cost_models/frequency.py",
-        "the lower of the clock that is asked for and the one expected of the tools",
-    ),
-    "power_w": ("cost_models/power.py stage_power_w", "configured idle + activity of resources + HBM bytes"),
-    "resources.dsp": ("cost_models/resources.py {stage}_parts", "sum of the inventory of all units of the kernel"),
-}
+# The plug-in's own modules, by D, T, lanes of its engine and the windows of the prompt.
+_PLUGIN: dict[str, tuple[str, str]] = {
+    LOADER: ("cost_models/hmt.py loader_cycles", "rows from the prompt (D / T slowdown + restart + access) + other rows (D / T + restart) + rows / TP (D + restart) + D / T"),
+    MEMORY: ("cost_models/hmt.py memory_cycles", "(segments - 1) (2 (D + access) + D / T + two engine calls D -> D and D -> memories, softmax 3 (memories / T + restart), one memories -> D; a call: d_in / T + ceil(d_out / lanes) (d_in + restart))"),
+}  # fmt: skip
 # Of a module by the law that priced it: function, formula. FlexLLM's processes, and those of our library.
 _ELEMENT: dict[Stage, dict[str, tuple[str, str]]] = {
     "prefill": {
@@ -176,40 +157,6 @@ _ARRAY: dict[Stage, dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
-def evaluated(expression: str, values: Mapping[str, float | None]) -> float | None:
-    """Value of an expression of `+ - * /` over names and numbers; None where a name has none."""
-
-    def of(node: ast.expr) -> float | None:
-        if isinstance(node, ast.Constant):
-            return float(node.value)  # type: ignore[arg-type]
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            return values[ast.unparse(node)]
-        assert isinstance(node, ast.BinOp)
-        left, right = of(node.left), of(node.right)
-        if left is None or right is None:
-            return None
-        sign = _SIGNS[type(node.op)]
-        if sign == "/":
-            return left / right if right else None
-        return left + right if sign == "+" else left - right if sign == "-" else left * right
-
-    return of(ast.parse(expression, mode="eval").body)
-
-
-def _names(expression: str) -> list[str]:
-    found: list[str] = []
-
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            found.append(ast.unparse(node))
-            return
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(expression, mode="eval"))
-    return list(dict.fromkeys(found))
-
-
 def shown(value: float | None) -> str:
     """A number as it stands in a formula."""
     if value is None:
@@ -223,36 +170,66 @@ class Evaluated:
 
     document: Mapping[str, Any]
     design: DesignPoint
-    model: ModelConfig
-    device: Device
-    workload: Workload
-    between_s: float
-    timing: TimingTable = DEFAULT_TIMING_TABLE
+    context: Context
+
+    @property
+    def model(self) -> ModelConfig:
+        """The model that the design runs."""
+        return self.context.model
+
+    @property
+    def device(self) -> Device:
+        """The card."""
+        return self.context.device
+
+    @property
+    def workload(self) -> Workload:
+        """The request."""
+        return self.context.workload
+
+    @property
+    def timing(self) -> TimingTable:
+        """Latencies of operators and memories."""
+        return self.context.timing
+
+    @cached_property
+    def _stages(self) -> StageFormulas:
+        return StageFormulas(self.design, self.context)
+
+    @cached_property
+    def _found(self) -> Found:
+        return self._stages.all()
 
     def values(self) -> dict[str, float | None]:
-        """Every number by its name."""
+        """Every number by its name: those of the document, and those that only the laws have."""
         document, device = self.document, self.device
         idle = device.power.configured_w
-        found: dict[str, float | None] = dict(document["metrics"])
+        found: dict[str, float | None] = {name: value for name, (value, _) in self._found.items()}
+        found |= document["metrics"]
         for stage in STAGES:
             for name, value in document[stage].items():
                 if isinstance(value, (int, float)):
                     found[f"{stage}.{name}"] = value
-            found |= {f"{stage}.resources.{kind}": n for kind, n in document[stage]["resources"].items()}
+            for group in ("resources", "utilization"):
+                found |= {f"{stage}.{group}.{kind}": n for kind, n in document[stage][group].items()}
         found |= {f"{m['stage']}.{m['module']}.cycles": m["cycles"] for m in document["breakdown"]}
-        return found | {
+        found |= {f"hmt.{name}": value for name, value in (document.get("hmt") or {}).items()}
+        found |= {
             "prompt_tokens": self.workload.prompt_tokens,
             "output_tokens": self.workload.output_tokens,
-            "between_s": self.between_s,
             "idle_w": idle,
             "waiting_w": idle if self.design.deployment == "two_cards" else 0.0,
             "hbm_sustained_bytes_per_s": (
                 device.hbm.channels * device.hbm.channel_sustained_bytes_per_s if device.hbm else None
             ),
         }
+        for name, (value, formula) in self._found.items():  # sums on the way to a number that no document has
+            if value is None and found[name] is None and formula.expression:
+                found[name] = evaluated(formula.expression, found)
+        return found
 
     def formula(self, name: str) -> Formula:
-        """Of a metric, a number of a stage, or the cycles of a module.
+        """Of a metric, a number of a stage, a module, a part of a kernel, the plug-in.
 
         Raises:
             UnknownNameError: there is no such number.
@@ -260,26 +237,42 @@ class Evaluated:
         known = self.names()
         if name not in known:
             raise UnknownNameError("number", name, known)
+        if name == "max_utilization":
+            return self._max_utilization()
+        if name in self._found:
+            return self._found[name][1]
         if name in _FORMULAS:
             return _FORMULAS[name]
         stage, _, number = name.partition(".")
         if number == "cycles":
             parts = [m["module"] for m in self.document["breakdown"] if m["stage"] == stage]
             law = f"cost_models/{self._prefix(stage)}{stage}.py{self._changed(stage)}"
+            if stage == "prefill" and self.context.hmt is not None:
+                law = "cost_models/hmt.py evaluate_hmt_prefill"
             return Formula(" + ".join(f"{stage}.{module}.cycles" for module in parts), law)
-        if number in _STAGE_FORMULAS:
-            law, text = _STAGE_FORMULAS[number]
-            return Formula(None, law.format(stage=stage), text)
         law, text = self._modules(stage)[number.removesuffix(".cycles")]
+        if stage == "prefill" and self.context.hmt is not None and number.removesuffix(".cycles") not in _PLUGIN:
+            text += "; summed over the windows of the HMT plug-in, each a prompt of its own"
         return Formula(None, law, text)
 
+    def _max_utilization(self) -> Formula:
+        """The largest share of the card that a bitstream takes of any kind of resource."""
+        law = "cost_models/evaluate.py pair_utilization"
+        if self.design.deployment == "co_resident":
+            both = [
+                f"(prefill.resources.{kind} + decode.resources.{kind} + shell.{kind}) / card.{kind}"
+                for kind in RESOURCE_NAMES
+            ]
+            return Formula(f"max({', '.join(both)})", law)
+        shares = [f"{stage}.utilization.{kind}" for stage in STAGES for kind in RESOURCE_NAMES]
+        return Formula(f"max({', '.join(shares)})", law)
+
     def names(self) -> list[str]:
-        """Every name that has a formula."""
-        stages = [f"{stage}.{number}" for stage in STAGES for number in ("cycles", *_STAGE_FORMULAS)]
+        """Every name that has a formula, metrics first."""
+        stages = [f"{stage}.cycles" for stage in STAGES]
         modules = [f"{m['stage']}.{m['module']}.cycles" for m in self.document["breakdown"]]
-        return [name for name in METRICS if name in _FORMULAS] + stages + modules + [
-            name for name in _FORMULAS if name not in METRICS
-        ]  # fmt: skip
+        metrics = [name for name in METRICS if name in _FORMULAS or name == "max_utilization"]
+        return list(dict.fromkeys([*metrics, *stages, *modules, *self._found, *_FORMULAS]))
 
     def _built(self, stage: str) -> bool:
         if stage == "prefill":
@@ -300,14 +293,19 @@ class Evaluated:
 
     def _modules(self, stage: str) -> dict[str, tuple[str, str]]:
         laws = _ARRAY if self._built(stage) else _ELEMENT
-        return laws["prefill" if stage == "prefill" else "decode"]
+        return {**laws["prefill"], **_PLUGIN} if stage == "prefill" else laws["decode"]
 
     def symbols(self, name: str) -> dict[str, float]:
         """What the symbols of a module's law stand for in this design."""
         stage, _, rest = name.partition(".")
         module = rest.removesuffix(".cycles")
-        if stage not in STAGES or module not in self._modules(stage):
-            return {}
+        if (
+            module in _PLUGIN
+            or stage not in STAGES
+            or not rest.endswith(".cycles")
+            or module not in self._modules(stage)
+        ):
+            return self._stages.symbols(name)
         model, timing = self.model, self.timing
         d, ff, q, kv = model.hidden_dim, model.ffn_dim, model.q_dim, model.kv_dim
         shapes: dict[str, tuple[int, int]] = {
@@ -324,10 +322,9 @@ class Evaluated:
             found |= {"d": d, "ffn": ff}
         if stage == "prefill":
             p = self.design.prefill
-            tokens = self.workload.prompt_tokens - 1
             found |= {
                 "TP": p.token_parallelism,
-                "N": -(-tokens // p.token_parallelism),
+                "N": self._blocks(p.token_parallelism),
                 "KP": p.key_parallelism,
                 "VP": p.value_parallelism,
             }
@@ -351,6 +348,12 @@ class Evaluated:
             found["restart"] = timing.loop_restart_cycles
         found["memory access"] = timing.memory_access_cycles
         return found
+
+    def _blocks(self, token_parallelism: int) -> int:
+        """Blocks of tokens that go through the prefill kernel, in all windows of a plug-in."""
+        tokens, hmt = prefilled_tokens(self.workload), self.context.hmt
+        prompts = [(1, tokens)] if hmt is None else [(window.count, window.rows) for window in hmt.windows(tokens)]
+        return sum(count * -(-rows // token_parallelism) for count, rows in prompts)
 
     def _engine(self, module: str, d_in: int) -> dict[str, float]:
         """What a pass of the decode engine takes beside the lanes: how much longer than a cycle a beat of the weights takes,
@@ -389,8 +392,10 @@ class Evaluated:
                 return
             seen.add(one)
             formula = self.formula(one)
-            inner = _names(formula.expression) if formula.expression else []
-            numbers = _NAME.sub(lambda found: shown(values[found[0]]), formula.expression or "")
+            inner = names_in(formula.expression) if formula.expression else []
+            numbers = _NAME.sub(
+                lambda found: shown(values[found[0]]) if found[0] in inner else found[0], formula.expression or ""
+            )
             steps.append(Step(depth, one, values[one], formula, numbers, self.symbols(one), sources.get(one, "")))
             for term in inner:
                 follow(term, depth + 1)

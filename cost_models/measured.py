@@ -41,7 +41,7 @@ class MeasuredProject:
             "prefill": design.clock_target_mhz.prefill,
             "decode": design.clock_target_mhz.decode,
         }
-        self._priced: dict[Workload, CostReport] = {}
+        self._priced: dict[tuple[Workload, int], CostReport] = {}
 
     def resources(self, stage: Stage) -> ResourceVector:
         """What the models say of the resources of a kernel as it was built, shell not included."""
@@ -49,8 +49,10 @@ class MeasuredProject:
         return found
 
     def simulated(self, report: SimulationReport, report_sha256: str) -> list[Measurement]:
-        """Cycles of the timed simulation of both stages; a decode step against the law at its very context."""
-        if not report.passed or report.modified_files:
+        """Cycles of the timed simulation of both stages; a decode step against the law at its very context, a run of fewer
+        layers against a model of as many. None of one with other FIFO depths: it is of another design.
+        """
+        if not report.passed or report.modified_files or report.other_depths:
             return []
         found = []
         for stage in STAGES:
@@ -59,15 +61,16 @@ class MeasuredProject:
                 continue
             if stage == "prefill":
                 workload = Workload(prompt_tokens=simulated.tokens + 1, output_tokens=1)
-                predicted = self._report(workload).prefill.cycles
+                predicted = self._report(workload, simulated.layers).prefill.cycles
             else:
                 # With two tokens out the mean step after the first is the step at prompt + 1 keys.
                 workload = Workload(prompt_tokens=max(simulated.position or 1, 1), output_tokens=2)
-                predicted = self._report(workload).decode.cycles
+                predicted = self._report(workload, simulated.layers).decode.cycles
             found.append(
                 self._measurement(
                     "timed_sim", stage, "cycles", predicted, float(simulated.cycles),
-                    f"FlexDSE {report.flexdse_version}, {_STYLES[report.pipeline_style]}", report_sha256,
+                    f"FlexDSE {report.flexdse_version}, {_STYLES[report.pipeline_style]}{self._part(simulated.layers)}",
+                    report_sha256,
                 )
             )  # fmt: skip
         return found
@@ -115,10 +118,15 @@ class MeasuredProject:
                 )  # fmt: skip
         return found
 
-    def _report(self, workload: Workload) -> CostReport:
-        if workload not in self._priced:
-            self._priced[workload] = evaluate_point(self._design, self._model, self._device, workload)
-        return self._priced[workload]
+    def _report(self, workload: Workload, layers: int | None = None) -> CostReport:
+        layers = self._model.n_layers if layers is None else layers
+        if (workload, layers) not in self._priced:
+            model = self._model.model_copy(update={"n_layers": layers})
+            self._priced[workload, layers] = evaluate_point(self._design, model, self._device, workload)
+        return self._priced[workload, layers]
+
+    def _part(self, layers: int) -> str:
+        return "" if layers == self._model.n_layers else f", {layers} of {self._model.n_layers} layers"
 
     def _measurement(
         self,
@@ -143,6 +151,7 @@ class MeasuredProject:
         return Measurement(
             provenance=provenance,
             device=self._device.name,
+            device_digest=self._device.content_digest(),
             model_version=MODEL_VERSION,
             timing_table_version=DEFAULT_TIMING_TABLE.version,
             design_key=self._key,

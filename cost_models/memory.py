@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cost_models.arrays import FloatArray
+from cost_models.arrays import FloatArray, IntArray
 from spec.design_batch import DecodeBatch, PrefillBatch
 from spec.device import Device
 from spec.memory_map import PortRole
@@ -37,6 +37,13 @@ def word_bytes(batch: PrefillBatch | DecodeBatch, role: PortRole) -> FloatArray:
     """Bytes that one port of a role delivers in one beat, (n_points,)."""
     table, column = batch.placements, batch.placements.role(role)
     return (table.width_bits[:, column] / 8)[batch.placement]
+
+
+def operand_beats(batch: PrefillBatch | DecodeBatch, role: PortRole, lanes: IntArray, bits: int) -> FloatArray:
+    """Beats of a port that make a word of `lanes` operands of `bits`, (n_points,): more than one where the port is narrower, and
+    then whole ones (rule `cache_beats`).
+    """
+    return np.maximum(lanes * (bits / 8) / np.maximum(word_bytes(batch, role), 1.0), 1.0)
 
 
 def hbm_bytes(batch: PrefillBatch | DecodeBatch, role_bytes: Mapping[PortRole, FloatArray]) -> FloatArray:

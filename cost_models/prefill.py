@@ -45,7 +45,7 @@ from cost_models.attention import (
 )
 from cost_models.kernels.parts import Parts
 from cost_models.linear import systolic_cycles
-from cost_models.memory import port_bytes, ports_cycles, stream_slowdown, word_bytes
+from cost_models.memory import operand_beats, port_bytes, ports_cycles, stream_slowdown, word_bytes
 from cost_models.power import attention_active_j
 from cost_models.resources import (
     PROJECTION_MODULES,
@@ -463,8 +463,14 @@ def prefill_traffic_bytes(batch: PrefillBatch, setup: StageSetup, tokens: IntArr
         * _tokens_read(batch, tokens)
         * (model.n_kv_heads if modules.kv_read == "per_kv_head" else model.n_q_heads)
     )
-    key_beats = model.head_dim / batch.key_parallelism
-    value_beats = model.head_dim // batch.value_parallelism
+    key_beats = (
+        model.head_dim / batch.key_parallelism * operand_beats(batch, "k_cache", batch.key_parallelism, scheme.kv_bits)
+    )
+    value_beats = (
+        model.head_dim
+        // batch.value_parallelism
+        * operand_beats(batch, "v_cache", batch.value_parallelism, scheme.kv_bits)
+    )
     written = layers * tokens * model.kv_dim * scheme.kv_bits / 8
     scale = layers * passes * SCALE_BYTES
     weights = {role: passes * stored for role, stored in stored_weight_bytes(batch, setup).items()}

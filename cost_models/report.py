@@ -372,7 +372,7 @@ def evaluate_point(
         cost.stage: (float(cost.clock_mhz[0]), achievable_mhz(cost, part, device, point))
         for cost, part in ((prefill, batch.prefill), (decode, batch.decode))
     }
-    measured = clocks_were_measured(point, model.name, device.name)
+    measured = clocks_were_measured(point, model.name, device)
     prefill_used, prefill_fraction = _stage_resources(prefill, device)
     decode_used, decode_fraction = _stage_resources(decode, device)
     prefill_s = float(prefill.latency_s[0])

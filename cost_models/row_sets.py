@@ -24,6 +24,7 @@ from cost_models.arrays import (
     BoolArray,
     FloatArray,
     IntArray,
+    at_rows,
     distinct_rows,
     numbered,
     row_codes,
@@ -63,14 +64,14 @@ class RowSet(Generic[BatchT]):
     def row(self) -> IntArray:
         """The row of each design, (n_points,)."""
         if self._row is None:
-            self._row = self.within.take(_given(self.of))
+            self._row = at_rows(self.within, _given(self.of))
         return self._row
 
     def spread(self, values: FloatArray) -> FloatArray:
         """What was found for rows, (n_rows,), for each design, (n_points,)."""
         if self.of is None or self._row is not None:
-            return values.take(self.row)
-        return values.take(self.within).take(self.of)
+            return at_rows(values, self.row)
+        return at_rows(at_rows(values, self.within), self.of)
 
 
 def _given(rows: IntArray | None) -> IntArray:
@@ -111,7 +112,7 @@ class _BaseRows(Generic[BatchT]):
 
 
 def _decided(column: IntArray, rows: RowSet[BatchT]) -> bool:
-    return bool(np.array_equal(column.take(rows.first).take(rows.row), column))
+    return bool(np.array_equal(at_rows(column.take(rows.first), rows.row), column))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class _Part:
 
     def at(self, chunk: slice) -> IntArray:
         """Of the designs in `chunk`."""
-        return self.values[chunk] if self.of is None else self.values.take(self.of[chunk])
+        return self.values[chunk] if self.of is None else at_rows(self.values, self.of[chunk])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class _Pace:
 
     def at(self, chunk: slice) -> tuple[IntArray, IntArray]:
         """Of the designs in `chunk`: a number, 0 where all keeps pace, and which of them have a row of their own."""
-        late = self.clock_mhz[chunk] > self.limits.take(self.placement[chunk])
+        late = self.clock_mhz[chunk] > at_rows(self.limits, self.placement[chunk])
         return (self.number[chunk] + 1) * late, np.flatnonzero(late & self.moved[chunk])
 
 
@@ -160,7 +161,7 @@ def _numbered_rows(parts: Sequence[_Part], pace: _Pace | None, n: int) -> tuple[
         code, size = row_codes([(part.at(whole), part.distinct) for part in parts], n)
         code, size = numbered(code) if size * late > TABLE_VALUES else (code, size)
         parts, size = [_Part(code, None, size)], size * late
-    row, occurs, lone = np.empty(n, dtype=np.int64), np.zeros(size + 1, dtype=bool), []
+    row, point, lone = np.empty(n, dtype=np.int64), np.full(size + 1, -1, dtype=np.int32), []
     chunks = [slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
     for chunk in chunks:
         code = _code(parts, chunk)
@@ -169,21 +170,22 @@ def _numbered_rows(parts: Sequence[_Part], pace: _Pace | None, n: int) -> tuple[
             code = code * late + number
             code[alone] = size
             lone.append(alone)
-        occurs[code] = True
+        point[code] = np.arange(chunk.start, chunk.stop, dtype=np.int32)  # the last of those that share a number
         row[chunk] = code
-    occurs[size] = False
-    found = np.flatnonzero(occurs)
-    place = np.empty(size + 1, dtype=np.int32)
-    place[found] = np.arange(len(found))
+    point[size] = -1
+    found = np.flatnonzero(point >= 0)
     rows = len(found)
     first = np.empty(rows + sum(len(alone) for alone in lone), dtype=np.int64)
+    first[:rows] = point[found]
+    point[found] = np.arange(rows)  # from here on the place of each number
     for i, chunk in enumerate(chunks):
         numbers = row[chunk]
-        numbers[:] = place.take(numbers)
-        if pace is not None:
-            numbers[lone[i]] = np.arange(rows, rows + len(lone[i]))
+        numbers[:] = at_rows(point, numbers)
+        if pace is not None and len(lone[i]):
+            places = np.arange(rows, rows + len(lone[i]))
+            numbers[lone[i]] = places
+            first[places] = chunk.start + lone[i]
             rows += len(lone[i])
-        first[numbers] = np.arange(chunk.start, chunk.stop)
     return first, row
 
 
@@ -323,7 +325,7 @@ def spread(values: T, row: IntArray) -> T:
     """
     found: Any = values
     if isinstance(values, np.ndarray):
-        found = values.take(row) if values.ndim else values
+        found = at_rows(values, row) if values.ndim else values
     elif isinstance(values, dict):
         found = {name: spread(value, row) for name, value in values.items()}
     elif is_dataclass(values) and not isinstance(values, type):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +25,10 @@ from spec.errors import InputError, echo
 MAGIC = b"flexdse-checkpoint/v1 "
 MIN_INTERVAL_S = 5.0
 MAX_WRITING = 0.1  # of the time of a search may go into checkpoints
+
+# What NumPy and zipfile raise on bytes that were lost or flipped, by where they were.
+_DAMAGED = (ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError, struct.error,
+            zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -64,7 +70,7 @@ class Checkpoint:
         except InputError:
             self._file.close()
             raise
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             self._file.close()
             raise InputError(
                 f"{echo(str(self.path))} is no checkpoint of an exact search",

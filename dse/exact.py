@@ -65,6 +65,7 @@ class ExactFront:
     arms: tuple[ArmFront, ...]
     enumeration_s: float
     merge_s: float
+    of_power: bool = False  # whether a goal reads the power
 
     @property
     def priced(self) -> int:
@@ -87,10 +88,7 @@ class ExactFront:
         widest = max(max(front.prefill.epsilon, front.decode.epsilon) for front in self.arms)
         if widest == 0.0:
             return None
-        return (
-            f"the goals pull a stage both ways (power wants low energy and long time), so that too little is dominated: "
-            f"one stage design stands for all within {widest:.2%} of it in every quantity that the goals depend on"
-        )
+        return f"the goals pull a stage both ways{' (power wants low energy and long time)' if self.of_power else ''}, so that too little is dominated: one stage design stands for all within {widest:.2%} of it in every quantity that the goals depend on"
 
     @property
     def pair_gap(self) -> str | None:
@@ -211,7 +209,8 @@ class ExactSearch:
             prefill_index[here] = front.prefill.index[p[place[here]]]
             decode_index[here] = front.decode.index[d[place[here]]]
         values = archive.values[order] * self._goals.signs
-        return ExactFront(of_arm, prefill_index, decode_index, values, tuple(fronts), enumeration_s, merge_s)
+        return ExactFront(of_arm, prefill_index, decode_index, values, tuple(fronts), enumeration_s, merge_s,
+                          "power_w" in self._goals.metrics)  # fmt: skip
 
     def _stages(self, number: int, cuts: Cuts, before: Sequence[int]) -> tuple[StageFront, StageFront]:
         """The stage fronts of an arm, enumerated where they are not known."""

@@ -15,6 +15,7 @@ from dse.arms import Arm, legal_designs
 from dse.exact import ExactFront, ExactSearch
 from dse.infeasible import no_feasible_design
 from dse.objectives import Goals
+from dse.outside import designs_outside
 from dse.pareto import hypervolume, ideal_and_nadir
 from dse.progress import OnProgress, Reporter, ShouldStop
 from dse.results import Placed, exact_result, sampled_result
@@ -124,7 +125,12 @@ def search(
     enumerated = sum(arm.space.prefill.size + arm.space.decode.size for arm in arms)
     if request.method == "exact":
         reporter = Reporter(
-            on_progress, should_stop, enumerated, legal_designs=size, volume=lambda front: _own_volume(front, goals)
+            on_progress,
+            should_stop,
+            enumerated,
+            legal_designs=size,
+            volume=lambda front: _own_volume(front, goals),
+            best=goals.best,
         )
         checkpoint = _checkpoint(journal, request)
         try:
@@ -133,7 +139,8 @@ def search(
             if checkpoint is not None:
                 checkpoint.close()
         _require_designs(exact, goals, request)
-        return Search(exact_result(request, goals, exact, placed, reporter), None, tuple(arms), goals, None)
+        result = _with_designs_outside(exact_result(request, goals, exact, placed, reporter), arms, goals)
+        return Search(result, None, tuple(arms), goals, None)
 
     from dse.journal import Journal  # Optuna takes half a second to import; the exact method does without
     from dse.samplers.registry import sampler_factory
@@ -153,6 +160,9 @@ def search(
     sampler_factory(request.method)  # one that is missing is refused before anything is priced
     # The exact front of the same space is the yardstick: how far is what is found from the optimum? It comes first, so
     # that progress is shown against it and a problem without solution is known at once.
+    Reporter(on_progress, should_stop, request.budget, legal_designs=size).turn_to(
+        "yardstick", f"{enumerated:,} stage designs", np.zeros((0, len(goals.objectives)))
+    )
     exact, _ = _yardstick(request, arms, goals, Reporter(None, should_stop, enumerated))
     _require_designs(exact, goals, request)
     nadir = ideal_and_nadir(goals.scaled(exact.values))[1]
@@ -160,7 +170,7 @@ def search(
     def volume(front: FloatArray) -> float | None:
         return hypervolume(goals.scaled(front), nadir) or None
 
-    reporter = Reporter(on_progress, should_stop, request.budget, legal_designs=size, volume=volume)
+    reporter = Reporter(on_progress, should_stop, request.budget, legal_designs=size, volume=volume, best=goals.best)
     book = Journal(journal, journal_header(request)) if journal is not None else None
     try:
         found = run_study(
@@ -183,11 +193,19 @@ def search(
 
         found, check = placed_study(found, arms, goals, planner)
         placed = Placed(check)
-    result = sampled_result(request, goals, exact, found, placed, arms, reporter)
+    result = _with_designs_outside(sampled_result(request, goals, exact, found, placed, arms, reporter), arms, goals)
     if first is not None:
         began = WarmStart(given=len(warm_start), in_space=len(first), evaluated=min(len(first), found.evaluations))
         result = result.model_copy(update={"record": result.record.model_copy(update={"warm_start": began})})
     return Search(result, found.trials, tuple(arms), goals, found.genes)
+
+
+def _with_designs_outside(result: ExplorationResult, arms: Sequence[Arm], goals: Goals) -> ExplorationResult:
+    """The result, with what the catalog has beside the space: an optimum is one of its space."""
+    values = [[objective.expression.of(entry.metrics) for objective in goals.objectives] for entry in result.front]
+    front = np.array(values, dtype=np.float64).reshape(len(values), len(goals.objectives))
+    outside = designs_outside(arms, goals, front)
+    return result.model_copy(update={"record": result.record.model_copy(update={"outside": outside})})
 
 
 def _checkpoint(journal: Path | None, request: ExplorationRequest) -> Checkpoint | None:

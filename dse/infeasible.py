@@ -36,7 +36,8 @@ def no_feasible_design(exact: ExactFront, goals: Goals, request: ExplorationRequ
         nearest += _nearest(front, goals, request)
     nearest.sort(key=lambda one: np.inf if one["excess"] is None else float(one["excess"]))
     nearest = nearest[:MAX_SHOWN]
-    levers = dict.fromkeys(lever for one in nearest for broken in one["violations"] for lever in broken["levers"])
+    violations = [broken for one in nearest for broken in one["violations"]]
+    levers = dict.fromkeys(lever for broken in violations for lever in broken["levers"] or broken["partial_levers"])
     missed = dict.fromkeys(text for one in nearest for text in one["missed"])
     unfit = next(
         (stage for front in exact.arms for stage in (front.prefill, front.decode) if stage.feasible == 0), None

@@ -13,6 +13,7 @@ from cost_models.report import evaluate_point, metrics_of
 from dse.arms import Arm
 from dse.binding import binding
 from dse.objectives import Goals, coupling_drivers, metric_drivers
+from dse.outside import meeting_outside
 from dse.place import Place, moves, place_of
 from spec.design_point import DesignPoint
 from spec.device import Device
@@ -75,7 +76,8 @@ def nearest(
     floorplan refuses is left out.
 
     `{"target", "now", "met", "changes_needed", "designs": [{"changes", "design", "metrics", "floorplan"}], "best_possible",
-    "reason", "missing"}`. Designs of both stages are looked at in the order of their changes, so that fewer than
+    "reason", "outside": [{"name", "title", "fit", "value"}], "missing"}`; `outside`: designs of the catalog that meet the
+    target and are not in the space. Designs of both stages are looked at in the order of their changes, so that fewer than
     `changes_needed` do not do; module variants are knobs too. Scheme and deployment stay.
     """
     goals = Goals.of(tuple(objectives) or ("e2e_latency_s",), (target,))
@@ -93,6 +95,7 @@ def nearest(
         "designs": [],
         "best_possible": None,
         "reason": None,
+        "outside": meeting_outside(arm, constraint),
         "missing": {} if judge.planner is not None else {"floorplan": UNCHECKED},
     }
     unplaced = judge.refused(place.prefill, place.decode)

@@ -167,6 +167,13 @@ class Goals:
         """Objective values with maximised ones negated, (n_points, n_objectives)."""
         return np.asarray(self.natural(costs) * self.signs)
 
+    def best(self, natural: FloatArray) -> dict[str, float]:
+        """Objective -> the best of its values in a front, (n_points, n_objectives)."""
+        return {
+            objective.name: float(column.min() if objective.sense == "min" else column.max())
+            for objective, column in zip(self.objectives, natural.T, strict=True)
+        }
+
     def scaled(self, natural: FloatArray) -> FloatArray:
         """Natural values as columns to minimise in which ratios count alike: logarithms, except where an objective may
         be negative or zero.

@@ -18,7 +18,7 @@ from dse.pareto import non_dominated
 from dse.placement import solver_name
 from dse.progress import Reporter
 from dse.unit_verdicts import UnitVerdicts
-from spec.design_batch import IntArray
+from spec.design_batch import FloatArray, IntArray
 from spec.exploration import FLOORPLAN_LIMIT_S
 from spec.exploration_result import FloorplanCheck
 from spec.floorplan import FloorplanStatus
@@ -33,6 +33,7 @@ Part = TypeVar("Part", bound=Hashable)
 ACCEPTED: frozenset[FloorplanStatus] = frozenset({"placed", "within_band", "unknown"})  # all but proven refusals
 MAX_ROUNDS = 50
 MAX_REMEMBERED = 200_000
+FLOORPLAN_PHASE = "floorplan"  # of the progress
 
 
 class LimitReached(Exception):
@@ -148,6 +149,7 @@ class Floorplanner:
         self._units = [UnitVerdicts(arm) for arm in arms]
         self._unasked: set[PlacedPart] = set()
         self._started_s: float | None = None
+        self._rounds = 0
 
     @staticmethod
     def _digest(arm: Arm) -> str:
@@ -179,6 +181,12 @@ class Floorplanner:
         arm, prefill, decode = point
         halves = PlacedPart(arm, prefill, None), PlacedPart(arm, None, decode)
         return (*halves, PlacedPart(arm, prefill, decode)) if self._is_co_resident(arm) else halves
+
+    def begin_round(self, parts: Sequence[PlacedPart], front: FloatArray) -> None:
+        """`prepare`, for a front that was solved (again); its natural values are for the progress."""
+        self._rounds += 1
+        self._reporter.turn_to(FLOORPLAN_PHASE, f"round {self._rounds}, {len(parts):,} stage designs to place", front)
+        self.prepare(parts)
 
     def prepare(self, parts: Sequence[PlacedPart]) -> None:
         """Price the stage designs of parts that will be asked for, all at once."""
@@ -266,7 +274,7 @@ def placed_exact_front(search: ExactSearch, planner: Floorplanner) -> tuple[Exac
 
     points = _triples(found.arm, found.prefill_index, found.decode_index)
     refined = refine_front(points, parts=planner.parts, verdict=planner.verdict, solve_without=again,
-                           prepare=planner.prepare)  # fmt: skip
+                           prepare=lambda parts: planner.begin_round(parts, found.values))  # fmt: skip
     if not refined.complete:
         stand = set(refined.front)
         keep = np.array([point in stand for point in _triples(found.arm, found.prefill_index, found.decode_index)])
@@ -307,7 +315,7 @@ def placed_study(
 
     refined = refine_front(
         without(frozenset()), parts=planner.parts, verdict=planner.verdict, solve_without=without,
-        max_rounds=len(rows) + 2, prepare=planner.prepare,
+        max_rounds=len(rows) + 2, prepare=lambda parts: planner.begin_round(parts, values[front]),
     )  # fmt: skip
     placed = replace(
         found, arm=arm[front], prefill_index=prefill[front], decode_index=decode[front], front=values[front]

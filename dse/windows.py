@@ -46,6 +46,12 @@ def next_opening(window: SweepWindow, now: datetime) -> datetime:
     )
 
 
+def opening_after(window: SweepWindow, now: datetime) -> datetime:
+    """When the window opens next, after the one that is open at `now` (aware) has ended."""
+    until = open_until(window, now)
+    return next_opening(window, now if until is None else until)
+
+
 def _night(window: SweepWindow, start_day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The window that starts on a day."""
     end_day = start_day if window.end_time > window.start_time else start_day + timedelta(days=1)

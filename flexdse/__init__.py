@@ -10,11 +10,12 @@ service = flexdse.connect("http://127.0.0.1:8000")  # the same on a service: see
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from flexdse.siblings import check_siblings
 
+TYPE_CHECKING = False  # as that of `typing`, which takes long to load while Ctrl-C is not heard yet
 if TYPE_CHECKING:
+    from typing import Any
+
     from flexdse.client import connect
     from flexdse.front_door import Exploration, csim, evaluate, explore, generate, simulate
 

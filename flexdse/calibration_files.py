@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spec.calibration import MEASURED_PROVENANCES, CalibrationTable, Measurement, MeasurementFile
+from spec.catalog import with_device_digests
 from spec.errors import FlexDSEError, InputError, UnknownNameError, echo
 from spec.strict import load_document, validate
 
 
 def read_all_measurements(paths: Sequence[Path], provenances: Sequence[str] = ()) -> tuple[Measurement, ...]:
-    """The measurements of files and of folders of projects, those of `provenances` only where some are named.
+    """The measurements of files and of folders of projects, those of `provenances` only where some are named. A file that
+    names a device of the catalog without its digest means that one.
 
     Raises:
         InputError: a file that breaks a rule, a project without measurements, or nothing of a provenance.
@@ -26,7 +28,7 @@ def read_all_measurements(paths: Sequence[Path], provenances: Sequence[str] = ()
             found += project_measurements(path)
         else:
             found += validate(MeasurementFile, load_document(path, "measurement file")).measurements
-    return _of_provenances(tuple(found), provenances, ", ".join(str(path) for path in paths))
+    return _of_provenances(with_device_digests(found), provenances, ", ".join(str(path) for path in paths))
 
 
 def read_measurements(path: Path, provenances: Sequence[str] = ()) -> tuple[Measurement, ...]:

@@ -42,7 +42,7 @@ def project_measurements(project: Path) -> tuple[Measurement, ...]:
             "nothing was measured of this project",
             field="project",
             value=str(project),
-            rule=f"{SIMULATION} of a run that passed, {', '.join(SYNTHESES)}, or attached reports of csynth or implementation",
+            rule=f"{SIMULATION} of a run that passed, of the files and FIFO depths that were generated, {', '.join(SYNTHESES)}, or attached reports of csynth or implementation",
             hint="flexdse simulate, flexdse synthesize, or flexdse report import REPORT --project DIR",
         )
     return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 
+from dse.record_text import outside_lines
 from flexdse.figures import figure, objective_value
 from flexdse.front_quality import front_quality
 from spec.exploration_result import ExplorationResult
@@ -90,6 +91,7 @@ def report_html(result: ExplorationResult) -> str:
         ratio = record.hypervolume_ratio
         share = "" if ratio is None else f", {ratio:.1%} of the exact front's hypervolume"
         found = f"{request.method}, seed {request.seed}: {record.evaluations:,} of {record.space_size:,} designs{share}"
+    outside = "".join(f"<p>{html.escape(line)}</p>" for line in outside_lines(result))
     qualities = "".join(f"<p>{html.escape(line)}</p>" for line in front_quality(result))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -98,5 +100,5 @@ def report_html(result: ExplorationResult) -> str:
         f"{html.escape(found)}; {record.seconds:.1f} s. Provenance of every figure: analytical. "
         f"Design #n is entry n of front.json, which flexdse evaluate and generate take once saved; flexdse evaluate "
         f"prints its error bands and assumptions: differences below the bands are not differences.</p>"
-        f"{qualities}{_scatter(result)}<table><thead><tr><th>Design</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></html>\n"
+        f"{outside}{qualities}{_scatter(result)}<table><thead><tr><th>Design</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></html>\n"
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as that of `typing`, which takes long to load while Ctrl-C is not heard yet
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import NoReturn
 
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143  # as a shell counts them
 

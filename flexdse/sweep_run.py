@@ -44,9 +44,10 @@ def run_night(
     *,
     any_time: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Night:
-    """Run what is not done yet until all is done, the window closes or the night's budget is spent. A case that is at work
-    when it must end is stopped, and goes on from its journal the next time.
+    """Run what is not done yet until all is done, the window closes, the night's budget is spent or somebody stops it. A case
+    that is at work when it must end is stopped, and goes on from its journal the next time.
     """
     night = Night()
     started = time.monotonic()
@@ -59,7 +60,7 @@ def run_night(
     running: list[_Running] = []
     try:
         while waiting or running:
-            reason = _must_stop(plan, any_time, now(), time.monotonic() - started)
+            reason = "by a signal" if should_stop() else _must_stop(plan, any_time, now(), time.monotonic() - started)
             if reason is not None:
                 night.stopped = reason
                 break

@@ -30,6 +30,7 @@ def inputs_digest(case: SweepCase) -> str:
 
 LEFTOVER_PATIENCE_S = 60.0  # the guards of a sweep that was killed end its cases in well under a second
 _LOOK_S = 0.05
+_LOCK = ".lock"
 _VERSIONS = {"model_version": MODEL_VERSION, "timing_table_version": DEFAULT_TIMING_TABLE.version}
 
 
@@ -57,37 +58,44 @@ class SweepStore:
         self.lock_descriptors: tuple[int, ...] = ()  # of the lock, for cases to hold as well
 
     @classmethod
-    def start(cls, folder: Path, plan: SweepPlan) -> SweepStore:
-        """The folder for `plan`, made if it does not exist; one of an older form of the plan goes on with the new one.
+    @contextmanager
+    def started(cls, folder: Path, plan: SweepPlan) -> Iterator[SweepStore]:
+        """The folder for `plan`, made if it does not exist; one of an older form of the plan goes on with the new one. While
+        inside, no other process runs this sweep: nothing is written for one that is refused.
 
         Raises:
             InputError: a folder of another sweep, or one that is in use for something else.
+            FlexDSEError: another process runs it.
         """
         store = cls(folder)
-        known = store.folder / "plan.json"
-        if known.is_file():
-            name = store.plan().name
+        store._check_is_for(plan, folder)
+        with store.locked():
+            store._check_is_for(plan, folder)  # another process may have begun another sweep meanwhile
+            for name in ("results", "failures", "journals", "reports"):
+                (store.folder / name).mkdir(exist_ok=True)
+            write_document(store.folder / "plan.json", plan.model_dump(mode="json", by_alias=True))
+            store._evaluations = plan.budget.evaluations
+            yield store
+
+    def _check_is_for(self, plan: SweepPlan, folder: Path) -> None:
+        if (self.folder / "plan.json").is_file():
+            name = self.plan().name
             if name != plan.name:
                 raise InputError(
-                    f"{echo(str(store.folder))} holds the sweep {name}",
+                    f"{echo(str(self.folder))} holds the sweep {name}",
                     field="--out",
                     value=str(folder),
                     rule=f"a folder of the sweep {plan.name}, or a new one",
                     hint="give another --out",
                 )
-        elif store.folder.exists() and any(store.folder.iterdir()):
+        elif self.folder.exists() and any(one.name != _LOCK for one in self.folder.iterdir()):
             raise InputError(
-                f"{echo(str(store.folder))} is not empty and holds no sweep",
+                f"{echo(str(self.folder))} is not empty and holds no sweep",
                 field="--out",
                 value=str(folder),
                 rule="a folder of this sweep, or a new one",
                 hint="give another --out",
             )
-        for name in ("results", "failures", "journals", "reports"):
-            (store.folder / name).mkdir(parents=True, exist_ok=True)
-        write_document(known, plan.model_dump(mode="json", by_alias=True))
-        store._evaluations = plan.budget.evaluations
-        return store
 
     @staticmethod
     def holds(folder: Path, plan: SweepPlan) -> bool:
@@ -105,7 +113,8 @@ class SweepStore:
         Raises:
             FlexDSEError: another process runs it.
         """
-        with (self.folder / ".lock").open("a+") as handle:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / _LOCK).open("a+") as handle:
             deadline = time.monotonic() + LEFTOVER_PATIENCE_S
             while True:
                 try:

@@ -44,7 +44,9 @@ class ManifestCase(StrictModel):
 
 
 class ManifestCycles(StrictModel):
-    """Expected cycles of a module for a linear layer: per token block in prefill, per token in decode."""
+    """Expected cycles of a module for a linear layer: per token block in prefill, per token in decode;
+    of the HMT plug-in per step.
+    """
 
     stage: Stage
     module: str

@@ -12,16 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hls_gen.golden.attention import attention_constants
+from hls_gen.golden.hmt import plugin_weights
 from hls_gen.golden.number_format import FP32, NumberFormat
 from hls_gen.golden.rope import rope_table
 from hls_gen.planning.cycle_laws import ceil_div
-from hls_gen.planning.types import CacheLayout, DecodePlan, LinearPlan, PrefillPlan, Section
+from hls_gen.planning.types import CacheLayout, DecodePlan, HmtPlan, LinearPlan, PrefillPlan, Section
 from spec.errors import InputError
+from spec.model_config import ModelConfig
 from spec.quantized_checkpoint import QuantizedCheckpoint, QuantizedLinear
 
 Int8 = npt.NDArray[np.int8]
 Fp32 = npt.NDArray[np.float32]
 Images = dict[str, bytes]
+_TILE = 64  # bytes: a cache line
 
 LINEAR_NAMES = {
     "q": "self_attn.q_proj",
@@ -54,6 +57,17 @@ def integer_words(values: Int8, bits: int, width_bits: int) -> bytes:
     return padded.tobytes()
 
 
+def _transposed(matrices: Int8) -> Int8:
+    """(n, columns, rows) of `matrices` (n, rows, columns), tile by tile: a whole one at once misses the cache with each byte."""
+    n, rows, columns = matrices.shape
+    result = np.empty((n, columns, rows), dtype=np.int8)
+    for column in range(0, columns, _TILE):
+        for row in range(0, rows, _TILE):
+            tile = matrices[:, row : row + _TILE, column : column + _TILE]
+            result[:, column : column + _TILE, row : row + _TILE] = tile.swapaxes(1, 2)
+    return result
+
+
 def prefill_weight_words(weights: Int8, columns: int, sub_arrays: int, bits: int, width_bits: int) -> list[bytes]:
     """One image for each sub-array of `weights` (d_out, d_in): word (pass, k) holds `columns` output channels."""
     d_out, d_in = weights.shape
@@ -63,7 +77,7 @@ def prefill_weight_words(weights: Int8, columns: int, sub_arrays: int, bits: int
     padded[:d_out] = weights
     by_pass = padded.reshape(passes, sub_arrays, columns, d_in)
     return [
-        integer_words(by_pass[:, j].transpose(0, 2, 1).reshape(passes * d_in, columns), bits, width_bits)
+        integer_words(_transposed(by_pass[:, j]).reshape(passes * d_in, columns), bits, width_bits)
         for j in range(sub_arrays)
     ]
 
@@ -76,22 +90,25 @@ def decode_weight_words(
     bits: int,
     width_bits: int,
     sub_engines: int = 1,
+    d_in_splits: int = 1,
 ) -> list[bytes]:
     """One image for each port of `weights` (d_out, d_in): word (pass, k) holds its share of the TB x W lanes of one
     sub-engine.
 
     Lane g * W + n of a pass is output channel pass * TB * W + n * TB + g. Passes of several sub-engines are computed at a
-    time: their words lie side by side, (passes, k, sub-engine), of the last ones as many as there are.
+    time: their words lie side by side, (passes, k, sub-engine), of the last ones as many as there are. Where the lanes share
+    out d_in, part p has TB / d_in_splits of the groups, g within it, and input channel k * d_in_splits + p.
     """
     d_out, d_in = weights.shape
-    width = block_parallelism * weight_parallelism
+    groups, steps = block_parallelism // d_in_splits, d_in // d_in_splits
+    width = groups * weight_parallelism
     passes = ceil_div(d_out, width)
     padded = np.zeros((passes * width, d_in), dtype=np.int8)
     padded[:d_out] = weights
-    by_lane = padded.reshape(passes, weight_parallelism, block_parallelism, d_in).transpose(0, 3, 2, 1)
-    lanes = by_lane.reshape(passes * d_in, n_ports, width // n_ports)
+    by_lane = padded.reshape(passes, weight_parallelism, groups, d_in).swapaxes(1, 2).reshape(passes, width, d_in)
+    lanes = _transposed(by_lane).reshape(passes * steps, n_ports, d_in_splits * width // n_ports)
     if sub_engines > 1:
-        order = np.arange(passes * d_in).reshape(passes, d_in)
+        order = np.arange(passes * steps).reshape(passes, steps)
         together = [order[first : first + sub_engines].T.ravel() for first in range(0, passes, sub_engines)]
         lanes = lanes[np.concatenate(together)]
     return [integer_words(np.ascontiguousarray(lanes[:, port]), bits, width_bits) for port in range(n_ports)]
@@ -249,8 +266,9 @@ def decode_images(
         stacked = stacked_linear(checkpoint, layer, linear, tb)
         rows = ceil_div(len(stacked.weight), tb) * tb
         words = decode_weight_words(
-            stacked.weight, tb, w, len(plan.weight_ports), bits, plan.weight_ports[0].width_bits, plan.sub_engines
-        )
+            stacked.weight, tb, w, len(plan.weight_ports), bits, plan.weight_ports[0].width_bits, plan.sub_engines,
+            plan.d_in_splits,
+        )  # fmt: skip
         for images_of_port, image in zip(weights, words, strict=True):
             images_of_port.append(image)
         scales.append(
@@ -277,6 +295,25 @@ def decode_images(
         whole = np.zeros((len(rows_of_port), row_floats), dtype="<f4")
         whole[:, : table.shape[1]] = rows_of_port
         images[port.name] = whole.tobytes()
+    return images
+
+
+def hmt_images(plan: HmtPlan, seed: int, model: ModelConfig) -> Images:
+    """Image of each port of the HMT plug-in: W_q, W_k and an empty queue; an empty state and T. The weights are synthetic."""
+    weights = plugin_weights(seed, model.hidden_dim)
+    images: Images = {}
+    for group, port in enumerate(plan.weight_ports):
+        words = np.zeros((plan.port_words, port.width_bits // 32), dtype="<f4")
+        word = 0
+        for matrix in (weights.w_q, weights.w_k):
+            # (pass, lane, group, channel of the input): a word is a pass and an input channel, its lanes those of the group.
+            lanes = matrix.reshape(-1, plan.weight_parallelism, plan.block_parallelism, model.hidden_dim)[:, :, group]
+            found = lanes.transpose(0, 2, 1).reshape(-1, plan.weight_parallelism)
+            words[word : word + len(found), : plan.weight_parallelism] = found
+            word += len(found)
+        images[port.name] = words.tobytes()
+    state = np.zeros(plan.outer_word * plan.io_port.width_bits // 32, dtype="<f4")
+    images[plan.io_port.name] = np.concatenate([state, weights.outer]).astype("<f4").tobytes()
     return images
 
 

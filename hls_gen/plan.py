@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hls_gen.errors import IllegalDesignError
 from hls_gen.planning.csim import decode_memories, plan_csim, prefill_memories, with_memories
 from hls_gen.planning.cycle_laws import ceil_div
 from hls_gen.planning.decode import decode_cycles, plan_decode
+from hls_gen.planning.hmt import cached_tokens
 from hls_gen.planning.host import plan_host
 from hls_gen.planning.prefill import plan_prefill, prefill_cycles
 from hls_gen.planning.resolve import resolved
@@ -16,6 +19,7 @@ from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.device import Device
 from spec.errors import InputError
+from spec.hmt_rules import hmt_rules
 from spec.legality import rules
 from spec.model_config import ModelConfig
 from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
@@ -41,7 +45,9 @@ def plan_project(
     """
     if not 0 <= seed <= MAX_SEED:
         raise InputError("seed out of range", field="seed", value=seed, rule=f"0 to {MAX_SEED}", hint="use 0")
-    for rule in rules(DesignBatch.from_points([design], device), model, device):
+    batch = DesignBatch.from_points([design], device)
+    plugin = () if design.hmt is None else hmt_rules(batch.prefill, design.hmt, model, workload.prompt_tokens - 1)
+    for rule in chain(rules(batch, model, device), plugin):
         if rule.broken[0]:
             raise IllegalDesignError(
                 rule.message,
@@ -54,7 +60,7 @@ def plan_project(
     restart = round(timing.loop_restart_cycles)
     tp = design.prefill.token_parallelism
     # Prefill writes whole blocks; C simulation runs two of them and a few decoded tokens.
-    max_tokens = max(ceil_div(workload.context_tokens, tp), 3) * tp
+    max_tokens = max(ceil_div(cached_tokens(design.hmt, workload), tp), 3) * tp
     prefill = plan_prefill(design, model, workload, max_tokens)
     decode = plan_decode(design, model, max_tokens)
     check_operations(prefill, decode)
@@ -81,5 +87,5 @@ def plan_project(
         decode=decode,
         cycles=(*prefill_cycles(prefill, restart), *decode_cycles(decode, restart)),
         csim=csim,
-        host=plan_host(prefill, decode, model),
+        host=plan_host(prefill, decode, model, max(workload.prompt_tokens - 1, csim.prefill_tokens)),
     )

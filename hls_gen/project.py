@@ -6,8 +6,8 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 
 from hls_gen.errors import ProjectExistsError, ProjectWriteError
 from hls_gen.manifest import MANIFEST_NAME, ManifestFile, describe, make_manifest
@@ -21,6 +21,8 @@ from spec.errors import InputError, echo
 from spec.model_config import ModelConfig
 from spec.workload import Workload
 
+OnLog = Callable[[str], None]
+
 
 def generate_project(
     design: DesignPoint,
@@ -32,21 +34,24 @@ def generate_project(
     force: bool = False,
     seed: int = 0,
     vectors: bool = True,
+    on_log: OnLog | None = None,
 ) -> Path:
     """Write the HLS project of `design` to `out_dir` and return its absolute path.
 
     The project grows in a hidden folder beside `out_dir` and takes its name when it is complete. `force` replaces an
     earlier project, which stays until the new one is complete. `vectors`: with the golden vectors of C simulation, which
-    take most of the time; timed simulation and synthesis need none.
+    take most of the time; timed simulation and synthesis need none. `on_log` is told what is being done, line by line.
 
     Raises:
         InputError: the design is illegal (no file was written), or `out_dir` can not be a folder.
         ProjectExistsError: `out_dir` is not empty and `force` is off, or holds something that is no project.
         ProjectWriteError: the disk is full or not writable; nothing was left behind.
     """
+    log = on_log or _silent
+    log(f"planning the modules of both stages for {model.name} on {device.name}")
     plan = plan_project(design, model, device, workload, seed)
     return write_project(
-        out_dir, lambda folder: _fill(folder, plan, design, model, device, workload, vectors), force=force
+        out_dir, lambda folder: _fill(folder, plan, design, model, device, workload, vectors, log), force=force
     )
 
 
@@ -171,17 +176,31 @@ def _fill(
     device: Device,
     workload: Workload,
     vectors: bool,
+    log: OnLog,
 ) -> None:
     written: dict[str, ManifestFile] = {}
-    for name, text in render(plan).items():
-        content = text.encode()
-        _write_file(folder / name, content)
-        written[name] = describe(content)
-    for name, content in make_vectors(plan) if vectors else ():
-        _write_file(folder / name, content)
-        written[name] = describe(content)
+
+    def write(files: Iterable[tuple[str, bytes]]) -> None:
+        sizes: dict[str, list[int]] = {}  # of the files in each folder at the top
+        for name, content in files:
+            _write_file(folder / name, content)
+            written[name] = describe(content)
+            sizes.setdefault(PurePosixPath(name).parts[0], []).append(len(content))
+        for top, of_it in sizes.items():
+            many = f"/: {len(of_it):,} files" if (folder / top).is_dir() else ""
+            log(f"wrote {top}{many}, {sum(of_it):,} bytes")
+
+    log("writing the sources")
+    write((name, text.encode()) for name, text in render(plan).items())
+    if vectors:
+        log("computing the golden vectors with the integer reference")
+        write(make_vectors(plan))
     manifest = make_manifest(plan, design, model, device, workload, written)
-    _write_file(folder / MANIFEST_NAME, manifest.to_text().encode())
+    write([(MANIFEST_NAME, manifest.to_text().encode())])
+
+
+def _silent(line: str) -> None:
+    pass
 
 
 def _put_in_place(partial: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -63,6 +64,15 @@ def library_headers() -> dict[str, str]:
     }
 
 
+# Headers that only the projects have which call them: a header that is added later leaves the others' files as they were.
+_CALLED_BY_SOME: dict[str, Callable[[ProjectPlan], bool]] = {
+    "include/flexdse_hls/join_beats.hpp": lambda plan: plan.prefill.joins_beats,
+    **{
+        f"include/flexdse_hls/hmt/{name}.hpp": lambda plan: plan.prefill.hmt is not None
+        for name in ("fp32_engine", "memory_queue", "retrieval", "steps", "window")
+    },
+}
+
 _REAL_HEADER, _REAL_LINE = "include/flexdse_hls/real.hpp", "using real = {};"
 
 
@@ -93,6 +103,7 @@ def render(plan: ProjectPlan) -> dict[str, str]:
 
     rendered = {"README.md": text("README.md"), "Makefile": text("Makefile"), "include/config.hpp": text("config.hpp")}
     rendered["host/design.hpp"] = text("design.hpp")
+    rendered["host/host.cpp"] = text("host.cpp")
     rendered["host/fake_kernels.cpp"] = text("fake_kernels.cpp")
     for stage in STAGES:
         kernel = plan.prefill.kernel if stage == "prefill" else plan.decode.kernel
@@ -104,8 +115,13 @@ def render(plan: ProjectPlan) -> dict[str, str]:
         rendered[f"vitis/{stage}.tcl"] = text("vitis.tcl", kernel=kernel)
         rendered[f"vitis/{stage}_hls_config.cfg"] = text("hls_config.cfg", kernel=kernel)
         rendered[f"vitis/{stage}.cfg"] = text("connectivity.cfg", kernels=(kernel,))
+    if plan.prefill.hmt is not None:
+        rendered["src/prefill_hmt.hpp"] = text("prefill_hmt.hpp")
     if plan.deployment == "co_resident":
         rendered["vitis/accelerator.cfg"] = text("connectivity.cfg", kernels=(plan.prefill.kernel, plan.decode.kernel))
     headers = library_headers()
+    for name, is_called in _CALLED_BY_SOME.items():
+        if not is_called(plan):
+            del headers[name]
     headers[_REAL_HEADER] = real_header(headers[_REAL_HEADER], plan.nonlinear_format)
     return {**rendered, **headers}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from hls_gen.golden.forward import Trace
 from hls_gen.golden.number_format import number_format
-from hls_gen.packing import decode_images, prefill_images
+from hls_gen.packing import decode_images, hmt_images, prefill_images
 from hls_gen.planning.csim import planned_cases
 from hls_gen.planning.types import CsimPlan, ProjectPlan
-from hls_gen.vectors import golden_model, stream_files
+from hls_gen.vectors import golden_model, prefill_windows, stream_files
 from spec.errors import InputError
 from spec.quantized_checkpoint import QuantizedCheckpoint
 from spec.workload import STAGES
@@ -78,6 +78,8 @@ def write_images(plan: ProjectPlan, checkpoint: QuantizedCheckpoint, folder: Pat
         "prefill": prefill_images(plan.prefill, checkpoint, number),
         "decode": decode_images(plan.decode, checkpoint, plan.max_tokens, number),
     }
+    if plan.prefill.hmt is not None:
+        images["prefill"] |= hmt_images(plan.prefill.hmt, plan.seed, plan.model)
     for stage, files in images.items():
         (folder / stage).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -91,7 +93,8 @@ def write_golden(
 ) -> tuple[int, ...]:
     """Run the reference on a prompt and write the golden streams of the whole run; the tokens that it chose."""
     golden = golden_model(plan, checkpoint)
-    prefill_trace = golden.prefill(prompt[:-1])
+    hmt = None if plan.prefill.hmt is None else plan.prefill.hmt.plugin
+    windows = prefill_windows(plan, golden, prompt[:-1], hmt)
     steps: list[Trace] = []
     tokens: list[int] = []
     token = prompt[-1]
@@ -100,11 +103,11 @@ def write_golden(
         steps.append(step.trace)
         token = step.token
         tokens.append(token)
-    run = CsimPlan(plan.model, len(prompt) - 1, count, tuple(prompt))
+    run = CsimPlan(plan.model, len(prompt) - 1, count, tuple(prompt), hmt=hmt)
     run = dataclasses.replace(run, cases=planned_cases(plan.prefill, plan.decode, run, plan.scheme))
     for stage in STAGES:
         cases = [case for case in run.cases if case.stage == stage]
-        traces = [prefill_trace if stage == "prefill" else steps[case.first_token - len(prompt) + 1] for case in cases]
+        traces = [windows[c.window] if stage == "prefill" else steps[c.first_token - run.position] for c in cases]
         (folder / stage).mkdir(parents=True, exist_ok=True)
         for name, content in stream_files(cases, traces):
             (folder / stage / name).write_bytes(content)

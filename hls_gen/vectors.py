@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from hls_gen.golden.forward import GoldenModel, LayerCache, Trace
+from hls_gen.golden.fp32 import Fp32
+from hls_gen.golden.hmt import MemoryQueue, dot_products, plugin_weights, run_segments
 from hls_gen.golden.number_format import NumberFormat, number_format
 from hls_gen.golden.quantization import Quotient
 from hls_gen.golden.synthetic import synthetic_checkpoint
-from hls_gen.packing import Images, cache_words, decode_images, prefill_images
+from hls_gen.packing import Images, cache_words, decode_images, hmt_images, prefill_images
 from hls_gen.planning.types import CsimCase, DecodePlan, PrefillPlan, ProjectPlan
+from spec.hmt import HmtPlugin
 from spec.quantized_checkpoint import QuantizedCheckpoint
 from spec.workload import Stage
 
@@ -71,6 +74,8 @@ def prefill_io(plan: PrefillPlan, x: npt.NDArray[np.float32]) -> bytes:
 
 def _expected(case: CsimCase, trace: Trace) -> npt.NDArray[np.uint32]:
     """The values of a run, from a trace whose arrays are (tokens, channels)."""
+    if case.linear.startswith("hmt."):
+        return _bits(trace[case.linear][case.first_token : case.first_token + case.lanes].T.reshape(-1))
     if case.linear == "token":
         return _bits(np.asarray(trace["token"]))
     values = trace[case.linear]
@@ -102,12 +107,58 @@ def golden_model(plan: ProjectPlan, checkpoint: QuantizedCheckpoint) -> GoldenMo
     return GoldenModel(checkpoint, Quotient(plan.prefill.quotient), Quotient(plan.decode.quotient), number)
 
 
+def prefill_windows(
+    plan: ProjectPlan, golden: GoldenModel, token_ids: Sequence[int], hmt: HmtPlugin | None
+) -> list[Trace]:
+    """The trace of each prefill that a prompt takes; the reference then has the caches with which decode begins.
+
+    With an HMT plug-in the traces also hold what it does before (`hmt.window`), and between windows (`hmt.query`, ...).
+    """
+    if hmt is None:
+        return [golden.prefill(token_ids)]
+    traces: list[Trace] = []
+    last = f"layer.{golden.checkpoint.model.n_layers - 1}.residual_2"
+
+    def prefill(rows: Fp32) -> Fp32:
+        golden.forget()
+        traces.append({**golden.prefill_rows(rows), "hmt.window": rows})
+        return np.asarray(traces[-1][last], dtype=np.float32)
+
+    weights = plugin_weights(plan.seed, golden.checkpoint.model.hidden_dim)
+    queue = MemoryQueue(weights.w_q, weights.w_k, hmt.memories)
+    for done in run_segments(hmt, queue, golden.embedded(token_ids), weights.outer, prefill):
+        row = done.result[done.window.read_back]
+        found = done.retrieval
+        if found is None:
+            traces[-1] |= {"hmt.memory": row[None], "hmt.key": dot_products(row, weights.w_k)[None]}
+        else:
+            values: Trace = {
+                "query": found.query,
+                "scores": found.scores,
+                "weights": found.weights,
+                "prompt": found.prompt,
+            }
+            traces[-1] |= {f"hmt.{name}": value[None] for name, value in values.items()}
+    golden.forget(hmt.kept_tokens(len(token_ids)))
+    return traces
+
+
+def _prompt_images(plan: ProjectPlan, golden: GoldenModel, token_ids: Sequence[int]) -> Images:
+    """Where the prompt lies: in the hidden state, or before an HMT plug-in on the port that it reads."""
+    prompt, hmt = golden.embedded(token_ids), plan.prefill.hmt
+    if hmt is None:
+        return {plan.prefill.io_port.name: prefill_io(plan.prefill, prompt)}
+    images = hmt_images(hmt, plan.seed, golden.checkpoint.model)
+    images[hmt.io_port.name] += prompt.astype("<f4").tobytes()
+    return images
+
+
 def make_vectors(plan: ProjectPlan) -> Iterator[tuple[str, bytes]]:
     """(path in the project, content) of each file."""
     csim = plan.csim
     checkpoint = synthetic_checkpoint(csim.model, plan.scheme, plan.seed)
     golden = golden_model(plan, checkpoint)
-    prefill_trace = golden.prefill(csim.token_ids[:-1])
+    windows = prefill_windows(plan, golden, csim.token_ids[:-1], csim.hmt)
     prompt_caches = [LayerCache(cache.keys, cache.values) for cache in golden.caches]
     by_stage: dict[Stage, tuple[list[CsimCase], list[Trace]]] = {"prefill": ([], []), "decode": ([], [])}
     steps: list[Trace] = []
@@ -119,11 +170,11 @@ def make_vectors(plan: ProjectPlan) -> Iterator[tuple[str, bytes]]:
     for case in csim.cases:
         cases, traces = by_stage[case.stage]
         cases.append(case)
-        traces.append(prefill_trace if case.stage == "prefill" else steps[case.first_token - csim.prefill_tokens])
+        traces.append(windows[case.window] if case.stage == "prefill" else steps[case.first_token - csim.position])
     images: dict[Stage, Images] = {
         "prefill": {
             **prefill_images(plan.prefill, checkpoint, golden.number),
-            plan.prefill.io_port.name: prefill_io(plan.prefill, prefill_trace["embedding"]),
+            **_prompt_images(plan, golden, csim.token_ids[:-1]),
         },
         "decode": decode_memory(plan.decode, checkpoint, prompt_caches, plan.max_tokens, golden.number),
     }

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from spec.attached_report import Lineage
 from spec.cost_report import ErrorBand
+from spec.device import Device
 from spec.errors import InputError, UnknownNameError
 from spec.strict import StrictModel
 from spec.versions import FLEXDSE_VERSION
@@ -36,6 +37,10 @@ MAX_RATIO = 100.0
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Module = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,60}$", description="module of the breakdown; null: all of it")
+]
+DeviceDigest = Annotated[
+    str | None,
+    Field(pattern=r"^[0-9a-f]{16}$", description="content digest of the device document; null: only its name is known"),
 ]
 DesignKey = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", description="DesignPoint.canonical_key()")]
 Source = Annotated[str, Field(min_length=1, max_length=1000, description="report, run or publication of the value")]
@@ -96,6 +101,7 @@ class Measurement(StrictModel):
     predicted: float
     measured: float
     measured_at_least: Annotated[float | None, Field(description="lower end of a range; null: one value")] = None
+    device_digest: DeviceDigest = None
     source: Source
     lineage: Annotated[
         Lineage | None, Field(description="design, project, run and report; null: not from a project")
@@ -237,6 +243,7 @@ class CalibrationTable(StrictModel):
     model_version: Name
     timing_table_version: Name
     device: Name
+    device_digest: DeviceDigest = None
     confidence: Annotated[float, Field(ge=0.9, le=0.9, description="of every interval")] = 0.9
     entries: tuple[CalibrationEntry, ...]
 
@@ -258,7 +265,10 @@ class CalibrationTable(StrictModel):
 
     def key(self) -> str:
         """16 hex digits that are equal exactly for equal tables."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        document = self.model_dump(mode="json", by_alias=True)
+        if self.device_digest is None:  # tables of before there was one keep their key
+            del document["device_digest"]
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def of(self, stage: Stage) -> Iterator[CalibrationEntry]:
@@ -290,7 +300,8 @@ class CalibrationTable(StrictModel):
 
     def warnings(self) -> list[str]:
         """What a person should look at before using the table: factors far outside the models' own band, mixed columns."""
-        found = [
+        found = [] if self.device_digest is not None else [self.device_by_name_note]
+        found += [
             f"{entry.label} x{entry.factor:.3g} ({entry.provenance}) is far from 1, where the models' own band is "
             f"{entry.uncalibrated_low:+.0%} .. {entry.uncalibrated_high:+.0%}: is each report of its design? {'; '.join(entry.sources)}"
             for entry in self.entries
@@ -304,6 +315,14 @@ class CalibrationTable(StrictModel):
                 )
         return found
 
+    @property
+    def device_by_name_note(self) -> str:
+        """What a table that knows no more than the name of its device cannot tell."""
+        return (
+            f"this calibration names its device, {self.device}, but not the numbers in its document: whether it is the card of "
+            "this evaluation nobody can check; fit again to have it checked"
+        )
+
     def _columns(self) -> dict[str, list[str]]:
         """The provenances of each column, in the order of the entries."""
         found: dict[str, list[str]] = {}
@@ -313,14 +332,25 @@ class CalibrationTable(StrictModel):
                 known.append(entry.provenance)
         return found
 
-    def check_applies(self, device: str, model_version: str, timing_table_version: str) -> None:
-        """Refuse another device, model version or timing table, and two provenances in one column.
+    def check_applies(self, device: Device, model_version: str, timing_table_version: str) -> None:
+        """Refuse another device, model version or timing table, and two provenances in one column. Devices are compared by
+        content, whatever they are called; by name where the table knows nothing else.
 
         Raises:
             InputError: naming the field, the value, the rule and a way out.
         """
+        digest = device.content_digest()
+        if self.device_digest is not None and self.device_digest != digest and self.device == device.name:
+            raise InputError(
+                f"the calibration was fitted on another device that is called {device.name} too",
+                field="calibration.device_digest",
+                value=digest,
+                rule=f"device_digest = {self.device_digest}, as fitted: the numbers of the device document",
+                hint="evaluate without a calibration, or fit one on measurements of this very device (their device_digest)",
+            )
+        same = self.device == device.name if self.device_digest is None else self.device_digest == digest
         for field, fitted, used in (
-            ("device", self.device, device),
+            ("device", device.name if same else self.device, device.name),
             ("model_version", self.model_version, model_version),
             ("timing_table_version", self.timing_table_version, timing_table_version),
         ):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel
 
+from spec.calibration import Measurement
 from spec.catalog_sources import split_sources
 from spec.design_point import DesignPoint
 from spec.device import Device
@@ -85,6 +87,18 @@ def load_device(name: str) -> Device:
         UnknownNameError: with the nearest names.
     """
     return _from_catalog("devices", "device", name, Device, "Or give the path of a device YAML.")
+
+
+def with_device_digests(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
+    """The same; who names a device of the catalog and no digest means the catalog's device."""
+    known = names("devices")
+
+    def told(one: Measurement) -> Measurement:
+        if one.device_digest is not None or one.device not in known:
+            return one
+        return one.model_copy(update={"device_digest": load_device(one.device).content_digest()})
+
+    return tuple(map(told, measurements))
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -217,6 +219,12 @@ class Device(StrictModel):
                     hint="correct the shell or the SLRs",
                 )
         return self
+
+    def content_digest(self) -> str:
+        """16 hex digits that are equal exactly for cards of equal content: all but what they are called, cost, and cite."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"name", "title", "sources", "price_usd"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def total(self) -> ResourceVector:

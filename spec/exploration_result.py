@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from spec.cost_report import Fit
 from spec.design_point import DesignPoint
 from spec.exploration import ExplorationRequest
 from spec.strict import StrictModel
@@ -94,6 +95,23 @@ class WarmStart(StrictModel):
     evaluated: Annotated[int, Field(description="as many as the budget holds, spread evenly over them")]
 
 
+class OutsideDesign(StrictModel):
+    """A design of the catalog, made for the model and the card, that is not in the space that was searched."""
+
+    name: str
+    title: str
+    design_key: str
+    fit: Fit
+    meets_constraints: bool
+    metrics: dict[str, float | None]
+    dominates: Annotated[
+        int, Field(description="designs of the front that it is no worse than in every objective, and better in one")
+    ]
+    best_in: Annotated[
+        tuple[str, ...], Field(description="objectives in which it is better than every design of the front")
+    ]
+
+
 class SearchRecord(StrictModel):
     """What was searched and how far.
 
@@ -129,6 +147,13 @@ class SearchRecord(StrictModel):
     )
     warm_start: Annotated[WarmStart | None, Field(description="null where none was given")] = None
     knees: Annotated[tuple[int, ...], Field(description="entries of the front with the best trade-off")] = ()
+    outside: Annotated[
+        tuple[OutsideDesign, ...],
+        Field(
+            description="designs of the catalog for this model and card that fit and are not in the space; "
+            "the front says nothing of them"
+        ),
+    ] = ()
     missing: dict[str, str] = {}
 
 

@@ -1,7 +1,7 @@
 """Expressions over metrics, as users write them: parsed by a grammar of our own on Python's syntax tree, never executed.
 
 `+ - * /`, `**` by a number, `min`, `max`, `sqrt`, `log`, numbers and metric names. Units are checked (seconds and
-joules do not add), and for each metric it is known whether the value rises or falls with it, which the exact search
+joules do not add; `log` is of the number in the unit of the registry and has no unit), and for each metric it is known whether the value rises or falls with it, which the exact search
 needs to drop designs safely.
 """
 
@@ -197,7 +197,14 @@ def _power(a: _Part, exponent: float) -> _Part:
     turned = 1 if exponent > 0 else -1
     directions = {name: d * turned if monotone else 0 for name, d in a.directions.items()}
     sign = a.sign if monotone else 0
-    return _Part(dimension, directions, sign, lambda m: np.power(np.asarray(a.compute(m), dtype=np.float64), exponent))
+    constant = None
+    if a.constant is not None:
+        with np.errstate(all="ignore"):
+            value = float(np.power(np.float64(a.constant), exponent))
+        constant = value if math.isfinite(value) else None
+    return _Part(
+        dimension, directions, sign, lambda m: np.power(np.asarray(a.compute(m), dtype=np.float64), exponent), constant
+    )
 
 
 def _call(name: str, arguments: list[_Part], text: str, field: str) -> _Part:

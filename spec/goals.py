@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+import numpy.typing as npt
+
 from spec.errors import InputError, echo
 from spec.expressions import Expression, parse_expression
 from spec.metrics import METRICS, Sense, check_objectives
@@ -135,27 +138,59 @@ def split_objectives(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts)
 
 
-def _refuse_one_expression_twice(objectives: Sequence[Objective]) -> None:
-    """Whatever they are written like, two of one expression are one objective, or one against itself."""
-    samples = [{name: 1.0 + 0.37 * i + (k * 0.618_034) % 1 for i, name in enumerate(METRICS)} for k in range(1, 4)]
-    seen: dict[tuple[float | None, ...], Objective] = {}
-    for objective in objectives:
-        values = tuple(objective.expression.of(one) for one in samples)
-        if None in values:
-            continue
-        other = seen.setdefault(values, objective)
-        if other is not objective and other.expression.unit == objective.expression.unit:
-            against = other.sense != objective.sense
-            raise InputError(
-                f"{echo(other.name)} and {echo(objective.name)} are "
-                + ("one quantity, to be lowered and raised at once" if against else "one objective"),
-                field="objectives",
-                value=[one.name for one in objectives],
-                rule="each quantity once: every design is as good as any other where one stands against itself"
-                if against
-                else "each quantity once",
-                hint="leave one of the two out",
-            )
+_SAMPLES = 64
+_TOKENS = 777.0  # in and out of a sample; no round number, so that no sum of a user's meets a definition by chance
+_LOWEST, _HIGHEST = 1e-2, 1e2
+
+
+@cache
+def _samples() -> dict[str, npt.NDArray[np.float64]]:
+    """Values of every metric in designs that do not exist, (n_samples,) each: free of each other but for what a metric is by
+    definition (`spec.metrics`).
+    """
+    random = np.random.default_rng(7)
+    found = {name: np.exp(random.uniform(np.log(_LOWEST), np.log(_HIGHEST), _SAMPLES)) for name in METRICS}
+    found |= {name: random.uniform(0.0, 1.0, _SAMPLES) for name in ("max_utilization", "hbm_fraction", "quality")}
+    found["e2e_latency_s"] = found["ttft_s"] + (_TOKENS - 1) * found["tpot_s"]
+    found["decode_tokens_per_s"] = 1 / found["tpot_s"]
+    found["prefill_tokens_per_s"] = _TOKENS / found["prefill_latency_s"]
+    found["energy_j"] = _TOKENS * found["energy_j_per_token"]
+    found["power_w"] = found["energy_j"] / found["e2e_latency_s"]
+    return found
+
+
+def _relation(one: Objective, other: Objective) -> int:
+    """+1 where two objectives put all designs in one order, best first, -1 where in opposite ones, 0 where neither: judged
+    by the order of samples, so that factors, roots, logarithms and reciprocals of one quantity are that quantity.
+    """
+    values = [objective.expression(_samples()) * objective.sign for objective in (one, other)]
+    known = np.isfinite(values[0]) & np.isfinite(values[1])
+    first, second = (column[known] for column in values)
+    if known.sum() < _SAMPLES // 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0
+    order = np.argsort(first, kind="stable")
+    steps, others = np.diff(first[order]), np.diff(second[order])
+    if ((steps == 0) != (others == 0)).any():
+        return 0
+    return 1 if (others >= 0).all() else -1 if (others <= 0).all() else 0
+
+
+def _refuse_one_quantity_twice(objectives: Sequence[Objective]) -> None:
+    """Whatever they are written like, two objectives of one quantity are one objective, or one against itself."""
+    for number, one in enumerate(objectives):
+        for other in objectives[:number]:
+            relation = _relation(other, one)
+            if relation:
+                raise InputError(
+                    f"{echo(other.name)} and {echo(one.name)} are "
+                    + ("one objective" if relation > 0 else "one quantity, to be lowered and raised at once"),
+                    field="objectives",
+                    value=[objective.name for objective in objectives],
+                    rule="each quantity once"
+                    if relation > 0
+                    else "each quantity once: every design is as good as any other where one stands against itself",
+                    hint="leave one of the two out",
+                )
 
 
 def check_goals(objectives: tuple[str, ...]) -> tuple[str, ...]:
@@ -166,10 +201,8 @@ def check_goals(objectives: tuple[str, ...]) -> tuple[str, ...]:
     """
     parsed = tuple(parse_objective(text) for text in objectives)
     names = tuple(objective.name for objective in parsed)
-    plain = tuple(name for name in names if name in METRICS)
-    if len(plain) == len(names):
-        return check_objectives(names)
-    _refuse_one_expression_twice(parsed)
+    if all(name in METRICS for name in names):
+        check_objectives(names)
     if len(set(names)) < len(names):
         raise InputError(
             "an objective appears twice",
@@ -186,4 +219,5 @@ def check_goals(objectives: tuple[str, ...]) -> tuple[str, ...]:
             rule="1 to 5 of them",
             hint="leave some out, or make constraints of them",
         )
+    _refuse_one_quantity_twice(parsed)
     return names

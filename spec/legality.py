@@ -210,8 +210,28 @@ def _prefill_attention_rules(
         f"value_parallelism must divide head_dim = {model.head_dim}", f"use a divisor of {model.head_dim}",
     )  # fmt: skip
     yield from _module_rules(n, "prefill", batch.modules[0], model, scheme, batch.key_parallelism)
-    yield from _prefill_port_rules(batch, "k_cache", keys, scheme.kv_bits)
-    yield from _prefill_port_rules(batch, "v_cache", batch.value_parallelism, scheme.kv_bits)
+    modules = batch.modules[0]
+    # Arrays of our library take a word of the cache for each head of a group in turn, while its beats come.
+    joins = modules.process_granularity == "array" and modules.kv_read == "per_kv_head"
+    beats = model.gqa_group if joins else 1
+    caches: tuple[tuple[PortRole, IntArray], ...] = (("k_cache", keys), ("v_cache", batch.value_parallelism))
+    for role, lanes in caches:
+        yield from _prefill_cache_rules(batch, role, lanes, model, scheme.kv_bits, beats)
+
+
+def _prefill_cache_rules(
+    batch: PrefillBatch, role: PortRole, lanes: IntArray, model: ModelConfig, bits: int, beats: int
+) -> Iterator[Rule]:
+    """The port of a cache against the `lanes` of attention; `beats` that may make one of its words."""
+    width = _role_columns(batch, role)[1]
+    yield from _prefill_port_rules(batch, role, lanes, bits, beats)
+    if beats > 1:
+        rest = np.where(lanes * bits > width, (lanes * bits) % width + model.head_dim % lanes, 0)
+        yield _rule(
+            len(batch), "cache_beats", f"prefill.{role}", rest, 0, "remainder",
+            f"whole beats of a port of {role} must make a word of attention, and whole words a head",
+            "widen the port in the memory map", f"use a divisor of {model.head_dim} and a multiple of the port's operands",
+        )  # fmt: skip
 
 
 def _prefill_narrow_array_rules(
@@ -263,13 +283,16 @@ def _prefill_wide_array_rules(
         )  # fmt: skip
 
 
-def _prefill_port_rules(batch: PrefillBatch, role: PortRole, lanes: IntArray, bits: int) -> Iterator[Rule]:
-    """A port of the role against the `lanes` that it feeds operands of so many `bits`."""
-    # Blocks that use a tile while the next arrives.
-    cycles = batch.modules[0].token_blocks_per_weight_pass if role.startswith("weights") else 1
+def _prefill_port_rules(
+    batch: PrefillBatch, role: PortRole, lanes: IntArray, bits: int, cycles: int = 1
+) -> Iterator[Rule]:
+    """A port of the role against the `lanes` that it feeds operands of so many `bits` every so many `cycles`."""
+    if role.startswith("weights"):  # blocks that use a tile while the next arrives
+        cycles = batch.modules[0].token_blocks_per_weight_pass
+    pace = "cycle" if cycles == 1 else f"{cycles} cycles"
     yield _rule(
         len(batch), "port_feeds_lanes", f"prefill.{role}", lanes * bits, cycles * _role_columns(batch, role)[1], "bits",
-        f"a port of {role} must deliver an operand to each of its lanes every cycle",
+        f"a port of {role} must deliver an operand to each of its lanes every {pace}",
         "widen the port in the memory map", "lower the parallelism", "raise token_blocks_per_weight_pass",
     )  # fmt: skip
 
@@ -299,9 +322,11 @@ def _decode_engine_rules(batch: DecodeBatch, model: ModelConfig, device: Device,
         "remainder", "4 x vector_parallelism must divide hidden_dim: the norm keeps four partial sums a lane",
         "lower vector_parallelism",
     )  # fmt: skip
+    modules = batch.modules[0]
+    if modules.d_in_splits > 1:
+        yield from _d_in_split_rules(batch, model)
     ports, width = _role_columns(batch, "weights")
     asked, delivered = blocks * lanes * scheme.weight_bits, ports * width
-    modules = batch.modules[0]
     engines = 1 if _together("gate", "up", modules) and _together("k", "v", modules) else 2
     # Weights that are used as they arrive fill one engine, or both of two that work side by side; a buffer of weights may
     # be filled more slowly than the engine empties it.
@@ -327,6 +352,29 @@ def _decode_engine_rules(batch: DecodeBatch, model: ModelConfig, device: Device,
             "engine_splits must divide the number of weight ports: a part of the engine has ports of its own",
             "use a divisor of the number of weight ports",
         )  # fmt: skip
+
+
+def _d_in_split_rules(batch: DecodeBatch, model: ModelConfig) -> Iterator[Rule]:
+    """Of an engine whose lanes share out input channels: parts of whole engine parts, long enough for their results."""
+    n, modules, where = len(batch), batch.modules[0], "decode.modules.d_in_splits"
+    parts = modules.d_in_splits
+    yield _rule(
+        n, "d_in_splits", where, np.full(n, parts), parts if modules.process_granularity == "array" else 1, "parts",
+        "rows of elements share out input channels, elements that are processes do not",
+        "set process_granularity to array", "set d_in_splits to 1",
+    )  # fmt: skip
+    yield _rule(
+        n, "d_in_splits", where, batch.engine_splits % parts, 0, "remainder",
+        "d_in_splits must divide engine_splits: a part of the engine takes the input channels of one part",
+        "set engine_splits to a multiple of d_in_splits", "lower d_in_splits",
+    )  # fmt: skip
+    shortest = min(model.hidden_dim, model.q_dim, model.ffn_dim)
+    yield _rule(
+        n, "d_in_splits", where, parts * batch.weight_parallelism, shortest, "channels",
+        f"d_in_splits x weight_parallelism is at most the {shortest} input channels of the shortest dot product: the"
+        " results of a pass leave during the next one",
+        "lower weight_parallelism", "lower d_in_splits",
+    )  # fmt: skip
 
 
 def _decode_attention_rules(

@@ -160,6 +160,20 @@ def feed_vector(x_bits: int, blocks: Count, max_d_in: int) -> UnitParts:
     )
 
 
+def groups_of_unit(group_width: Count, unit_lanes: Count) -> Count:
+    """The most groups of `group_width` outputs that a unit touches (gemv.hpp)."""
+    width = np.maximum(group_width, 1)
+    last_offset = width - np.gcd(width, unit_lanes)
+    return chosen(unit_lanes % width == 0, unit_lanes // width, ceil_div(last_offset + unit_lanes, width))
+
+
+def add_parts(totals: Count, parts: int, sub_engines: Count, part_acc: int, acc: int) -> UnitParts:
+    """`add_parts`: `totals` a cycle (of each unit of a part the groups that it touches), each of the sums of `parts` lanes of one
+    of the sub-engines."""
+    chosen_sums = part_acc * parts * (sub_engines - 1)
+    return UnitParts(register_bits=totals * acc, mux_bits=totals * (chosen_sums + acc * (parts - 1)))  # choice; adders
+
+
 def feed_tokens(x_bits: int, tokens: Count, max_d_in: int) -> UnitParts:
     """`feed_tokens`."""
     return UnitParts(memories=[Memory("buffer", max_d_in, x_bits * tokens, storage="uram")])
@@ -335,6 +349,11 @@ def resize_words(lanes_in: Count, lanes_out: Count, element_bits: int) -> UnitPa
     chunk: Count = np.gcd(lanes_in, lanes_out)
     registers = lanes_in * element_bits + (lanes_out * element_bits) * (lanes_in != lanes_out)
     return UnitParts(register_bits=registers, mux_bits=(lanes_in // chunk - 1) * chunk * element_bits)
+
+
+def join_beats(chunk: Count, element_bits: int) -> UnitParts:
+    """`join_beats`: beats move up through the word, so nothing is chosen."""
+    return UnitParts(register_bits=chunk * element_bits)
 
 
 def route(word_bits: Count, sources: Count = 1) -> UnitParts:

@@ -6,10 +6,15 @@ A fact about one pair of bitstreams, not a field of the design document: a copy 
 from __future__ import annotations
 
 from spec.design_point import DesignPoint
+from spec.device import Device
 
 # What was measured of this architecture: one design, on one card, for one model.
 MEASURED_DEVICE = "u280"
 MEASURED_MODEL = "llama-3.2-1b"
+
+# `Device.content_digest()` of the catalog's u280: a card of this name with other numbers in it is another card. A test holds
+# it against the catalog.
+MEASURED_DEVICE_DIGEST = "2cb21620e4e05029"
 
 MEASURED_CLOCKS_MHZ = (304.0, 292.0)
 
@@ -25,6 +30,11 @@ def is_measured_design(point: DesignPoint) -> bool:
     return (clocks.prefill, clocks.decode) == MEASURED_CLOCKS_MHZ and point.canonical_key() == MEASURED_DESIGN_KEY
 
 
-def clocks_were_measured(point: DesignPoint, model: str, device: str) -> bool:
-    """Whether the design ran at its clock targets for the model and on the device of these names."""
-    return model == MEASURED_MODEL and device == MEASURED_DEVICE and is_measured_design(point)
+def is_measured_card(device: Device) -> bool:
+    """Whether it is the card that the bitstreams ran on, by name and by content."""
+    return device.name == MEASURED_DEVICE and device.content_digest() == MEASURED_DEVICE_DIGEST
+
+
+def clocks_were_measured(point: DesignPoint, model: str, device: Device) -> bool:
+    """Whether the design ran at its clock targets for the model of that name and on that very device."""
+    return model == MEASURED_MODEL and is_measured_design(point) and is_measured_card(device)

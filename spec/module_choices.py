@@ -137,7 +137,8 @@ class DecodeModules(_StageModules):
 
     `linear_groups`: projections of one group share one engine; gate and up in two groups work side by side.
     `weight_buffer_beats`: engine steps that the weight ports may run ahead of the engine (0: FlexLLM), through
-    attention, transforms and norms and across layers. `overlap_attention`: attention of the heads whose queries are
+    attention, transforms and norms and across layers. `d_in_splits`: parts of the engine's lanes that share out the input
+    channels of a linear layer; all compute the same output channels, and their sums are added. `overlap_attention`: attention of the heads whose queries are
     ready runs beside the rest of the query projection. `on_chip_projections`: weights that stay in URAM.
     """
 
@@ -147,6 +148,9 @@ class DecodeModules(_StageModules):
     ] = "unpipelined"
     overlap_attention: Switch = "off"
     weight_buffer_beats: Annotated[int, Field(ge=0, le=2**20)] = 0
+    d_in_splits: Annotated[
+        int, Field(ge=1, le=64, description="parts of the lanes that share out input channels; partial sums are added")
+    ] = 1
     on_chip_projections: tuple[DecodeProjection, ...] = ()
 
     @model_validator(mode="before")

@@ -66,7 +66,7 @@ class SimulationFailure(StrictModel):
 class SimulatedModule(StrictModel):
     """The processes of one function in a stage, over all steps.
 
-    `working_cycles`: from start to end without waiting, of the busiest of its `processes`. The `*_stall_cycles` are sums over
+    `working_cycles`: from start to end without waiting, not for processes within it either, of the busiest of its `processes`. The `*_stall_cycles` are sums over
     them: waiting for a word (empty), for a free place (full), for memory.
     `critical_cycles`: the part of the stage's cycles that is its work, along the critical path.
     """
@@ -189,9 +189,12 @@ class SimulationReport(StrictModel):
     provenance: Literal["timed_sim"] = "timed_sim"
     compiler_version: str
     pipeline_style: Literal["stp", "flp"]
-    passed: bool
+    passed: Annotated[bool, Field(description="each stage ran to its end; intervals may be missed all the same")]
     seconds: Annotated[float, Field(ge=0)]
     modified_files: tuple[str, ...]
+    other_depths: Annotated[
+        dict[str, int], Field(description="FIFO depths that were simulated in place of the project's own, by stream")
+    ] = {}
     stages: tuple[SimulatedStage, ...]
     smallest_depths: tuple[SmallestDepth, ...] = ()
 
@@ -200,9 +203,23 @@ class SimulationReport(StrictModel):
         return next((stage for stage in self.stages if stage.stage == name), None)
 
     def summary_line(self) -> str:
-        """`simulate: PASS (prefill N cycles, decode N cycles)` or the first failure."""
+        """`simulate: PASS (prefill N cycles, decode N cycles)`, the first failure, or how many loops miss their interval."""
         for stage in self.stages:
             if stage.failure is not None:
                 return f"simulate: FAIL ({stage.kernel}: {stage.failure.verdict}: {stage.failure.message})"
         cycles = ", ".join(f"{stage.kernel} {stage.cycles:,} cycles" for stage in self.stages)
+        unknown = sum(len(stage.loops_unknown) for stage in self.stages)
+        if unknown:
+            cycles += f"; {_loops(unknown)} of unknown interval simulated as asked"
+        if self.intervals_missed:
+            return f"simulate: INTERVALS MISSED by {_loops(self.intervals_missed)}, simulated at what they can have ({cycles})"
         return f"simulate: PASS ({cycles})"
+
+    @property
+    def intervals_missed(self) -> int:
+        """Loops that cannot have the interval that they ask for."""
+        return sum(len(stage.loops_missed) for stage in self.stages)
+
+
+def _loops(number: int) -> str:
+    return f"{number} loop{'' if number == 1 else 's'}"

@@ -14,13 +14,14 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from spec.errors import NO_VALUE, InputError, InputErrors, echo, nearest_names, printable
+from spec.value_rules import CORRECT, value_rule
 
 MAX_DOCUMENT_BYTES = 4 * 2**20  # a design or device file is a few kB; anything larger is a mistake
 MAX_LEVELS = 40  # of nesting; our documents have five
 _SHOWN_KEYS = 8
-_CORRECT = "correct the value"
 _CONFIGURATION = "give the configuration file, not the weights"
 
 _YAML_TAG = "tag:yaml.org,2002:"
@@ -139,7 +140,7 @@ def _refuse_what_is_not_plain(document: Document) -> Document:
                 field=document.place(path),
                 value=node,
                 rule="text, finite numbers, booleans, null, and lists and mappings of them",
-                hint="correct the value",
+                hint=CORRECT,
                 source=document.source,
                 line=document.line(path),
             )
@@ -397,6 +398,17 @@ def _fields_at(model: type[BaseModel], path: PathKey) -> list[str]:
     return [field.alias or name for name, field in current.model_fields.items()] if current else []
 
 
+def _field_at(model: type[BaseModel], path: PathKey) -> FieldInfo | None:
+    """The field of a value that is one itself, no item of a list."""
+    current: type[BaseModel] | None = model
+    field: FieldInfo | None = None
+    for part in path:
+        fields = current.model_fields if current is not None else {}
+        field = fields.get(part) if isinstance(part, str) else None
+        current = _model_of(field.annotation) if field is not None else current if isinstance(part, int) else None
+    return field
+
+
 def _placed(cause: InputError, path: PathKey, document: Document) -> InputError:
     """`cause`, which a validator of the value at `path` raised, with its place in the document."""
     below: PathKey = tuple(int(p) if p.isdecimal() else p for p in re.findall(r"[^.\[\]]+", cause.field or ""))
@@ -406,6 +418,10 @@ def _placed(cause: InputError, path: PathKey, document: Document) -> InputError:
     error.field = document.place((*path, *below))
     error.source, error.line = document.source, document.line((*path, *below))
     return error
+
+
+class _ValueError(InputError):
+    """A value is not what it must be. Of what may be one of several things pydantic says so once for each."""
 
 
 def _to_input_errors(model: type[BaseModel], entry: Any, document: Document) -> list[InputError]:
@@ -442,18 +458,16 @@ def _to_input_error(model: type[BaseModel], entry: Any, document: Document) -> I
             source=document.source,
             line=line,
         )
-    message = re.sub(r"\btuple\b", "list", re.sub(r"\bTuple\b", "List", entry["msg"].removeprefix("Value error, ")))
+    rule, way_out = value_rule(entry, _field_at(model, path))
     if kind in ("model_type", "model_attributes_type", "dict_type"):  # Pydantic names the class, which is ours alone
         keys = ", ".join(_fields_at(model, path)[:_SHOWN_KEYS])
-        message = f"must be an object{f' with keys such as {keys}' if keys else ''}"
-    elif kind == "string_type":
-        message = "must be text"
-    return InputError(
-        f"{document.place(path)}: {message}",
+        rule, way_out = f"must be an object{f' with keys such as {keys}' if keys else ''}", CORRECT
+    return _ValueError(
+        f"{document.place(path)}: {rule}",
         field=document.place(path),
         value=_value_at(document.data, path, entry.get("input")),
-        rule=message,
-        hint=_CORRECT,
+        rule=rule,
+        hint=way_out,
         source=document.source,
         line=line,
     )
@@ -511,17 +525,17 @@ def _without_false_lengths(entries: Sequence[Any]) -> list[Any]:
 
 def _one_a_place(errors: list[InputError]) -> list[InputError]:
     """What may be one of several things is refused once, with all that it may be."""
-    first: dict[tuple[str | None, str | None], InputError] = {}
+    first: dict[str | None, InputError] = {}
     result = []
     for error in errors:
-        key = (error.field, error.hint)
-        if error.hint != _CORRECT or key not in first:
-            first.setdefault(key, error)
+        known = first.get(error.field) if isinstance(error, _ValueError) else None
+        if known is None:
+            if isinstance(error, _ValueError):
+                first[error.field] = error
             result.append(error)
-            continue
-        known = first[key]
-        if error.rule != known.rule:
-            known.rule = f"{known.rule}, or {error.rule}"
+        elif error.rule != known.rule:
+            known.rule = f"{known.rule}, or {(error.rule or '').removeprefix('must be ')}"
+            known.hint = known.hint if known.hint == error.hint else CORRECT
             known.message = f"{known.field}: {known.rule}"
             known.args = (known.message,)
     return result

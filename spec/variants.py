@@ -96,6 +96,8 @@ VARIANTS: tuple[ModuleVariant, ...] = (
     ModuleVariant("linear.weight_buffer", _DECODE, ("weight_stream:chain_cycles",),
                   ("run_ahead.hpp", "integer_io.hpp", "gemv.hpp"), _RESTART,
                   (("weight_buffer_beats", ANY),)),
+    ModuleVariant("linear.d_in_split", _DECODE, ("array_decode_engine:EngineUnits", "resources:decode_parts"),
+                  ("d_in_parts.hpp", "gemv.hpp"), _RESTART, (("d_in_splits", ANY),)),
     ModuleVariant("linear.on_chip_weights", _DECODE, ("weight_stream:chain_cycles", "resources:decode_parts"), (),
                   _RESTART, (("on_chip_projections", ANY),)),
     ModuleVariant("quant.divider", _BOTH, _OPERATORS, ("quantize_dynamic.hpp", "quantize_static.hpp"), ("operators",),
@@ -148,7 +150,8 @@ VARIANTS: tuple[ModuleVariant, ...] = (
     ModuleVariant("deployment.co_resident", _BOTH, ("deployment:co_resident_rules", "evaluate:combine"), (), (),
                   (("deployment", "co_resident"),)),
     ModuleVariant("deployment.two_cards", _BOTH, ("evaluate:combine",), (), (), (("deployment", "two_cards"),)),
-    ModuleVariant("hmt.plugin", _PREFILL, ("hmt:evaluate_hmt_prefill", "hmt:plugin_part"), (),
+    ModuleVariant("hmt.plugin", _PREFILL, ("hmt:evaluate_hmt_prefill", "hmt:plugin_part"),
+                  ("hmt/fp32_engine.hpp", "hmt/memory_queue.hpp", "hmt/retrieval.hpp", "hmt/steps.hpp", "hmt/window.hpp"),
                   ("loop_restart_cycles", "memory_access_cycles", "operators"), (("hmt", ANY),)),
 )  # fmt: skip
 

@@ -20,6 +20,7 @@ from db.models import Calibration as CalibrationRow
 from db.paging import Position
 from db.session import UnitOfWork
 from spec.calibration import CalibrationTable, Measurement
+from spec.catalog import with_device_digests
 from spec.errors import InputError
 from spec.strict import StrictModel
 
@@ -111,7 +112,7 @@ def create_calibration(
     """Fit corrections of the cost models on measurements."""
     from cost_models.calibrate import fit  # loads NumPy
 
-    table = fit((*body.measurements, *measurements_of_all(database, store, owner, body.projects)))
+    table = fit((*with_device_digests(body.measurements), *measurements_of_all(database, store, owner, body.projects)))
 
     def do(work: UnitOfWork) -> Answer:
         row = work.calibrations.add(

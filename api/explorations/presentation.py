@@ -27,10 +27,13 @@ from spec.metrics import METRICS
 from spec.space_overrides import SpaceOverrides
 from spec.workload import Workload
 
+# Of the record of a search that ended, of the progress of one that runs.
+_FIGURES = ("designs_per_s", "feasible_fraction", "hypervolume")
+
 
 def summary(row: ListedExploration) -> ExplorationSummary:
     """One line of the list."""
-    asked = row.summary
+    asked, now = row.summary, row.progress or {}
     return ExplorationSummary(
         id=row.id,
         job_id=row.job_id,
@@ -44,12 +47,11 @@ def summary(row: ListedExploration) -> ExplorationSummary:
         method=asked["method"],
         budget=asked["budget"],
         seed=asked["seed"],
-        front_size=row.front_size,
-        evaluations=row.evaluations,
-        best=asked.get("best"),
-        designs_per_s=asked.get("designs_per_s"),
-        feasible_fraction=asked.get("feasible_fraction"),
-        hypervolume=asked.get("hypervolume"),
+        phase=now.get("phase"),
+        total_evaluations=now.get("total"),
+        front_size=now.get("front_size", row.front_size),
+        evaluations=now.get("evaluations", row.evaluations),
+        **{name: now.get(name, asked.get(name)) for name in ("best", *_FIGURES)},
         labels=tuple(row.labels),
         sweep_id=row.sweep_id,
         created_at=row.created_at,
@@ -60,7 +62,10 @@ def summary(row: ListedExploration) -> ExplorationSummary:
 
 def _listed(row: ExplorationRow, job: Job) -> ListedExploration:
     of_job = ("state", "cancel_requested", "started_at", "finished_at")
-    return ListedExploration(*(getattr(job if name in of_job else row, name) for name in ListedExploration._fields))
+    known = {
+        name: getattr(job if name in of_job else row, name) for name in ListedExploration._fields if name != "progress"
+    }
+    return ListedExploration(**known, progress=job.progress if job.state is JobState.RUNNING else None)
 
 
 def detail(row: ExplorationRow, job: Job) -> Exploration:

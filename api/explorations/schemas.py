@@ -60,6 +60,9 @@ class Preview(StrictModel):
     ]
 
 
+_SO_FAR = "so far while it runs, null before and where it ended without a result"
+
+
 class ExplorationSummary(StrictModel):
     """One line of the list of explorations."""
 
@@ -75,18 +78,21 @@ class ExplorationSummary(StrictModel):
     method: Method
     budget: int
     seed: int
-    front_size: Annotated[int | None, Field(description="designs on the front; null until it succeeded")]
-    evaluations: Annotated[int | None, Field(description="designs that were priced; null until it succeeded")]
+    phase: Annotated[str | None, Field(description="what it does now; null unless it runs")]
+    total_evaluations: Annotated[int | None, Field(description="that it will price; null unless it runs")]
+    front_size: Annotated[int | None, Field(description=f"designs on the front, {_SO_FAR}")]
+    evaluations: Annotated[int | None, Field(description=f"designs that were priced, {_SO_FAR}")]
     best: Annotated[
         dict[str, float | None] | None,
-        Field(description="objective -> its best value on the front, null where none has one; null until it succeeded"),
+        Field(description=f"objective -> its best value on the front, null where no design has one; {_SO_FAR}"),
     ]
-    designs_per_s: Annotated[float | None, Field(description="designs priced a second; null until it succeeded")]
-    feasible_fraction: Annotated[
-        float | None, Field(description="of the designs that were priced; null until it succeeded")
-    ]
+    designs_per_s: Annotated[float | None, Field(description=f"designs priced a second, {_SO_FAR}")]
+    feasible_fraction: Annotated[float | None, Field(description=f"of the designs that were priced, {_SO_FAR}")]
     hypervolume: Annotated[
-        float | None, Field(description="null until it succeeded, and where the front spans no volume")
+        float | None,
+        Field(
+            description=f"null also where the front spans no volume; {_SO_FAR}, by a reference point that may move yet"
+        ),
     ]
     labels: Labels
     sweep_id: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.access.principal import Principal
@@ -18,21 +18,32 @@ from db.session import Database, UnitOfWork
 from workers.enqueue import JobKind
 
 COLLECTION = "/api/v1/jobs"
-_COLLECTION_OF_KIND = {JobKind.EXPLORE: "/api/v1/explorations", JobKind.GENERATE: "/api/v1/projects"}
-_RUNS = "/api/v1/projects/-/runs"
+_COLLECTION_OF_KIND: dict[str, str] = {JobKind.EXPLORE: "/api/v1/explorations", JobKind.GENERATE: "/api/v1/projects"}
+_ANY_PROJECT = "-"
 
 
-def shown(row: JobRow) -> Job:
+def _resources(work: UnitOfWork, rows: Sequence[JobRow]) -> dict[str, str]:
+    """Job -> path of what it works on."""
+    projects = work.runs.projects_of([row.subject_id for row in rows if row.kind not in _COLLECTION_OF_KIND])
+    return {
+        row.id: f"{_COLLECTION_OF_KIND[row.kind]}/{row.subject_id}"
+        if row.kind in _COLLECTION_OF_KIND
+        else f"/api/v1/projects/{projects.get(row.subject_id, _ANY_PROJECT)}/runs/{row.subject_id}"
+        for row in rows
+    }
+
+
+def shown(work: UnitOfWork, row: JobRow) -> Job:
     """One job as the outside sees it."""
-    return _shown(row, row.progress)
+    return _shown(row, row.progress, _resources(work, [row])[row.id])
 
 
-def _shown(row: JobRow, progress: dict[str, Any] | None) -> Job:
+def _shown(row: JobRow, progress: dict[str, Any] | None, resource: str) -> Job:
     return Job(
         id=row.id,
         kind=row.kind,
         queue=row.queue,
-        resource=f"{_COLLECTION_OF_KIND.get(JobKind(row.kind), _RUNS)}/{row.subject_id}",
+        resource=resource,
         state=row.state,
         cancel_requested=row.cancel_requested,
         priority=row.priority,
@@ -72,7 +83,9 @@ def page(database: Database, owner: str, after: Position | None, limit: int, fil
     with database.read() as work:
         rows = work.jobs.page_in_short(owner, after, limit + 1, **filters)
         listed, cursor = page_of(rows, limit, lambda pair: Position(pair[0].created_at, pair[0].id))
-        return JobPage(items=tuple(_shown(*pair) for pair in listed), next_cursor=cursor)
+        resources = _resources(work, [row for row, _ in listed])
+        items = tuple(_shown(row, progress, resources[row.id]) for row, progress in listed)
+        return JobPage(items=items, next_cursor=cursor)
 
 
 def get(database: Database, owner: str, job_id: str) -> Job:
@@ -82,7 +95,7 @@ def get(database: Database, owner: str, job_id: str) -> Job:
         NotFoundError: there is none of that id.
     """
     with database.read() as work:
-        return shown(found(work, owner, job_id))
+        return shown(work, found(work, owner, job_id))
 
 
 def cancel(database: Database, owner: str, job_id: str, key: str | None) -> Answer:
@@ -95,7 +108,7 @@ def cancel(database: Database, owner: str, job_id: str, key: str | None) -> Answ
 
     def do(work: UnitOfWork) -> Answer:
         request_cancel(work, found(work, owner, job_id), "job")
-        return Answer.of(202, shown(found(work, owner, job_id)))
+        return Answer.of(202, shown(work, found(work, owner, job_id)))
 
     return once(database, owner, f"POST {COLLECTION}/{job_id}:cancel", key, None, do)
 
@@ -135,7 +148,7 @@ def retry(database: Database, principal: Principal, job_id: str, key: str | None
                 rule="only a failed or cancelled job can be tried again",
                 hint="submit a new one to run it once more",
             )
-        return Answer.of(202, shown(found(work, principal.owner, job_id)))
+        return Answer.of(202, shown(work, found(work, principal.owner, job_id)))
 
     return once(database, principal.owner, f"POST {COLLECTION}/{job_id}:retry", key, None, do)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cost_models.arrays import IntArray
+from cost_models.arrays import FloatArray, IntArray
 from cost_models.kernels.adapters import DATAFLOW_CONTROL
 from cost_models.kernels.library_adapters import adapter_rows
 from cost_models.kernels.library_logic import Sheet
@@ -16,6 +16,7 @@ from cost_models.kernels.library_scheme import AttentionFormats, LinearFormat, d
 from cost_models.kernels.parts import Part, RowParts, Rows
 from cost_models.kernels.pieces import pieces_of
 from cost_models.kernels.projections import FFN_PROJECTIONS, array_owner, hadamard_blocks, longest_input
+from cost_models.memory import word_bytes
 from cost_models.row_sets import RowFinder
 from cost_models.stage_setup import StageSetup
 from spec import library_units as units
@@ -40,8 +41,8 @@ def library_prefill_parts(
     tokens = "token_parallelism"
     lanes, keys, values = (
         finder.of((tokens,)),
-        finder.of((tokens, "key_parallelism")),
-        finder.of((tokens, "value_parallelism")),
+        finder.of((tokens, "key_parallelism"), ("k_cache",)),
+        finder.of((tokens, "value_parallelism"), ("v_cache",)),
     )
     ffn = finder.of((tokens, "ffn_weight_parallelism", "ffn_weight_blocks"))
     feeding = _narrow_role(narrow)
@@ -49,8 +50,13 @@ def library_prefill_parts(
     groups = (
         adapter_rows(batch, setup),
         Rows.found(lanes, _token_units(modules, setup, lanes.batch.token_parallelism)),
-        Rows.found(keys, _query_keys(modules, setup, keys.batch.token_parallelism, keys.batch.key_parallelism)),
-        Rows.found(values, _values(modules, setup, values.batch.token_parallelism, values.batch.value_parallelism)),
+        Rows.found(keys, _query_keys(
+            modules, setup, keys.batch.token_parallelism, keys.batch.key_parallelism, word_bytes(keys.batch, "k_cache")
+        )),
+        Rows.found(values, _values(
+            modules, setup, values.batch.token_parallelism, values.batch.value_parallelism,
+            word_bytes(values.batch, "v_cache"),
+        )),
         Rows.found(ffn, _ffn_arrays(
             modules, setup, wide, ffn.batch.token_parallelism, ffn.batch.ffn_weight_parallelism,
             ffn.batch.ffn_weight_blocks,
@@ -163,7 +169,9 @@ def _processes(modules: PrefillModules, setup: StageSetup) -> int:
     )  # fmt: skip
 
 
-def _query_keys(modules: PrefillModules, setup: StageSetup, tp: Count, keys: Count) -> dict[str, Part]:
+def _query_keys(
+    modules: PrefillModules, setup: StageSetup, tp: Count, keys: Count, port_bytes: FloatArray
+) -> dict[str, Part]:
     """Scores, the static quantizers of K, V and Q, and the keys' way through the cache."""
     model, scheme, value = setup.model, setup.scheme, setup.value_bits
     sheet, qk, formats = Sheet(setup), "attention_qk", AttentionFormats.of(scheme)
@@ -175,11 +183,13 @@ def _query_keys(modules: PrefillModules, setup: StageSetup, tp: Count, keys: Cou
         sheet.unit(qk, units.quantize_static(tp, 1, bits, value).add(formats.ranges(tp)))
     for number in (model.n_kv_heads, model.n_kv_heads, model.n_q_heads, model.n_q_heads, model.n_q_heads):
         sheet.unit(qk, units.repeat_words(number, value))
-    _cache_way(sheet, qk, tp, keys, modules, setup)
+    _cache_way(sheet, qk, tp, keys, port_bytes, modules, setup)
     return sheet.parts
 
 
-def _values(modules: PrefillModules, setup: StageSetup, tp: Count, values: Count) -> dict[str, Part]:
+def _values(
+    modules: PrefillModules, setup: StageSetup, tp: Count, values: Count, port_bytes: FloatArray
+) -> dict[str, Part]:
     """Weighted sums of values, and their way through the cache."""
     model, scheme, value = setup.model, setup.scheme, setup.value_bits
     sheet, av, formats = Sheet(setup), "attention_av", AttentionFormats.of(scheme)
@@ -187,15 +197,29 @@ def _values(modules: PrefillModules, setup: StageSetup, tp: Count, values: Count
     most = max(setup.workload.context_tokens, 1)
     sheet.unit(av, units.attention_values(tp, values, groups, 1, model.head_dim, most, modules.attention_pe,
                                           formats.values, value))  # fmt: skip
-    _cache_way(sheet, av, tp, values, modules, setup)
+    _cache_way(sheet, av, tp, values, port_bytes, modules, setup)
     return sheet.parts
 
 
-def _cache_way(sheet: Sheet, module: str, tp: Count, chunk: Count, modules: PrefillModules, setup: StageSetup) -> None:
-    """From the quantizer to the cache and back: words of `chunk` values on a port that is as wide."""
-    bits = setup.scheme.kv_bits
-    sheet.unit(module, units.write_cache(tp, setup.model.head_dim, chunk, bits, np.maximum(bits * chunk, 32)))
-    sheet.fifos(1, fifo_depths(modules, setup.model).cache, bits * chunk)
+def _cache_way(
+    sheet: Sheet,
+    module: str,
+    tp: Count,
+    chunk: Count,
+    port_bytes: FloatArray,
+    modules: PrefillModules,
+    setup: StageSetup,
+) -> None:
+    """From the quantizer to the cache and back: words of `chunk` values, or the beats of a narrower port that make one."""
+    bits, depth = setup.scheme.kv_bits, fifo_depths(modules, setup.model).cache
+    beat = np.minimum(chunk, np.maximum(8 * port_bytes // bits, 1).astype(np.int64))
+    joined = (beat < chunk).astype(np.int64)
+    sheet.unit(module, units.write_cache(tp, setup.model.head_dim, beat, bits, np.maximum(bits * beat, 32)))
+    sheet.fifos(1, depth, bits * chunk)
+    if joined.any():
+        sheet.unit(module, units.join_beats(chunk, bits), joined)
+        sheet.fifos(joined, depth, bits * beat)
+        sheet.processes(joined)
 
 
 def _array(

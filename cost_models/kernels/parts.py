@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cost_models import coefficients as c
-from cost_models.arrays import FloatArray, IntArray, ResourceArrays, numbered, row_codes, row_numbers
+from cost_models.arrays import FloatArray, IntArray, ResourceArrays, at_rows, numbered, row_codes, row_numbers
 from cost_models.macs import MacCost
 from cost_models.nonlinear import LaneCost
 from cost_models.row_sets import RowSet
@@ -107,7 +107,7 @@ class Rows:
     @property
     def row(self) -> IntArray:
         """The row of each design, (n_points,)."""
-        return self.within if self.of is None else self.within.take(self.of)
+        return self.within if self.of is None else at_rows(self.within, self.of)
 
     def divide(self, modules: Collection[str], pieces: Pieces) -> None:
         """Note the pieces of these modules, which are the same for all designs of a row."""
@@ -305,7 +305,7 @@ def total_resources(parts: Parts, n: int) -> ResourceArrays:
 def _summed(constant: float, terms: Sequence[tuple[FloatArray, IntArray]], chunk: slice) -> Amount:
     total: Amount = constant
     for amounts, index in terms:
-        total = plus(total, amounts.take(index[chunk]))
+        total = plus(total, at_rows(amounts, index[chunk]))
     return total
 
 

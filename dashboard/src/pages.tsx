@@ -76,7 +76,7 @@ export function CurrentPage({ page }: { readonly page: Page }): JSX.Element {
 
 function UnknownPage({ path }: { readonly path: string }): JSX.Element {
   return (
-    <Blank title="There is no such page">
+    <Blank isPage title="There is no such page">
       <p>
         <code>{path}</code> leads nowhere. <Link to="/">Go to the explorations</Link>.
       </p>

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, delete, insert, select, update
+from sqlalchemy import CursorResult, case, delete, insert, null, select, update
 from sqlalchemy.orm import Session, defer
 
 from db.base import new_id, utc_now
@@ -17,6 +17,7 @@ from db.models.exploration import Exploration, FrontEntryRow
 from db.models.job import Job
 from db.paging import Position, newest_first
 from db.repositories.described import changes, filters
+from db.repositories.progress import progress_in_short
 from db.repositories.with_job import with_job
 from spec.exploration import ExplorationRequest
 from spec.exploration_result import FrontEntry, SearchRecord
@@ -52,6 +53,7 @@ class ListedExploration(NamedTuple):
     cancel_requested: bool
     started_at: datetime | None
     finished_at: datetime | None
+    progress: dict[str, Any] | None  # without the front in it; of those that run
 
 
 class FinishedSearch(NamedTuple):
@@ -63,9 +65,9 @@ class FinishedSearch(NamedTuple):
     finished_at: datetime | None
 
 
+_OF_JOB = ("state", "cancel_requested", "started_at", "finished_at")
 _LISTED = tuple(
-    getattr(Job if name in ("state", "cancel_requested", "started_at", "finished_at") else Exploration, name)
-    for name in ListedExploration._fields
+    getattr(Job if name in _OF_JOB else Exploration, name) for name in ListedExploration._fields if name != "progress"
 )
 
 
@@ -165,16 +167,22 @@ class Explorations:
     ) -> list[ListedExploration]:
         """At most `limit` explorations of `owner`, newest first.
 
-        As plain rows and without what is large (request, record, progress): a list of fifty is asked for often.
+        As plain rows and without what is large (request, record, the front in a progress): a list of fifty is asked for
+        often.
         """
-        statement = select(*_LISTED).join(Job, Job.id == Exploration.job_id).where(Exploration.owner == owner)
+        running = case((Job.state == JobState.RUNNING, progress_in_short(self._session)), else_=null())
+        statement = (
+            select(*_LISTED, running.label("progress"))
+            .join(Job, Job.id == Exploration.job_id)
+            .where(Exploration.owner == owner)
+        )
         statement = statement.where(
             *filters(Exploration, state=state, model=model, device=device, name_contains=name_contains, label=label)
         )
         if sweep_id is not None:
             statement = statement.where(Exploration.sweep_id == sweep_id)
         rows = self._session.execute(newest_first(statement, Exploration.created_at, Exploration.id, after, limit))
-        return [ListedExploration(*row) for row in rows]
+        return [ListedExploration._make(row) for row in rows]
 
     def of_sweep(self, sweep_id: str) -> list[tuple[Exploration, Job]]:
         """Every exploration of a sweep with its job, oldest first, without requests and progress."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CursorResult, and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased, defer
 
-from db.base import PortableJSON, new_id
+from db.base import new_id
 from db.clock import database_now
 from db.job_state import CAUSE_LOST, JobState
 from db.models.job import Job
@@ -17,6 +17,7 @@ from db.models.licence import LicencePool
 from db.paging import Position, newest_first
 from db.repositories.job_events import JobEvents
 from db.repositories.outbox import Outbox, QueuedJob, Transition
+from db.repositories.progress import progress_in_short
 from spec.versions import FLEXDSE_VERSION
 
 DEFAULT_MAX_ATTEMPTS = 3
@@ -77,11 +78,8 @@ class Jobs:
         kind: str | None = None,
         queue: str | None = None,
     ) -> list[tuple[Job, dict[str, Any] | None]]:
-        """The same of `owner`, each with its progress but for the front in it: some 30 kB, fifty of which take long."""
-        if self._session.get_bind().dialect.name == "sqlite":
-            short: ColumnElement[Any] = func.json_remove(Job.progress, "$.front", type_=PortableJSON)
-        else:
-            short = Job.progress.op("-", return_type=PortableJSON)("front")
+        """The same of `owner`, each with its progress but for the front in it."""
+        short = progress_in_short(self._session)
         statement = select(Job, short).where(Job.owner == owner).options(defer(Job.progress))
         for column, value in ((Job.state, state), (Job.kind, kind), (Job.queue, queue)):
             if value is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import select, update
@@ -48,6 +49,13 @@ class Runs:
     def get_with_job(self, run_id: str, owner: str) -> tuple[Run, Job] | None:
         """The run and its job; None where `owner` has none of that id."""
         return with_job(self._session, Run, run_id, owner)
+
+    def projects_of(self, run_ids: Collection[str]) -> dict[str, str]:
+        """Run -> project, of those that exist."""
+        if not run_ids:
+            return {}
+        rows = self._session.execute(select(Run.id, Run.project_id).where(Run.id.in_(run_ids)))
+        return {row[0]: row[1] for row in rows}
 
     def page(
         self,

@@ -65,7 +65,8 @@ def calibrate(
 
 
 def _print(fitted: CalibrationTable) -> None:
-    emit(f"{fitted.device}, model version {fitted.model_version}, timing table {fitted.timing_table_version}, "
+    digest = "by name only" if fitted.device_digest is None else fitted.device_digest
+    emit(f"{fitted.device} ({digest}), model version {fitted.model_version}, timing table {fitted.timing_table_version}, "
          f"calibration {fitted.key()}")  # fmt: skip
     emit()
     rows = []

@@ -12,6 +12,7 @@ from flexdse.console import emit, emit_item, emit_json, table
 from flexdse.options import AsJson, Design, Device, Model, OutputTokens, PromptTokens, Server
 
 if TYPE_CHECKING:
+    from cost_models.evaluate import Context
     from spec.design_point import DesignPoint
     from spec.device import Device as DeviceDocument
     from spec.model_config import ModelConfig
@@ -34,7 +35,7 @@ def evaluate(
     formula: Annotated[
         str | None,
         typer.Option(
-            "--formula", help="Follow one number to its formula, law and constants: tpot_s, decode.q_proj.cycles ..."
+            "--formula", help="Follow one number to its formula, law and constants: tpot_s, prefill.resources.lut ..."
         ),
     ] = None,
     server: Server = None,
@@ -44,6 +45,7 @@ def evaluate(
 
     Exit code 3 if it does not fit; the document is printed all the same.
     """
+    from cost_models.evaluate import Context
     from dse.verdict import evaluation_with_floorplan
     from flexdse.calibration_files import read_calibration
     from spec.catalog import resolve_design, resolve_device, resolve_model
@@ -56,20 +58,24 @@ def evaluate(
         raise InputError("swap time out of range", field="--swap-s", value=swap_s, rule="0 to 3600 seconds",
                          hint="the paper says 0.3, FlexLLM's power log shows about 9")  # fmt: skip
     point, config, card = resolve_design(design), resolve_model(model), resolve_device(device)
+    table_of_factors = None
     if server is not None:
         document = _evaluated_there(server, point, config, card, workload, here_only=swap_s or calibration or formula)
     else:
+        table_of_factors = read_calibration(calibration) if calibration is not None else None
         document = evaluation_with_floorplan(
             point,
             config,
             card,
             workload,
             swap_s=swap_s,
-            calibration=read_calibration(calibration) if calibration is not None else None,
+            calibration=table_of_factors,
             floorplan=floorplan and formula is None,
         )
     if formula is not None:
-        _print_formula(formula, document, point, config, card, workload, swap_s, as_json)
+        context = Context(config, card, workload, point.quant_scheme, swap_s=swap_s, hmt=point.hmt,
+                          calibration=table_of_factors, system=point.system)  # fmt: skip
+        _print_formula(formula, document, point, context, as_json)
     elif as_json:
         emit_json(document)
     else:
@@ -78,24 +84,13 @@ def evaluate(
         raise typer.Exit(EXIT_INFEASIBLE)
 
 
-def _print_formula(
-    name: str,
-    document: dict[str, Any],
-    point: DesignPoint,
-    model: ModelConfig,
-    device: DeviceDocument,
-    workload: Workload,
-    swap_s: float | None,
-    as_json: bool,
-) -> None:
+def _print_formula(name: str, document: dict[str, Any], point: DesignPoint, context: Context, as_json: bool) -> None:
     """The trace of one number; JSON: a list of its steps."""
     from dataclasses import asdict
 
-    from cost_models.evaluate import Context
     from cost_models.formulas import Evaluated, lines
 
-    context = Context(model, device, workload, point.quant_scheme, swap_s=swap_s, hmt=point.hmt, system=point.system)
-    steps = Evaluated(document, point, model, device, workload, context.between_s).trace(name)
+    steps = Evaluated(document, point, context).trace(name)
     if as_json:
         emit_json([asdict(step) for step in steps])
         return
@@ -263,8 +258,11 @@ def _modules(units: list[str]) -> str:
 
 def open_limit_text(limit: dict[str, Any]) -> str:
     """A limit that the estimate can neither keep nor break, in one line."""
+    from spec.limit_words import limit_amount
+
+    demand, bound = (limit_amount(limit[key], limit["unit"]) for key in ("demand", "bound"))
     return (
-        f"{limit['where']} {limit['constraint']}: {limit['demand']:,.4g} of at most {limit['bound']:,.4g} {limit['unit']}, "
+        f"{limit['where']} {limit['constraint']}: {demand} of at most {bound}, "
         f"estimated {limit['relative_low']:+.0%} .. {limit['relative_high']:+.0%}"
     )
 
@@ -274,17 +272,19 @@ _NEEDED = ("fifo_depth", "port_per_head", "port_feeds_lanes")
 
 
 def violation_text(violation: dict[str, Any]) -> str:
-    """A violated rule in one line: what, where, by how much, and what would make it fit."""
-    demand, bound = (f"{violation[key]:,.4g}" if abs(violation[key]) < 1e4 else f"{violation[key]:,.0f}"
-                     for key in ("demand", "bound"))  # fmt: skip
+    """A violated rule in one line: what, where, by how much, what would make it fit, and what only brings it nearer."""
+    from spec.limit_words import limit_amounts
+
     where, unit = violation["where"], violation["unit"]
+    demand, bound = limit_amounts(violation["demand"], violation["bound"], unit)
     if unit == "remainder":
-        amount = f"{where}: a remainder of {demand}, none may be left"
+        amount = f"{where}: a remainder of {demand.removesuffix(f' {unit}')}, none may be left"
     elif violation["constraint"] in _NEEDED:
-        amount = f"{where}: {demand} {unit} needed, {bound} there"
+        amount = f"{where}: {demand} needed, {bound.removesuffix(f' {unit}')} there"
     else:
-        amount = f"{where}: {demand} where at most {bound} {unit} may be"
-    return (
-        f"{violation['message']} ({amount}; rule {violation['constraint']}). "
-        f"To make it fit: {' or '.join(violation['levers'])}"
-    )
+        amount = f"{where}: {demand.removesuffix(f' {unit}')} where at most {bound} may be"
+    enough, partial = violation["levers"], violation.get("partial_levers", ())
+    levers = f"To make it fit: {' or '.join(enough)}" if enough else "Nothing that was tried makes it fit"
+    if partial:
+        levers += f". Only lowers it: {' or '.join(partial)}"
+    return f"{violation['message']} ({amount}; rule {violation['constraint']}). {levers}"

@@ -104,6 +104,7 @@ def _percent(change: float | None) -> str:
 
 
 def _print_target(found: dict[str, Any]) -> None:
+    from dse.outside import LEFT_OUT
     from flexdse.figures import figure
 
     emit()
@@ -121,6 +122,11 @@ def _print_target(found: dict[str, Any]) -> None:
         )
         placed = {"within_band": "; fits the SLRs within the error band only", "unknown": "; floorplan not decided"}
         emit_item(f"{changes}: {shown}{placed.get(option['floorplan'], '')}", f"  {number}. ")
+    for one in found["outside"]:
+        band = ", with a limit within the error band" if one["fit"] == "within_band" else ""
+        emit_item(f"outside this space {one['name']} of the catalog meets it: {one['value']:.4g}; it fits{band}")
+    if found["outside"]:
+        emit_item(LEFT_OUT)
 
 
 def _print_comparison(found: dict[str, Any]) -> None:

@@ -214,8 +214,11 @@ def explore(
         print_front(result)
         if promoted is not None:
             print_promotion(promoted)
-    if written is not None:
-        note(f"wrote {written}: front.parquet, front.json, exploration.json, report.html")
+    files = ["front.parquet", "front.json", "exploration.json", "report.html"] if written is not None else []
+    if promoted is not None and out is not None:
+        files += ["promotion.json", *([promoted["calibration_file"]] if promoted["calibration_file"] else [])]
+    if files:
+        note(f"wrote {written or out}: {', '.join(files)}")
     elif not as_json:
         note("nothing was written; --out FOLDER keeps the whole front, as Parquet, JSON and HTML")
 

@@ -123,3 +123,5 @@ def pack(
     )
     written = write_images(plan, load_checkpoint(checkpoint), out)
     emit(f"wrote {written / 1e6:.0f} MB of images to {out}")
+    if plan.prefill.hmt is not None:
+        note("HMT: W_q, W_k and T are random numbers from the project's seed; no checkpoint holds trained ones")

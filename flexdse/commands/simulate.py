@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spec.workload import Stage
 
 _MOST_ROWS = 14
+_DEEPEST = 2**20  # of a FIFO, as the service takes it
 
 
 def simulate(
@@ -47,7 +48,8 @@ def simulate(
 ) -> None:
     """Run the project's unmodified C++ with time: cycles a stage and module, stalls, the critical path, deadlocks by name.
 
-    Intervals and pipeline depths are derived from the code. Exit code 1 if a kernel does not run to its end.
+    Intervals and pipeline depths are derived from the code. Exit code 1 if a kernel does not run to its end, or a loop
+    cannot have the interval that it asks for.
     """
     options: dict[str, Any] = {
         "prompt_tokens": prompt_tokens,
@@ -67,7 +69,7 @@ def simulate(
         _show(report)
     if report.modified_files:
         note(f"edited since generation: {', '.join(report.modified_files)}")
-    if not report.passed:
+    if not report.passed or report.intervals_missed:
         raise typer.Exit(1)
 
 
@@ -124,12 +126,13 @@ def _depths(options: list[str]) -> dict[str, int]:
     found = {}
     for option in options:
         name, _, depth = option.rpartition("=")
-        if not name or not depth.isdigit() or int(depth) < 1:
+        digits = depth.isascii() and depth.isdigit() and len(depth) <= len(str(_DEEPEST))
+        if not name or not digits or not 1 <= int(depth) <= _DEEPEST:
             raise InputError(
                 "not a FIFO depth",
                 field="--fifo-depth",
                 value=option,
-                rule="STREAM=DEPTH with a depth of at least 1",
+                rule=f"STREAM=DEPTH with a depth of 1 to {_DEEPEST:,}",
                 hint="for example --fifo-depth prefill.x_skip=64; streams are listed by flexdse simulate --json",
             )
         found[name] = int(depth)
@@ -180,6 +183,10 @@ def _show_stage(stage: SimulatedStage) -> None:
         )
         rows.append([step.name, str(step.times), f"{step.cycles:,}", f"{step.cycles * step.times:,}", most])
     emit(table(rows, ["step", "times", "cycles each", "cycles", "critical path"], text=("step", "critical path")))
+    emit(
+        "All in cycles. critical: on the critical path of the stage; busiest: of the process of a module that works most. Waits are "
+        "summed over the processes of a module: for a word (empty), for a place (full), for memory."
+    )
     rows = [
         [
             m.module,
@@ -190,28 +197,36 @@ def _show_stage(stage: SimulatedStage) -> None:
             f"{m.full_stall_cycles:,}",
             f"{m.memory_stall_cycles:,}",
         ]
-        for m in stage.modules[:_MOST_ROWS]
+        for m in stage.modules
     ]
-    emit(
-        table(rows, ["module", "processes", "critical", "working", "stall: empty", "full", "memory"], text=("module",))
-    )
-    full = [s for s in stage.streams if s.full_stall_cycles][:_MOST_ROWS]
-    if full:
-        rows = [
-            [
-                s.stream,
-                str(s.depth),
-                str(s.used_depth),
-                f"{s.full_stall_cycles:,}",
-                f"{s.empty_stall_cycles:,}",
-                f"{s.writer} -> {s.reader}",
-            ]
-            for s in full
+    heads = ["module", "processes", "critical", "busiest", "all wait: empty", "all wait: full", "all wait: memory"]
+    _emit_first(rows, heads, ("module",))
+    rows = [
+        [
+            s.stream,
+            str(s.depth),
+            str(s.used_depth),
+            f"{s.full_stall_cycles:,}",
+            f"{s.empty_stall_cycles:,}",
+            f"{s.writer} -> {s.reader}",
         ]
-        emit(
-            table(rows, ["FIFO", "depth", "used", "writer waits", "reader waits", "between"], text=("FIFO", "between"))
-        )
-    waiting = [p for p in stage.ports if p.stall_cycles][:_MOST_ROWS]
-    if waiting:
-        rows = [[p.port, f"{p.cycles_per_word:.3f}", f"{p.stall_cycles:,}", f"{p.critical_cycles:,}"] for p in waiting]
-        emit(table(rows, ["memory port", "cycles a word", "stall", "critical"], text=("memory port",)))
+        for s in stage.streams
+        if s.full_stall_cycles
+    ]
+    if rows:
+        heads = ["FIFO", "depth", "used", "writer waits", "reader waits", "between"]
+        _emit_first(rows, heads, ("FIFO", "between"))
+    rows = [
+        [p.port, f"{p.cycles_per_word:.3f}", f"{p.stall_cycles:,}", f"{p.critical_cycles:,}"]
+        for p in stage.ports
+        if p.stall_cycles
+    ]
+    if rows:
+        _emit_first(rows, ["memory port", "cycles a word", "all wait", "critical"], ("memory port",))
+
+
+def _emit_first(rows: list[list[str]], heads: list[str], text: tuple[str, ...]) -> None:
+    """The first rows of a table, and how many are left."""
+    emit(table(rows[:_MOST_ROWS], heads, text=text))
+    if len(rows) > _MOST_ROWS:
+        emit(f"and {len(rows) - _MOST_ROWS} more, all of them in reports/simulate.json")

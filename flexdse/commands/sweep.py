@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -119,15 +118,16 @@ def run(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the window, night after night, until all is done.")
     ] = False,
-    any_time: Annotated[bool, typer.Option("--now", help="Run now, whatever the window says.")] = False,
+    any_time: Annotated[
+        bool, typer.Option("--now", help="Run now, whatever the window says; with --wait, the first time.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run what is not done yet, within the window and the budgets, and write the report.
 
     Start it again the next night: what is done stays done, what failed is tried again. Exit code 1 if a case failed.
     """
-    from flexdse.sweep_report import summary_rows, write_report
-    from flexdse.sweep_run import run_night
+    from flexdse.sweep_nights import run_nights
     from flexdse.sweep_store import SweepStore
     from spec.documents import envelope
     from spec.errors import FlexDSEError
@@ -141,16 +141,8 @@ def run(
             note(f"some case cannot run as it is: {error}")
     else:
         check_cases(plan)
-    store = SweepStore.start(out, plan)
-    with store.locked():
-        while True:
-            if wait and not any_time:
-                _wait_for(plan)
-            night = run_night(store, plan, note, any_time=any_time)
-            rows = summary_rows(store, plan)
-            report = write_report(store, plan, night)
-            if not (wait and night.left and plan.window is not None):
-                break
+    with SweepStore.started(out, plan) as store:
+        night, rows = run_nights(store, plan, note, wait=wait, any_time=any_time)
     document = {
         **envelope("sweep-night/v1"), "name": plan.name, "done": night.done, "failed": night.failed,
         "done_before": night.skipped, "left": night.left, "stopped": night.stopped, "rows": rows,
@@ -165,17 +157,5 @@ def run(
         for row in rows:
             if row["change"] not in ("unchanged", "not run yet"):
                 emit_item(f"{row['title']}: {row['change']}")
-    note(f"report: {report}")
     if night.failed:
         raise typer.Exit(1)
-
-
-def _wait_for(plan: SweepPlan) -> None:
-    from dse.windows import next_opening
-
-    while plan.window is not None:
-        left = (next_opening(plan.window, datetime.now(UTC)) - datetime.now(UTC)).total_seconds()
-        if left <= 0:
-            return
-        note(f"the window opens in {left / 3600:.1f} h")
-        time.sleep(min(left, 600.0))

@@ -83,6 +83,17 @@ class GoldenModel:
         self._hidden(token_ids, self.prefill_quotient, trace)
         return trace
 
+    def prefill_rows(self, rows: Fp32) -> Trace:
+        """As `prefill`, of embeddings (tokens, hidden_dim): what an HMT plug-in gives has no token ids."""
+        trace: Trace = {}
+        self._layers(self.number.rounded(rows), self.prefill_quotient, trace)
+        return trace
+
+    def forget(self, kept_tokens: int = 0) -> None:
+        """Drop all but the first tokens from the KV cache."""
+        for cache in self.caches:
+            cache.keys, cache.values = cache.keys[:kept_tokens], cache.values[:kept_tokens]
+
     def decode(self, token_id: int, pick: Callable[[Fp32], int] | None = None) -> Step:
         """Take in one token and choose the next, greedily unless `pick` chooses from the logits (vocab,)."""
         trace: Trace = {}
@@ -117,10 +128,16 @@ class GoldenModel:
         return logits
 
     def _hidden(self, token_ids: Sequence[int], quotient: Quotient, trace: Trace) -> Fp32:
-        x = self.number.rounded(self.checkpoint["embed_tokens.weight"][np.asarray(token_ids)])
+        return self._layers(self.embedded(token_ids), quotient, trace)
+
+    def embedded(self, token_ids: Sequence[int]) -> Fp32:
+        """Rows of the embedding table, (tokens, hidden_dim)."""
+        return self.number.rounded(self.checkpoint["embed_tokens.weight"][np.asarray(token_ids)])
+
+    def _layers(self, x: Fp32, quotient: Quotient, trace: Trace) -> Fp32:
         trace["embedding"] = x
-        table = rope_table(self.position + len(token_ids), self.checkpoint["rope.inverse_frequencies"])
-        table = table.rows(self.position, len(token_ids))
+        table = rope_table(self.position + len(x), self.checkpoint["rope.inverse_frequencies"])
+        table = table.rows(self.position, len(x))
         for layer, cache in enumerate(self.caches):
             named: Trace = {}
             x = self._attention_half(x, layer, cache, table, quotient, named)

@@ -39,7 +39,9 @@ class Delays:
     call: float = 12.0  # exp, sqrt, log: any of them is far beyond one cycle
     intrinsics: dict[str, float] = field(default_factory=lambda: dict(_INTRINSICS))
     integer_multiply: float = 1.0  # one register of a DSP
-    wide_multiply: float = 5.0  # more than 32 bits: a cascade of DSPs (mul_64s_64s_64_5_1 of Vitis HLS at 300 MHz)
+    wide_multiply: float = (
+        5.0  # both factors of more than 32 bits: a cascade of DSPs (mul_64s_64s_64_5_1 of Vitis HLS at 300 MHz)
+    )
     integer_divide: float = 16.0
     adder: float = 0.25
     logic: float = 0.04
@@ -65,8 +67,7 @@ class Delays:
             case "load":
                 return 0.0 if instruction.volatile else self.load
             case "mul":
-                wide = instruction.type.startswith("i") and int(instruction.type[1:]) > 32
-                return self.wide_multiply if wide else self.integer_multiply
+                return self.wide_multiply if instruction.factor_bits > 32 else self.integer_multiply
             case "udiv" | "sdiv" | "urem" | "srem":
                 return self.integer_divide
             case "add" | "sub" | "icmp":

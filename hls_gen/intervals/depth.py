@@ -8,30 +8,41 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hls_gen.intervals.accesses_per_iteration import handed_on, overwritten_stores
 from hls_gen.intervals.delays import Delays
 from hls_gen.intervals.ir import Function, Loop, blocks_in_order
 from hls_gen.intervals.memory import Access
 from hls_gen.intervals.recurrence import Edge
+from spec.timing import DEFAULT_TIMING_TABLE, TimingTable
 
-# Outside of a recurrence operators have all their registers: fp32 latencies at 300 MHz as in the timing table, 3 cycles
-# of a DSP multiplier, 2 of a RAM (address and output register). One cycle tests the exit condition.
-LATENCIES = Delays(
-    floating={
-        "fadd": 7.0,
-        "fsub": 7.0,
-        "fmul": 4.0,
-        "fdiv": 12.0,
-        "frem": 20.0,
-        "fcmp": 2.0,
-        "fneg": 0.0,
-        "sitofp": 6.0,
-        "uitofp": 6.0,
-    },
-    call=14.0,
-    integer_multiply=3.0,
-    load=2.0,
-)
+
+def _latencies(timing: TimingTable) -> Delays:
+    """Outside of a recurrence operators have all their registers."""
+    cycles = {name: float(operator.latency_cycles) for name, operator in timing.operators.items()}
+    return Delays(
+        floating={
+            "fadd": cycles["fadd"],
+            "fsub": cycles["fadd"],
+            "fmul": cycles["fmul"],
+            "fdiv": cycles["fdiv"],
+            "frem": 20.0,
+            "fcmp": cycles["fcmp"],
+            "fneg": 0.0,
+            "sitofp": cycles["int_to_float"],
+            "uitofp": cycles["int_to_float"],
+        },
+        call=cycles["fexp"],
+        integer_multiply=3.0,  # a DSP multiplier
+        load=2.0,  # a RAM: address and output register
+        address=0.0,  # is in that
+        local_read_after_write=0.0,  # counts where it closes a recurrence, and the interval is that of the loop then
+    )
+
+
+LATENCIES = _latencies(DEFAULT_TIMING_TABLE)
+# One cycle tests the exit condition.
 _CONTROL_CYCLES = 1
 # Rounds in which what earlier iterations leave behind may still move an operation.
 _CARRIED_ROUNDS = 8
@@ -89,24 +100,48 @@ def iteration_schedule(
             ahead[edge.sink].append(edge)
         elif edge.distance > 0:
             carried.append(edge)
-    start = _starts(function, order, ahead, inner, {})
+    turns = _turns(function, found, order)
+    for before, after in turns.next_ones:
+        ahead[after].append(Edge(before, after, 1.0, 0))
+    start = _settled(function, order, ahead, inner, carried, interval, {})
+    # Accesses of one stream come to their end before those of the next iteration begin: the first ones wait where they can.
+    held: dict[int, float] = {}
+    for _ in range(_CARRIED_ROUNDS):
+        late = {first: start[last] - (interval - 1) for first, last in turns.farthest_ones}
+        late = {first: cycle for first, cycle in late.items() if cycle > start[first]}
+        if not late:
+            break
+        held |= late
+        start = _settled(function, order, ahead, inner, carried, interval, held)
+    delays = {n: 0.0 if n in registers else LATENCIES.of(function.instructions[n]) for n in order}
+    end = max((_end(start[number], delay) for number, delay in delays.items()), default=0.0)
+    end = max(end, _end_of(function, sunk, {n: _end(start[n], delay) for n, delay in delays.items()}))
+    return _schedule(function, order, start, end, found)
+
+
+def _settled(
+    function: Function,
+    order: Mapping[int, int],
+    ahead: Mapping[int, Sequence[Edge]],
+    inner: frozenset[int],
+    carried: Sequence[Edge],
+    interval: int,
+    held: Mapping[int, float],
+) -> dict[int, float]:
+    """The first cycle of each instruction, with what earlier iterations leave behind, and not before those of `held`."""
+    start = _starts(function, order, ahead, inner, held)
     # What an earlier iteration computed may come later than all else that an operation waits for. A cycle of such dependences
     # is timed by its own, shorter delays (delays.py); with these latencies it would never settle.
     for _ in range(_CARRIED_ROUNDS):
-        least: dict[int, float] = {}
+        least = dict(held)
         for edge in carried:
             ready = _end(start[edge.source], edge.delay) - interval * edge.distance
             least[edge.sink] = max(ready, least.get(edge.sink, 0.0))
         moved = _starts(function, order, ahead, inner, least)
         if moved == start:
-            break
+            return start
         start = moved
-    else:
-        start = _starts(function, order, ahead, inner, {})
-    delays = {n: 0.0 if n in registers else LATENCIES.of(function.instructions[n]) for n in order}
-    end = max((_end(start[number], delay) for number, delay in delays.items()), default=0.0)
-    end = max(end, _end_of(function, sunk, {n: _end(start[n], delay) for n, delay in delays.items()}))
-    return _schedule(function, order, start, end)
+    return _starts(function, order, ahead, inner, held)
 
 
 def straight_schedule(function: Function, inside: Sequence[int], registers: set[int]) -> IterationSchedule:
@@ -122,13 +157,76 @@ def straight_schedule(function: Function, inside: Sequence[int], registers: set[
     return _schedule(function, inside, start, max(done.values(), default=0.0))
 
 
-def _schedule(function: Function, order: Iterable[int], start: Mapping[int, float], end: float) -> IterationSchedule:
-    offsets: dict[tuple[str, int, bool], int] = {}
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """Pairs of accesses of one stream that an iteration does both of, in the order of the program: each with the next, and with the last."""
+
+    next_ones: tuple[tuple[int, int], ...]
+    farthest_ones: tuple[tuple[int, int], ...]
+
+
+def _turns(function: Function, found: Sequence[Access], order: Mapping[int, int]) -> _Turns:
+    """A FIFO takes and gives a word a cycle, in the order of the program."""
+    by_stream: dict[tuple[str, bool, int], list[Access]] = defaultdict(list)
+    for access in found:
+        if access.is_stream and access.instruction in order:
+            by_stream[_stream_of(access)].append(access)
+
+    def both(before: Access, after: Access) -> bool:
+        together = bool(np.any(before.executed & after.executed))
+        return together and _leads_to(function, before.instruction, after.instruction, order)
+
+    next_ones, farthest_ones = [], []
+    for group in by_stream.values():
+        group.sort(key=lambda access: order[access.instruction])
+        for i, access in enumerate(group):
+            covered = np.zeros_like(access.executed)
+            for before in reversed(group[:i]):
+                if np.any(before.executed & access.executed & ~covered) and both(before, access):
+                    next_ones.append((before.instruction, access.instruction))
+                    covered |= before.executed
+            last = next((a for a in reversed(group[i + 1 :]) if both(access, a)), None)
+            if last is not None:
+                farthest_ones.append((access.instruction, last.instruction))
+    return _Turns(tuple(next_ones), tuple(farthest_ones))
+
+
+def _stream_of(access: Access) -> tuple[str, bool, int]:
+    index = -1 if access.address is None else int(access.address.flat[0])
+    return access.array.name, access.is_store, index
+
+
+def _leads_to(function: Function, before: int, after: int, order: Mapping[int, int]) -> bool:
+    """Whether one iteration can pass both instructions: not where they stand on the two sides of a branch."""
+    target = function.instructions[after].block
+    open_, seen = [function.instructions[before].block], set[int]()
+    while open_:
+        block = open_.pop()
+        if block == target:
+            return True
+        if block in seen:
+            continue
+        seen.add(block)
+        # Forward only: what follows the end of the iteration is another one.
+        first = order[function.block_instructions[block][-1]]
+        open_ += [s for s in function.successors[block] if order.get(function.block_instructions[s][0], -1) > first]
+    return False
+
+
+def _schedule(
+    function: Function, order: Iterable[int], start: Mapping[int, float], end: float, found: Sequence[Access] = ()
+) -> IterationSchedule:
+    """`found`: the accesses; of several of a line to one stream the first counts, the others follow it a cycle apart."""
+    streams = {access.instruction: _stream_of(access) for access in found if access.is_stream}
+    first: dict[tuple[str, int, bool, tuple[str, bool, int] | int], int] = {}
     for number in order:
         instruction = function.instructions[number]
         if instruction.volatile:
-            key = (*instruction.stream_position, instruction.opcode == "store")
-            offsets[key] = max(offsets.get(key, 0), math.floor(start[number] + 1e-9))
+            place = (*instruction.stream_position, instruction.opcode == "store", streams.get(number, number))
+            first.setdefault(place, math.floor(start[number] + 1e-9))
+    offsets: dict[tuple[str, int, bool], int] = {}
+    for (file, line, is_write, _), cycles in first.items():
+        offsets[file, line, is_write] = max(offsets.get((file, line, is_write), 0), cycles)
     return IterationSchedule(
         math.ceil(end - 1e-9) + _CONTROL_CYCLES, tuple(StreamOffset(*key, cycles) for key, cycles in offsets.items())
     )

@@ -31,6 +31,7 @@ class DerivedLoop:
     """One innermost loop. `interval`, `depth` None: unknown for `reason`.
 
     `names`: labels or lines of the flattened nest. `depth`: cycles of one iteration. `offsets`: when it meets its streams.
+    `is_request`: no loop, but a pragma that no loop could be judged for.
     """
 
     function: str
@@ -44,6 +45,7 @@ class DerivedLoop:
     reason: str
     trip: int | None
     offsets: tuple[StreamOffset, ...] = ()
+    is_request: bool = False
 
 
 def derive(
@@ -58,6 +60,7 @@ def derive(
         declared = arrays[function.name]
         for loop in function.loops:
             if loop.children:
+                found += _around_loops(function, loop, translation)
                 continue
             if loop.file not in translation.sources:
                 _locate(loop, function, translation)
@@ -69,7 +72,34 @@ def derive(
             derived = _derive_loop(function, loop, source, declared, delays, translation.unsafe_math)
             offsets = tuple(replace(o, file=translation.names.get(o.file, o.file)) for o in derived.offsets)
             found.append(replace(derived, file=translation.names[loop.file], offsets=offsets))
-    return found
+    return [*found, *_unplaced_requests(translation)]
+
+
+def _around_loops(function: Function, loop: Loop, translation: Translation) -> list[DerivedLoop]:
+    """A pipelined loop around loops that stay loops: a tool that cannot unroll these does not pipeline it."""
+    source = translation.sources.get(loop.file)
+    by_line = {written.line: written for written in source.loops} if source is not None else {}
+    written = by_line.get(loop.line)
+    inner = [by_line.get(child.line) for child in loop.children]
+    if written is None or not written.pipelined or any(w is None or w.pipelined or w.line == loop.line for w in inner):
+        return []
+    lines = ", ".join(str(child.line) for child in loop.children)
+    reason = f"PIPELINE around a loop that cannot be unrolled, its number of iterations is not constant: line {lines}"
+    name = (written.label or f"line {written.line}",)
+    file, asked = translation.names[loop.file], written.requested_ii or 1
+    return [DerivedLoop(function.name, file, loop.line, name, asked, None, None, "none", reason, None)]
+
+
+def _unplaced_requests(translation: Translation) -> list[DerivedLoop]:
+    """Those of the files that the unit is made of."""
+    return [
+        DerivedLoop(
+            "", translation.names[path], one.line, (f"line {one.line}",), one.requested_ii, None, None, "none", one.reason, None,
+            is_request=True,
+        )
+        for path in sorted(translation.files() & translation.sources.keys())
+        for one in translation.sources[path].unplaced
+    ]  # fmt: skip
 
 
 def declared_arrays(functions: Sequence[Function], translation: Translation) -> dict[str, Declared]:

@@ -20,6 +20,7 @@ from spec.errors import ToolNotFoundError
 
 MIN_CLANG = 16  # the first with integers of any width
 SHIM_HEADERS = Path(__file__).parent / "include"
+_OWN_HEADERS = ("hls_stream.h", "ap_int.h")
 _EMIT = (
     "-std=c++17", "-S", "-emit-llvm", "-O1", "-Xclang", "-disable-llvm-passes", "-fno-discard-value-names",
     "-gline-tables-only", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-ffp-contract=off", "-fbracket-depth=4096", "-w", "-D__SYNTHESIS__=1",
@@ -68,6 +69,10 @@ class Translation:
     sources: Mapping[str, Source]
     names: Mapping[str, str]
     unsafe_math: bool = False
+
+    def files(self) -> set[str]:
+        """The files that the unit is made of, as debug locations name them."""
+        return {str(Path(folder) / name) for _, name, folder in _FILE.findall(self.ir)}
 
 
 def find_clang() -> Clang:
@@ -135,7 +140,12 @@ def translate(
         index = next(i for i, root in enumerate(roots) if unit.is_relative_to(root))
         main = copies[index] / unit.relative_to(roots[index])
         folders = [f"-I{copy}" for copy in copies]
-        folders += [f"-isystem{folder}" for folder in (SHIM_HEADERS, *include)]
+        # Streams and integers are ours, whatever else is at hand; what else we bring gives way to what the user has.
+        own = scratch / "own"
+        own.mkdir()
+        for header in _OWN_HEADERS:
+            (own / header).write_text(f'#include "{SHIM_HEADERS / header}"\n')
+        folders += [f"-isystem{folder}" for folder in (own, *(path.resolve() for path in include), SHIM_HEADERS)]
         math = _UNSAFE_MATH if unsafe_math else ()
         written = {str(copy): str(root) for copy, root in zip(copies, roots, strict=True)}
         raw = _run([str(clang.path), *_EMIT, *math, *folders, str(main), "-o", "-"], unit, timeout_s, written)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,7 +34,7 @@ class Operand:
 @dataclass(slots=True)
 class Instruction:
     """One instruction. `blocks`: where the values of a phi come from. `element_type`: of a getelementptr or an
-    alloca. `cases`: values of a switch, in the order of its targets after the first. `position`: file and line; `written_at`: those of
+    alloca. `factor_bits`, of a mul: of its narrower factor, before it was extended. `cases`: values of a switch, in the order of its targets after the first. `position`: file and line; `written_at`: those of
     the call in the function itself that it was inlined with; `stream_position`, of a volatile access: where the stream's read or
     write is called.
     """
@@ -54,6 +54,7 @@ class Instruction:
     loop_metadata: str = ""
     stream_position: tuple[str, int] = ("", 0)
     written_at: tuple[str, int] = ("", 0)
+    factor_bits: int = 0
 
 
 @dataclass(slots=True)
@@ -238,6 +239,10 @@ def _function(function: llvm.ValueRef, debug: DebugInfo, subprogram: str, lines:
                 debug.written_at(dbg[1]) if dbg else ("", 0),
             )
         )
+    for instruction in instructions:
+        if instruction.opcode == "mul" and instruction.type.startswith("i"):
+            width = int(instruction.type[1:])
+            instruction.factor_bits = min(_significant_bits(instructions, o, width) for o in instruction.operands)
     inside: list[list[int]] = [[] for _ in blocks]
     for instruction in instructions:
         inside[instruction.block].append(instruction.number)
@@ -256,6 +261,27 @@ def _function(function: llvm.ValueRef, debug: DebugInfo, subprogram: str, lines:
     )
     found.loops = _loops(found, debug)
     return found
+
+
+def _significant_bits(instructions: Sequence[Instruction], operand: Operand, width: int) -> int:
+    """Bits of an integer of `width` that may differ from its sign: an extension adds none, a mask or shift leaves some."""
+    if operand.kind == "integer":
+        return operand.number.bit_length() + 1
+    if operand.kind != "instruction":
+        return width
+    value = instructions[operand.number]
+    own = int(value.type[1:]) if re.fullmatch(r"i\d+", value.type) else width
+    last = value.operands[-1] if value.operands else operand
+    match value.opcode:
+        case "sext" | "zext":
+            inner = instructions[last.number].type if last.kind == "instruction" else ""
+            known = int(inner[1:]) if re.fullmatch(r"i\d+", inner) else own
+            return _significant_bits(instructions, last, known) + (value.opcode == "zext")
+        case "and" if last.kind == "integer" and last.number >= 0:
+            return min(own, last.number.bit_length() + 1)
+        case "lshr" | "ashr" if last.kind == "integer":
+            return own - last.number
+    return own
 
 
 def _targets(end: Instruction) -> tuple[int, ...]:

@@ -28,12 +28,21 @@ def interval_report(
         CompileError: clang refused the code.
         ToolNotFoundError: there is no clang.
     """
-    units, roots = _units(path)
+    missing = next((folder for folder in include if not folder.is_dir()), None)
+    if missing is not None:
+        raise InputError(
+            "no such folder of headers",
+            field="include",
+            value=str(missing),
+            rule="a folder that is there",
+            hint="give the folder that holds the header which the code includes",
+        )
+    units, roots = _units(path.resolve())
     clang = find_clang()
     loops: list[DerivedLoop] = []
     for unit in units:
         loops += derive(translate(unit, roots, clang, include, unsafe_math, timeout_s))
-    names = demangled([loop.function for loop in loops])
+    names = demangled([loop.function for loop in loops if loop.function]) | {"": ""}
     found = [
         LoopInterval(
             function=names[loop.function],

@@ -15,6 +15,7 @@ from hls_gen.intervals.storage import Memory, memory_of
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+HLS[ \t]+(\w+)(.*)$", re.IGNORECASE | re.MULTILINE)
+_OPERATOR = re.compile(r'_Pragma[ \t]*\([ \t]*"[ \t]*HLS[ \t]+(\w+)([^"\n]*)"[ \t]*\)', re.IGNORECASE)
 _OPTION = re.compile(r"(\w+)[ \t]*=[ \t]*([^\s]+)")
 _SKIPPED = re.compile(
     r"//(?:[^\n\\]|\\.|\\\n)*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|^[ \t]*#(?:[^\n\\]|\\.|\\\n)*",
@@ -41,7 +42,8 @@ class Pragma:
 
 @dataclass(frozen=True, slots=True)
 class SourceLoop:
-    """A loop as written. `line`: of its `for`, `last_line`: of its end. `requested_ii`: of a PIPELINE pragma (1 if it names none), else None.
+    """A loop as written. `line`: of its `for`, `while` or `do`, `last_line`: of its end; `begin`, `body`, `end`: where it, its body
+    and its end are in the text. `requested_ii`: of a PIPELINE pragma (1 if it names none), else None.
 
     `perfect_in`: line of the loop whose body is nothing but this loop, if there is one. `together`: iterations that run side by
     side (`unroll factor=`); 1 for most.
@@ -59,6 +61,16 @@ class SourceLoop:
     independent: frozenset[str]
     perfect_in: int | None
     together: int = 1
+    body: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A request that is not understood where it stands, and why; `requested_ii`: of a PIPELINE pragma."""
+
+    line: int
+    requested_ii: int | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class Source:
     """A file with what its pragmas say. `text`: with the compiler's unroll requests put in.
 
     `memories`: what BIND_STORAGE, RESOURCE and INTERFACE say of variables.
-    `inlined`: lines of INLINE pragmas: their functions are no modules of their own.
+    `inlined`: lines of INLINE pragmas: their functions are no modules of their own. `unplaced`: requests that no loop is judged for.
     """
 
     text: str
@@ -88,6 +100,7 @@ class Source:
     partitions: tuple[Partition, ...]
     memories: tuple[Memory, ...]
     inlined: tuple[int, ...] = ()
+    unplaced: tuple[Unplaced, ...] = ()
 
 
 @lru_cache(maxsize=256)  # each function of a file asks for it
@@ -123,28 +136,67 @@ def function_lines(source: Source, line: int) -> tuple[int, int]:
 
 
 def _pragmas(text: str) -> tuple[Pragma, ...]:
+    """Pragmas, also those written as `_Pragma("HLS ...")`, in the order of the text; not those of a macro or a comment."""
+    skipped = [(m.start(), m.end()) for m in _SKIPPED.finditer(text) if not m[0].startswith('"')]
     found = []
-    for match in _PRAGMA.finditer(text):
+    for match in (*_PRAGMA.finditer(text), *_OPERATOR.finditer(text)):
+        if match.re is _OPERATOR and any(first <= match.start() < last for first, last in skipped):
+            continue
         rest = re.sub(r"//.*$|/\*.*?\*/", "", match[2])
         rest = re.sub(r"[ \t]*=[ \t]*", "=", rest)
         options = {name.lower(): value for name, value in _OPTION.findall(rest)}
         flags = frozenset(word.lower() for word in rest.split() if "=" not in word)
         found.append(Pragma(match[1].lower(), options, flags, match.start(), text.count("\n", 0, match.start()) + 1))
+    return tuple(sorted(found, key=lambda pragma: pragma.offset))
+
+
+def _unplaced(text: str, pragmas: tuple[Pragma, ...], heads: list[_Head]) -> tuple[Unplaced, ...]:
+    """PIPELINE pragmas of no loop or of a macro, DATAFLOW pragmas of a loop."""
+    found = []
+    for pragma in pragmas:
+        around = any(head.body <= pragma.offset <= head.end for head in heads)
+        if pragma.name == "pipeline" and not around and "off" not in pragma.flags:
+            asked = pragma.options.get("ii", "1")
+            reason = (
+                "PIPELINE of no loop: of a whole function it is not judged, and loops of that function may be unrolled"
+            )
+            found.append(Unplaced(pragma.line, int(asked) if asked.isdigit() else None, reason))
+        if pragma.name == "dataflow" and around:
+            reason = "DATAFLOW in a loop: how far its iterations overlap is not judged"
+            found.append(Unplaced(pragma.line, None, reason))
+    for directive in re.finditer(r"^[ \t]*#[ \t]*define\b(?:[^\n\\]|\\.|\\\n)*", text, re.MULTILINE):
+        asked_for = _OPERATOR.search(directive[0])
+        if asked_for is not None and asked_for[1].lower() == "pipeline":
+            line = text.count("\n", 0, directive.start() + asked_for.start()) + 1
+            found.append(Unplaced(line, None, "PIPELINE in a macro: the loops that it stands in are not known"))
     return tuple(found)
 
 
 def _statement_end(text: str, begin: int) -> int:
-    """End of the statement at `begin` (after its head): a block, a nested loop or a plain statement."""
+    """End of the statement at `begin` (after its head): a block, a nested loop, a choice or a plain statement; -1: it has none."""
     offset = begin
     while offset < len(text) and text[offset].isspace():
         offset += 1
     if offset < len(text) and text[offset] == "{":
         return matching(text, offset)
     head = _WORD.match(text, offset)
+    if head and head[0] == "do":
+        return _do_end(text, head.end())[1]
     if head and head[0] in ("for", "while", "if"):
         opening = text.find("(", offset)
-        return _statement_end(text, matching(text, opening) + 1)
+        closing = matching(text, opening) if opening >= 0 else -1
+        end = _statement_end(text, closing + 1) if closing >= 0 else -1
+        other = re.compile(r"\s*else\b").match(text, end + 1) if head[0] == "if" and end >= 0 else None
+        return _statement_end(text, other.end()) if other else end
     return text.find(";", offset)
+
+
+def _do_end(text: str, body: int) -> tuple[int, int]:
+    """Where a do loop's `while` and its last semicolon are; -1 where they are missing."""
+    last = _statement_end(text, body)
+    tail = re.compile(r"\s*(while)\s*\(").match(text, last + 1) if last >= 0 else None
+    closing = matching(text, tail.end() - 1) if tail else -1
+    return (tail.start(1), text.find(";", closing)) if tail and closing >= 0 else (-1, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +209,25 @@ class _Head:
 
 def _loop_heads(text: str) -> list[_Head]:
     heads = []
-    for match in re.finditer(r"\b(for|while)\b", text):
-        opening = text.find("(", match.end())
-        closing = matching(text, opening) if opening >= 0 else -1
-        if closing < 0:
+    tails = set()  # of do loops
+    for match in re.finditer(r"\b(for|while|do)\b", text):
+        if match.start() in tails:
             continue
-        end = _statement_end(text, closing + 1)
-        tail = text[closing + 1 : closing + 40].lstrip()
-        if end < 0 or (match[1] == "while" and tail.startswith(";")):  # the end of a do loop
+        if match[1] == "do":
+            body = match.end()
+            tail, end = _do_end(text, body)
+            tails.add(tail)
+        else:
+            opening = text.find("(", match.end())
+            closing = matching(text, opening) if opening >= 0 else -1
+            if closing < 0:
+                continue
+            body, end = closing + 1, _statement_end(text, closing + 1)
+        if end < 0:
             continue
         before = re.search(r"([A-Za-z_]\w*)\s*:\s*$", text[: match.start()])
         label = before[1] if before and before[1] not in ("default", "public", "private", "protected") else None
-        heads.append(_Head(match.start(), closing + 1, end, label))
+        heads.append(_Head(match.start(), body, end, label))
     return heads
 
 
@@ -226,7 +285,10 @@ def read_source(text: str) -> Source:
     said = (memory_of(p.name, p.options, p.flags, p.line) for p in pragmas)
     memories = tuple(memory for memory in said if memory is not None)
     inlined = tuple(p.line for p in pragmas if p.name == "inline" and "off" not in p.flags)
-    return Source("".join([*parts, text[last:]]), tuple(marked), _partitions(pragmas), memories, inlined)
+    partitions = _partitions(pragmas)
+    return Source(
+        "".join([*parts, text[last:]]), tuple(marked), partitions, memories, inlined, _unplaced(text, pragmas, heads)
+    )
 
 
 def _literal_trip(plain: str, head: _Head) -> int | None:
@@ -275,4 +337,5 @@ def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[
         independent=independent,
         perfect_in=text.count("\n", 0, parent.keyword) + 1 if parent is not None and perfect else None,
         together=together,
+        body=head.body,
     )

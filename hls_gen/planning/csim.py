@@ -9,12 +9,14 @@ import numpy as np
 
 from hls_gen.planning.cycle_laws import ceil_div
 from hls_gen.planning.decode import cache_words, head_rows, weight_words
-from hls_gen.planning.types import CsimCase, CsimPlan, DecodePlan, PortPlan, PrefillPlan
+from hls_gen.planning.hmt import prompt_words, small_plugin
+from hls_gen.planning.types import CsimCase, CsimPlan, DecodePlan, HmtPlan, PortPlan, PrefillPlan
 from spec.model_config import ModelConfig
 from spec.quant_scheme import QuantScheme
 
 CSIM_BLOCKS = 2  # token blocks of prefill: what blocks do to each other shows between two neighbours
 CSIM_DECODE_TOKENS = 2
+CSIM_WHOLE_SEGMENTS = 2  # of a prompt that goes segment by segment; a shorter one follows
 CSIM_HEAD_PASSES = 3  # of lm_head: first, one in the middle, and a ragged last one
 SMALL_LAYER_WEIGHTS = 4_000_000  # a layer of so many weights or fewer is simulated twice, with its neighbour
 
@@ -36,9 +38,12 @@ def planned_cases(
 def plan_csim(model: ModelConfig, prefill: PrefillPlan, decode: DecodePlan, scheme: QuantScheme, seed: int) -> CsimPlan:
     """Sizes, tokens and comparisons."""
     small = csim_model(model, decode.block_parallelism * decode.weight_parallelism)
+    hmt = None if prefill.hmt is None else small_plugin(prefill.hmt.plugin)
     tokens = CSIM_BLOCKS * prefill.token_parallelism
+    if hmt is not None:
+        tokens = CSIM_WHOLE_SEGMENTS * hmt.segment_tokens + max(1, hmt.segment_tokens - 2)
     ids = np.random.default_rng([seed, 1]).integers(0, small.vocab_size, tokens + 1)
-    plan = CsimPlan(small, tokens, CSIM_DECODE_TOKENS, tuple(int(i) for i in ids))
+    plan = CsimPlan(small, tokens, CSIM_DECODE_TOKENS, tuple(int(i) for i in ids), hmt=hmt)
     return dataclasses.replace(plan, cases=planned_cases(prefill, decode, plan, scheme))
 
 
@@ -85,7 +90,7 @@ def decode_cases(decode: DecodePlan, plan: CsimPlan, scheme: QuantScheme) -> Ite
     ]
     for token in range(plan.decode_tokens):
         for stream, module, name, values in rows:
-            yield CsimCase("decode", module, name, f"decode.{stream}", plan.prefill_tokens + token, 1, 1, values)
+            yield CsimCase("decode", module, name, f"decode.{stream}", plan.position + token, 1, 1, values)
 
 
 def prefill_cases(prefill: PrefillPlan, plan: CsimPlan, scheme: QuantScheme) -> Iterator[CsimCase]:
@@ -118,14 +123,52 @@ def prefill_cases(prefill: PrefillPlan, plan: CsimPlan, scheme: QuantScheme) -> 
         ("down_results", "systolic", "down", model.hidden_dim),
         ("residual_2", "residual", "residual_2", model.hidden_dim),
     ]
-    for layer in range(model.n_layers):
-        for phase in (key_phase, main_phase):
-            for first in range(0, plan.prefill_tokens, tp):
-                valid = min(tp, plan.prefill_tokens - first)
-                for stream, module, name, values in phase:
-                    yield CsimCase(
-                        "prefill", module, f"layer.{layer}.{name}", f"prefill.{stream}", first, tp, valid, tp * values
-                    )
+    for window, tokens in enumerate(window_rows(plan)):
+        for layer in range(model.n_layers):
+            for phase in (key_phase, main_phase):
+                for first in range(0, tokens, tp):
+                    valid = min(tp, tokens - first)
+                    for stream, module, name, values in phase:
+                        yield CsimCase(
+                            "prefill", module, f"layer.{layer}.{name}", f"prefill.{stream}", first, tp, valid,
+                            tp * values, window,
+                        )  # fmt: skip
+    if prefill.hmt is not None and plan.hmt is not None:
+        yield from hmt_cases(prefill.hmt, plan, tp)
+
+
+def window_rows(plan: CsimPlan) -> tuple[int, ...]:
+    """Rows of each prefill of the run: one of all tokens, or the windows of an HMT plug-in in their order."""
+    if plan.hmt is None:
+        return (plan.prefill_tokens,)
+    hmt, left = plan.hmt, plan.prefill_tokens
+    rows: list[int] = []
+    while left > 0:
+        tokens = min(left, hmt.segment_tokens)
+        first = left == plan.prefill_tokens
+        rows += [] if first else [hmt.window("summary", tokens, 1).rows]
+        rows.append(hmt.window("memory", tokens, 1, first=first).rows)
+        left -= tokens
+    return tuple(rows)
+
+
+def hmt_cases(hmt: HmtPlan, plan: CsimPlan, tp: int) -> Iterator[CsimCase]:
+    """Runs of values on each tapped stream of the plug-in, window after window."""
+    d = plan.model.hidden_dim
+    retrieved = [
+        ("sinks[0]", "hmt_engine", "query", d),
+        ("scores", "hmt_retrieval", "scores", hmt.memories),
+        ("weights", "hmt_retrieval", "weights", hmt.memories),
+        ("prompt", "hmt_retrieval", "prompt", d),
+    ]
+    remembered = [("memory_row", "hmt_window", "memory", d), ("sinks[3]", "hmt_engine", "key", d)]
+    rows = window_rows(plan)
+    for window, count in enumerate(rows):
+        for first in range(0, count, tp):
+            yield CsimCase("prefill", "hmt_window", "hmt.window", "prefill.hmt_window", first, tp, tp, tp * d, window)
+        is_summary, is_last = window % 2 == 1, window == len(rows) - 1
+        for stream, module, name, values in retrieved if is_summary else () if is_last else remembered:
+            yield CsimCase("prefill", module, f"hmt.{name}", f"prefill.hmt_{stream}", 0, 1, 1, values, window)
 
 
 def decode_memories(plan: DecodePlan, csim: CsimPlan) -> dict[str, tuple[int, int]]:
@@ -157,10 +200,11 @@ def decode_memories(plan: DecodePlan, csim: CsimPlan) -> dict[str, tuple[int, in
 def prefill_memories(plan: PrefillPlan, csim: CsimPlan) -> dict[str, tuple[int, int]]:
     """(words of memory, words that an image fills) of each port in C simulation."""
     model = csim.model
-    x_words = ceil_div(csim.prefill_tokens, plan.token_parallelism) * model.hidden_dim * plan.vector_words
+    longest = max(window_rows(csim))
+    x_words = ceil_div(longest, plan.token_parallelism) * model.hidden_dim * plan.vector_words
     parameters = plan.first_layer_word + model.n_layers * plan.layer_parameter_words
     sizes = {
-        plan.io_port.name: (x_words, x_words),
+        plan.io_port.name: (x_words, x_words if plan.hmt is None else 0),
         plan.parameter_port.name: (parameters, parameters),
         plan.k_port.name: (model.n_layers * model.n_kv_heads * plan.key_layout.words_per_head, 0),
         plan.v_port.name: (model.n_layers * model.n_kv_heads * plan.value_layout.words_per_head, 0),
@@ -169,6 +213,9 @@ def prefill_memories(plan: PrefillPlan, csim: CsimPlan) -> dict[str, tuple[int, 
         for port in engine.weight_ports:
             sizes[port.name] = (model.n_layers * engine.layer_weight_words,) * 2
         sizes[engine.scale_port.name] = (model.n_layers * engine.layer_scale_words,) * 2
+    if plan.hmt is not None:
+        sizes[plan.hmt.io_port.name] = (prompt_words(plan.hmt, csim.prefill_tokens),) * 2
+        sizes |= {port.name: (plan.hmt.port_words,) * 2 for port in plan.hmt.weight_ports}
     return sizes
 
 

@@ -11,7 +11,9 @@ SYSTOLIC_OVERLAPPED_LAW = "ceil(d_out / WP) (d_in + restart)"
 DEQUANTIZE_TOKENS_LAW = "ceil(d_out / WP) WP + TP"
 QUANTIZE_VECTOR_LAW = "2 d_in / TB + TB"
 GEMV_LAW = "ceil(d_out / (TB W)) (d_in + restart)"
+GEMV_SPLIT_LAW = "ceil(d_out splits / (TB W)) (d_in / splits + restart)"
 DEQUANTIZE_VECTOR_LAW = "ceil(d_out / (TB W)) W TB / pairs"
+DEQUANTIZE_SPLIT_LAW = "ceil(d_out splits / (TB W)) W TB / (splits pairs)"
 
 
 def ceil_div(numerator: int, denominator: int) -> int:

@@ -73,7 +73,8 @@ def _linear(
             hint=f"lower weight_parallelism to {d_in} or less",
         )
     d_out = padded_rows(rows, tb)
-    return LinearPlan(name, projections, d_in, d_out, ceil_div(d_out, tb * w // sub_engines), weight_word, scale_word)
+    channels = tb * w // sub_engines // decode.modules.d_in_splits
+    return LinearPlan(name, projections, d_in, d_out, ceil_div(d_out, channels), weight_word, scale_word)
 
 
 def _linears(
@@ -90,7 +91,7 @@ def _linears(
     for name, projections, d_in, d_out in rows:
         linear = _linear(decode, name, projections, d_in, d_out, weight_word, scale_word, sub_engines)
         linears.append(linear)
-        weight_word += linear.passes * linear.d_in
+        weight_word += linear.passes * linear.d_in // decode.modules.d_in_splits
         scale_word += ceil_div(linear.d_out, pairs_per_word)
     return tuple(linears), weight_word, scale_word
 
@@ -152,10 +153,10 @@ def _lane_units(
     return units_per_port, lanes // units
 
 
-def _sampler_lists(lanes: int, vocab: int, head: LinearPlan, sub_engines: int) -> int:
+def _sampler_lists(lanes: int, vocab: int, head: LinearPlan, sub_engines: int, d_in_splits: int) -> int:
     """Logits that the sampler takes a cycle: the fewest, a power of two that divides a word, that keep pace with the engine."""
-    lists = 1
-    while lists * ceil_div(head.passes, sub_engines) * head.d_in < vocab and lanes % (2 * lists) == 0:
+    lists, steps = 1, head.d_in // d_in_splits
+    while lists * ceil_div(head.passes, sub_engines) * steps < vocab and lanes % (2 * lists) == 0:
         lists *= 2
     return lists
 
@@ -228,7 +229,7 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
             hint="give the caches ports of one kind",
         )
     sub_engines = _sub_engines(decode, weight_ports, scheme.weight_bits)
-    sub_w = w // sub_engines
+    sub_w, d_in_splits = w // sub_engines, modules.d_in_splits
     scale_port = single_port(design, "decode", "scales", SCALE_PAIR_BITS)
     pairs_per_word = scale_port.width_bits // SCALE_PAIR_BITS
     linears, layer_weight_words, layer_scale_words = _linears(decode, model, pairs_per_word, sub_engines)
@@ -304,6 +305,7 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
         block_parallelism=tb,
         weight_parallelism=w,
         sub_engines=sub_engines,
+        d_in_splits=d_in_splits,
         buffer_beats=modules.weight_buffer_beats,
         engine_splits=decode.engine_splits,
         head_parallelism=hp,
@@ -313,7 +315,7 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
         units=units,
         units_per_port=units_per_port,
         units_per_split=units_per_split,
-        pairs=math.gcd(pairs_per_word, tb),
+        pairs=math.gcd(pairs_per_word, tb // d_in_splits),
         max_d_in=max(linear.d_in for linear in (*linears, head)),
         linear_pe=modules.linear_pe,
         attention_pe=modules.attention_pe,
@@ -322,7 +324,7 @@ def plan_decode(design: DesignPoint, model: ModelConfig, max_tokens: int) -> Dec
         head_word_lanes=head_word_lanes,
         result_lanes=math.gcd(head_word_lanes, decode.value_parallelism, ATTENTION_RESULT_LANES),
         softmax_is_pipelined=modules.softmax == "pipelined",
-        sampler_lists=_sampler_lists(tb, model.vocab_size, head, sub_engines),
+        sampler_lists=_sampler_lists(tb, model.vocab_size, head, sub_engines, d_in_splits),
         transform_lanes=streaming_transform_lanes("decode", order, modules.hadamard_width)
         if streams
         else transform_lanes(order, tb),
@@ -393,21 +395,28 @@ def head_rows(plan: DecodePlan, vocab: int) -> int:
 
 def weight_words(plan: DecodePlan, layers: int, vocab: int) -> int:
     """Words of all weights on each port."""
-    lanes = plan.block_parallelism * plan.weight_parallelism // plan.sub_engines
-    return layers * plan.layer_weight_words + ceil_div(head_rows(plan, vocab), lanes) * plan.head.d_in
+    channels = plan.block_parallelism * plan.weight_parallelism // plan.sub_engines // plan.d_in_splits
+    steps = plan.head.d_in // plan.d_in_splits
+    return layers * plan.layer_weight_words + ceil_div(head_rows(plan, vocab), channels) * steps
 
 
 def decode_cycles(plan: DecodePlan, restart: int) -> Iterator[ModuleCycles]:
     """Expected cycles per token of each module and linear layer."""
-    tb, w = plan.block_parallelism, plan.weight_parallelism
+    tb, w, splits = plan.block_parallelism, plan.weight_parallelism, plan.d_in_splits
+    gemv_law, dequantize_law = (
+        (cycle_laws.GEMV_LAW, cycle_laws.DEQUANTIZE_VECTOR_LAW)
+        if splits == 1
+        else (cycle_laws.GEMV_SPLIT_LAW, cycle_laws.DEQUANTIZE_SPLIT_LAW)
+    )
     for linear in (*plan.linears, plan.head):
+        steps = linear.d_in // splits
         rows = (
             ("quantize_dynamic", cycle_laws.quantize_vector_cycles(linear.d_in, tb), cycle_laws.QUANTIZE_VECTOR_LAW),
-            ("gemv", cycle_laws.gemv_cycles(linear.d_in, linear.d_out, tb, w, restart), cycle_laws.GEMV_LAW),
+            ("gemv", cycle_laws.gemv_cycles(steps, linear.d_out, tb // splits, w, restart), gemv_law),
             (
                 "dequantize_vector",
-                cycle_laws.dequantize_vector_cycles(linear.d_out, tb, w, plan.pairs),
-                cycle_laws.DEQUANTIZE_VECTOR_LAW,
+                cycle_laws.dequantize_vector_cycles(linear.d_out, tb // splits, w, plan.pairs),
+                dequantize_law,
             ),
         )
         for module, cycles, law in rows:

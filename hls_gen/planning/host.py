@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hls_gen.planning.cycle_laws import ceil_div
 from hls_gen.planning.decode import cache_words, head_rows, weight_words
+from hls_gen.planning.hmt import prompt_words
 from hls_gen.planning.types import CacheLayout, DecodePlan, KernelPlan, PortPlan, PrefillPlan
 from spec.model_config import ModelConfig
 
@@ -33,11 +34,14 @@ class HostArgument:
 
 @dataclass(frozen=True, slots=True)
 class HostPlan:
-    """Both stages: (constant, kernel, ports, arguments); caches: (constant, layout, port, first byte)."""
+    """Both stages: (constant, kernel, ports, arguments); caches: (constant, layout, port, first byte). `prompt_tokens`: of the
+    longest prompt that an HMT plug-in's buffer holds, all but the last.
+    """
 
     stages: tuple[tuple[str, KernelPlan, tuple[HostPort, ...], tuple[HostArgument, ...]], ...]
     caches: tuple[tuple[str, CacheLayout, PortPlan, int], ...]
     tokens_argument: int
+    prompt_tokens: int
 
 
 _TYPES = {"inverse_temperature": "float"}
@@ -55,8 +59,8 @@ def _arguments(kernel: KernelPlan) -> tuple[HostArgument, ...]:
     return tuple(found)
 
 
-def _prefill_words(plan: PrefillPlan, model: ModelConfig) -> dict[str, tuple[int, int]]:
-    """(words, words of the image) of each port for the whole model."""
+def _prefill_words(plan: PrefillPlan, model: ModelConfig, tokens: int) -> dict[str, tuple[int, int]]:
+    """(words, words of the image) of each port for the whole model and a prompt of `tokens` prefilled tokens."""
     blocks = ceil_div(plan.max_tokens, plan.token_parallelism)
     parameters = plan.first_layer_word + model.n_layers * plan.layer_parameter_words
     words = {
@@ -68,6 +72,9 @@ def _prefill_words(plan: PrefillPlan, model: ModelConfig) -> dict[str, tuple[int
     for engine in plan.engines:
         words |= {port.name: (model.n_layers * engine.layer_weight_words,) * 2 for port in engine.weight_ports}
         words[engine.scale_port.name] = (model.n_layers * engine.layer_scale_words,) * 2
+    if plan.hmt is not None:
+        words[plan.hmt.io_port.name] = (prompt_words(plan.hmt, tokens), plan.hmt.prompt_word)
+        words |= {port.name: (plan.hmt.port_words,) * 2 for port in plan.hmt.weight_ports}
     return words
 
 
@@ -108,8 +115,8 @@ def _ports(kernel: KernelPlan, words: dict[str, tuple[int, int]]) -> tuple[HostP
     )
 
 
-def plan_host(prefill: PrefillPlan, decode: DecodePlan, model: ModelConfig) -> HostPlan:
-    """Buffers and arguments of both kernels."""
+def plan_host(prefill: PrefillPlan, decode: DecodePlan, model: ModelConfig, tokens: int) -> HostPlan:
+    """Buffers and arguments of both kernels, for prompts of up to `tokens` prefilled tokens."""
     lane = decode.head_lanes[0]
     first_word = weight_words(decode, model.n_layers, model.vocab_size) if decode.cache_is_shared else 0
     return HostPlan(
@@ -117,7 +124,7 @@ def plan_host(prefill: PrefillPlan, decode: DecodePlan, model: ModelConfig) -> H
             (
                 "kPrefill",
                 prefill.kernel,
-                _ports(prefill.kernel, _prefill_words(prefill, model)),
+                _ports(prefill.kernel, _prefill_words(prefill, model, tokens)),
                 _arguments(prefill.kernel),
             ),
             ("kDecode", decode.kernel, _ports(decode.kernel, _decode_words(decode, model)), _arguments(decode.kernel)),
@@ -129,4 +136,5 @@ def plan_host(prefill: PrefillPlan, decode: DecodePlan, model: ModelConfig) -> H
             ("kDecodeValueCache", decode.value_layout, lane.v_port, first_word * lane.v_port.width_bits // 8),
         ),
         tokens_argument=[argument.name for argument in _arguments(decode.kernel)].index("tokens_out"),
+        prompt_tokens=tokens,
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from hls_gen.planning import cycle_laws
 from hls_gen.planning.cycle_laws import ceil_div
+from hls_gen.planning.hmt import SCALARS as HMT_SCALARS
+from hls_gen.planning.hmt import hmt_cycles, plan_hmt
 from hls_gen.planning.kernel import (
     cache_layout,
     head_transform_streams,
@@ -15,7 +17,14 @@ from hls_gen.planning.kernel import (
     transform_order,
 )
 from hls_gen.planning.ports import SCALE_PAIR_BITS, ports_of, single_port
-from hls_gen.planning.types import LinearPlan, ModuleCycles, PrefillEnginePlan, PrefillPlan
+from hls_gen.planning.types import (
+    CacheLayout,
+    LinearPlan,
+    ModuleCycles,
+    PortPlan,
+    PrefillEnginePlan,
+    PrefillPlan,
+)
 from spec.design_point import DesignPoint
 from spec.errors import InputError
 from spec.fifo_depths import fifo_depths
@@ -100,6 +109,13 @@ def _engine(design: DesignPoint, model: ModelConfig, name: str) -> PrefillEngine
     )
 
 
+def _layout(kind: str, lanes: int, kv_bits: int, head_dim: int, port: PortPlan, tokens: int) -> CacheLayout:
+    """The layout of a cache that attention takes `lanes` channels of at once: of so many a beat, or of as many as a narrower
+    port brings (legality: whole beats make a word of attention).
+    """
+    return cache_layout("prefill", kind, min(lanes, port.width_bits // kv_bits), kv_bits, head_dim, port, tokens)
+
+
 def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, max_tokens: int) -> PrefillPlan:
     """The prefill kernel of a legal design.
 
@@ -132,9 +148,11 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
     if streams:
         streaming_transform_lanes("prefill", order, modules.hadamard_width)
     weight_ports = tuple(port for engine in engines for port in (*engine.weight_ports, engine.scale_port))
-    ports = (io_port, parameter_port, *weight_ports, k_port, v_port)
+    hmt = plan_hmt(design, model, io_port)
+    hmt_ports = () if hmt is None else (hmt.io_port, *hmt.weight_ports)
+    ports = (io_port, parameter_port, *weight_ports, k_port, v_port, *hmt_ports)
     return PrefillPlan(
-        kernel=plan_kernel(design, "prefill", ports, SCALARS),
+        kernel=plan_kernel(design, "prefill", ports, SCALARS if hmt is None else SCALARS + HMT_SCALARS),
         token_parallelism=tp,
         engines=engines,
         linear_pe=modules.linear_pe,
@@ -151,12 +169,10 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
         parameter_port=parameter_port,
         k_port=k_port,
         v_port=v_port,
-        key_layout=cache_layout(
-            "prefill", "key", prefill.key_parallelism, scheme.kv_bits, model.head_dim, k_port, max_tokens
-        ),
-        value_layout=cache_layout(
-            "prefill", "value", prefill.value_parallelism, scheme.kv_bits, model.head_dim, v_port, max_tokens
-        ),
+        key_parallelism=prefill.key_parallelism,
+        value_parallelism=prefill.value_parallelism,
+        key_layout=_layout("key", prefill.key_parallelism, scheme.kv_bits, model.head_dim, k_port, max_tokens),
+        value_layout=_layout("value", prefill.value_parallelism, scheme.kv_bits, model.head_dim, v_port, max_tokens),
         sections=sections,
         layer_parameter_words=layer_parameter_words,
         rope_row_words=rope_row_words,
@@ -170,11 +186,15 @@ def plan_prefill(design: DesignPoint, model: ModelConfig, workload: Workload, ma
         weight_depth=depths.weight,
         vector_depth=depths.vector,
         cache_depth=depths.cache,
+        hmt=hmt,
     )
 
 
 def prefill_cycles(plan: PrefillPlan, restart: int) -> Iterator[ModuleCycles]:
-    """Expected cycles per token block of each module and linear layer."""
+    """Expected cycles per token block of each module and linear layer; of the HMT plug-in per step."""
+    if plan.hmt is not None:
+        hidden_dim = plan.engines[0].linears[0].d_in
+        yield from hmt_cycles(plan.hmt, hidden_dim, plan.token_parallelism, restart)
     tp, overlaps = plan.token_parallelism, plan.input_fill == "during_first_pass"
     for engine in plan.engines:
         for linear in engine.linears:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spec.design_point import Deployment
+from spec.hmt import HmtPlugin
 from spec.model_config import ModelConfig
 from spec.module_choices import NonlinearFormat
 from spec.quant_scheme import QuantScheme
@@ -71,7 +72,8 @@ class ModuleCycles:
 class CsimCase:
     """A run of `values` on a tapped stream; value i is channel i / lanes of token first_token + i mod lanes.
 
-    `linear`: the name of these values in the reference's trace. Only the first `valid` lanes hold tokens.
+    `linear`: the name of these values in the reference's trace. Only the first `valid` lanes hold tokens. `window`: of a
+    prompt that goes segment by segment, the prefill that the run belongs to.
     """
 
     stage: Stage
@@ -82,6 +84,7 @@ class CsimCase:
     lanes: int
     valid: int
     values: int
+    window: int = 0
 
     @property
     def compared(self) -> int:
@@ -155,6 +158,7 @@ class DecodePlan:
     block_parallelism: int
     weight_parallelism: int
     sub_engines: int
+    d_in_splits: int
     buffer_beats: int
     engine_splits: int
     head_parallelism: int
@@ -242,8 +246,37 @@ class PrefillEnginePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HmtPlan:
+    """The HMT plug-in of the prefill kernel. `..._word`: where a part of its state begins on the port of hmt_io."""
+
+    plugin: HmtPlugin
+    block_parallelism: int
+    weight_parallelism: int
+    memories: int
+    window_multiple: int
+    max_d_in: int
+    score_scale: str
+    io_port: PortPlan
+    weight_ports: tuple[PortPlan, ...]
+    hidden_port: PortPlan
+    row_words: int
+    query_word: int
+    weights_word: int
+    outer_word: int
+    prompt_word: int
+    port_words: int
+
+    @property
+    def datapath_ports(self) -> tuple[PortPlan, ...]:
+        """The ports that its datapath reads and writes."""
+        return (self.hidden_port, self.io_port, *self.weight_ports)
+
+
+@dataclass(frozen=True, slots=True)
 class PrefillPlan:
-    """The prefill kernel."""
+    """The prefill kernel. The chunk of a cache's layout is what a beat of its port brings attention, which takes
+    `key_parallelism` and `value_parallelism` channels at once.
+    """
 
     kernel: KernelPlan
     token_parallelism: int
@@ -262,6 +295,8 @@ class PrefillPlan:
     parameter_port: PortPlan
     k_port: PortPlan
     v_port: PortPlan
+    key_parallelism: int
+    value_parallelism: int
     key_layout: CacheLayout
     value_layout: CacheLayout
     sections: tuple[Section, ...]
@@ -277,6 +312,28 @@ class PrefillPlan:
     weight_depth: int
     vector_depth: int
     cache_depth: int
+    hmt: HmtPlan | None = None
+
+    @property
+    def datapath_ports(self) -> tuple[PortPlan, ...]:
+        """The ports that its datapath reads and writes: those of an HMT plug-in are left out."""
+        own = set() if self.hmt is None else {port.name for port in (self.hmt.io_port, *self.hmt.weight_ports)}
+        return tuple(port for port in self.ports if port.name not in own)
+
+    @property
+    def joins_key_beats(self) -> bool:
+        """Whether a word of keys for attention is made of several beats of the port."""
+        return self.key_layout.chunk < self.key_parallelism
+
+    @property
+    def joins_value_beats(self) -> bool:
+        """The same of values."""
+        return self.value_layout.chunk < self.value_parallelism
+
+    @property
+    def joins_beats(self) -> bool:
+        """Whether either is."""
+        return self.joins_key_beats or self.joins_value_beats
 
     @property
     def ports(self) -> tuple[PortPlan, ...]:
@@ -290,13 +347,22 @@ class PrefillPlan:
 
 @dataclass(frozen=True, slots=True)
 class CsimPlan:
-    """What C simulation runs: the model with fewer layers and rows of lm_head, on a few tokens."""
+    """What C simulation runs: the model with fewer layers and rows of lm_head, on a few tokens.
+
+    `hmt`: the sizes of its segments, where the prompt goes segment by segment.
+    """
 
     model: ModelConfig
     prefill_tokens: int
     decode_tokens: int
     token_ids: tuple[int, ...]
     cases: tuple[CsimCase, ...] = ()
+    hmt: HmtPlugin | None = None
+
+    @property
+    def position(self) -> int:
+        """Tokens in the caches when decode begins."""
+        return self.prefill_tokens if self.hmt is None else self.hmt.kept_tokens(self.prefill_tokens)
 
     @property
     def first_token(self) -> int:

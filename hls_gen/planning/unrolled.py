@@ -18,11 +18,13 @@ _LANE_OPERATORS = 43
 def prefill_operations(plan: PrefillPlan) -> int:
     """Operations that the prefill kernel unrolls."""
     columns = sum(engine.weight_parallelism for engine in plan.engines)
-    attention = plan.key_layout.chunk + plan.value_layout.chunk
+    attention = plan.key_parallelism + plan.value_parallelism
     stages = plan.transform_order.bit_length() if plan.transform_streams else 2
     # Each array has a quantizer and a dequantizer of its own.
     lanes = _LANE_OPERATORS + 7 * len(plan.engines) + stages
-    return plan.token_parallelism * (columns + attention + lanes)
+    # A group of the HMT plug-in's engine has a multiplier and an adder a lane, and seven adders.
+    plugin = 0 if plan.hmt is None else plan.hmt.block_parallelism * (2 * plan.hmt.weight_parallelism + 7)
+    return plan.token_parallelism * (columns + attention + lanes) + plugin
 
 
 def decode_operations(plan: DecodePlan) -> int:

@@ -47,7 +47,7 @@ AVAILABLE: dict[str, dict[str, tuple[Any, ...]]] = {
         "online_hadamard": ("none", "down_proj", "qk", "qk_and_down_proj"),
     },
     "memory_map": {"kv_layout": ("per_stage",), "weight_copies": ("per_stage",)},
-    "": {"nonlinear_format": ("fp32", "bf16"), "hmt": (None,)},
+    "": {"nonlinear_format": ("fp32", "bf16")},
 }
 
 

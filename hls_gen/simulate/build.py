@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from hls_gen.intervals.derive import DerivedLoop, derive
 from hls_gen.intervals.frontend import SHIM_HEADERS, find_clang, translate
 from hls_gen.intervals.independence import LoopPlace, independent_loops
 from hls_gen.intervals.ir import parse
+from hls_gen.intervals.steering import Steered, steered_by_words
 from hls_gen.intervals.straight import dropped_loops
 from hls_gen.simulate.instrument import Instrumentation, read_sources
 from hls_gen.toolchain.processes import run_program
@@ -57,8 +59,10 @@ def _text_of(folder: Path) -> list[str]:
     return [path.read_text() for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".pyc"]
 
 
-def compiled(command: Sequence[str | Path], output: Path, what: str, deadline: float) -> Path:
-    """Runs a compiler; `output` appears whole or not at all.
+def compiled(
+    command: Sequence[str | Path], output: Path, what: str, deadline: float, written: Mapping[str, str] | None = None
+) -> Path:
+    """Runs a compiler; `output` appears whole or not at all. `written`: the user's files by those that the compiler sees.
 
     Raises:
         CompileError: it refused.
@@ -78,13 +82,19 @@ def compiled(command: Sequence[str | Path], output: Path, what: str, deadline: f
                 hint="raise the time limit",
             )
         if finished.returncode != 0:
-            errors = [line for line in finished.output.splitlines() if "error:" in line]
+            said = finished.output
+            for seen, own in (written or {}).items():  # what was put in moves columns, not lines
+                said = re.sub(rf"{re.escape(seen)}:(\d+):\d+:", rf"{own}:\1:", said)
+            errors = [line for line in said.splitlines() if "error:" in line]
+            is_missing = bool(errors) and "file not found" in errors[0]
             raise CompileError(
-                f"clang failed on {what}: {errors[0] if errors else finished.output[-300:]}",
+                f"clang failed on {what}: {errors[0] if errors else said[-300:]}",
                 field="project",
                 value=what,
                 rule="compiles as C++17 with the headers at hand",
-                hint="a vendor header that is not modelled must be given with its folder",
+                hint="give the folder of the header that is missing"
+                if is_missing
+                else "mend the line that clang names",
             )
         partial.replace(output)
     finally:
@@ -111,6 +121,7 @@ class InstrumentedSources:
         self.folder = folder
         names = {p: n for p, n in read_sources(roots).items() if "/host/" not in f"/{n}"}
         self.sources = {name: path.read_text(errors="replace") for path, name in names.items()}
+        self._written = {str(folder / name): str(path) for path, name in names.items()}
         self.instrumentation = Instrumentation(self.sources)
         self._key = text_hash([part for item in sorted(self.sources.items()) for part in item])
 
@@ -131,7 +142,8 @@ class InstrumentedSources:
         flags = [*_COMPILE, *(["-DFLEXDSE_SIMULATE_VALUES=1"] if with_values else [])]
         roots = sorted({name.split("/")[0] for name in self.sources})
         headers = _text_of(INCLUDE)
-        key = text_hash([self._key, unit, main, clang.version, *flags, *map(str, include), *headers])
+        # The folder too: places in a program's verdicts are those of where it was compiled.
+        key = text_hash([str(self.folder), self._key, unit, main, clang.version, *flags, *map(str, include), *headers])
         path = self.folder / f"{log_name}-{key}"
         if path.is_file():
             return path
@@ -140,15 +152,19 @@ class InstrumentedSources:
         main_file.write_text(main)
         folders = [f"-I{INCLUDE}", *(f"-I{self.folder / root}" for root in roots)]
         folders += [f"-isystem{folder}" for folder in (*include, SHIM_HEADERS)]
-        return compiled([clang.path, *flags, *folders, main_file, "-lstdc++"], path, unit, deadline)
+        return compiled([clang.path, *flags, *folders, main_file, "-lstdc++"], path, unit, deadline, self._written)
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedSchedule:
-    """Intervals of a translation unit's loops, those that the compiler drops among them, and the pairs that do not wait for each other."""
+    """Intervals of a translation unit's loops, those that the compiler drops among them, and the pairs that do not wait for each other.
+
+    `steered`: branches that words of streams decide.
+    """
 
     loops: tuple[DerivedLoop, ...]
     independent: tuple[tuple[LoopPlace, LoopPlace], ...]
+    steered: tuple[Steered, ...]
 
 
 def derived_schedule(
@@ -163,11 +179,24 @@ def derived_schedule(
     if path.is_file():
         document = json.loads(path.read_text())
         pairs = [(LoopPlace(**first), LoopPlace(**second)) for first, second in document["independent"]]
-        return DerivedSchedule(tuple(_loop(loop) for loop in document["loops"]), tuple(pairs))
-    translation = translate(unit, roots, clang, include, unsafe_math, timeout_s)
+        steered = tuple(Steered(**branch) for branch in document["steered"])
+        return DerivedSchedule(tuple(_loop(loop) for loop in document["loops"]), tuple(pairs), steered)
+    try:
+        translation = translate(unit, roots, clang, include, unsafe_math, timeout_s)
+    except CompileError as error:
+        if error.field != "timeout_s":
+            raise
+        raise SimulationTimeoutError(
+            f"deriving the intervals of {unit.name} took too long and was ended",
+            field="timeout_s",
+            value=round(timeout_s, 1),
+            rule="compilation and simulation end within the time limit",
+            hint="raise the time limit",
+        ) from None
     functions = parse(translation.ir)
     loops = (*derive(translation, functions), *dropped_loops(functions, translation))
-    found = DerivedSchedule(loops, tuple(independent_loops(functions, translation)))
+    steered = tuple(steered_by_words(functions, translation))
+    found = DerivedSchedule(loops, tuple(independent_loops(functions, translation)), steered)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(asdict(found)))
     partial.replace(path)

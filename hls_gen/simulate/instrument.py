@@ -5,8 +5,9 @@ Only reports are put in, always on the line where they belong: file names and li
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,16 @@ _CONTROL = re.compile(r"\b(?:if|for|while|switch|catch|constexpr)\s*$")
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*(?:<|\()")
 _POINTER = re.compile(r"\*\s*(?:const\s+|restrict\s+|__restrict(?:__)?\s+)?([A-Za-z_]\w*)\s*$")
 _PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+HLS[ \t]+(\w+)([^\n]*)$", re.IGNORECASE | re.MULTILINE)
-_ENDLESS = re.compile(r"^(?:for\s*\([^;]*;\s*(?:true|1)?\s*;[^;]*\)|while\s*\(\s*(?:true|1)\s*\))$")
+_TRUE = re.compile(r"\s*(?:true|0*[1-9]\d*|!\s*(?:false|0))\s*")
+_COMPARED = re.compile(r"\s*(\d+)\s*(==|!=|<=|>=|<|>)\s*(\d+)\s*")
+_COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,28 @@ def _opening(text: str, closing: int) -> int:
     return -1
 
 
+def _condition(plain: str, loop: SourceLoop) -> str:
+    """What a loop goes on by, empty for `for (;;)`."""
+    if plain.startswith("do", loop.begin):
+        return plain[plain.rindex("while", loop.begin, loop.end) + len("while") : loop.end]
+    head = plain[plain.find("(", loop.begin) : loop.body]
+    if not plain.startswith("for", loop.begin):
+        return head
+    parts = head[1:-1].split(";")
+    return parts[1] if len(parts) == 3 else "false"  # of a range
+
+
+def _always_true(condition: str) -> bool:
+    """Whether a condition of numbers alone holds; one with a name in it may end."""
+    inner = condition.strip()
+    while inner.startswith("(") and matching(inner, 0) == len(inner) - 1:
+        inner = inner[1:-1].strip()
+    compared = _COMPARED.fullmatch(inner)
+    if compared is not None:
+        return _COMPARISONS[compared[2]](int(compared[1]), int(compared[3]))
+    return not inner or _TRUE.fullmatch(inner) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class _Edit:
     offset: int
@@ -91,18 +123,29 @@ class Instrumentation:
 
     def endless_loops(self) -> list[EndlessLoop]:
         """Loops without a bound, which neither end in hardware nor in simulation."""
-        found = []
-        for name, loops in self._loops.items():
-            plain = self._plain[name]
-            for loop in loops:
-                opening = plain.find("(", loop.begin)
-                closing = matching(plain, opening)
-                body = plain[closing : loop.end + 1]
-                if _ENDLESS.match(" ".join(plain[loop.begin : closing + 1].split())) and not re.search(
-                    r"\b(?:break|return|goto)\b", body
-                ):
-                    found.append(EndlessLoop(name, loop.line))
-        return found
+        return [
+            EndlessLoop(name, loop.line)
+            for name, loops in self._loops.items()
+            for loop in loops
+            if _always_true(_condition(self._plain[name], loop)) and not self._is_left(name, loop)
+        ]
+
+    def _is_left(self, name: str, loop: SourceLoop) -> bool:
+        """Whether a statement leaves the loop: a return or goto, or a break of it and not of a loop or switch inside."""
+        plain = self._plain[name]
+        if re.search(r"\b(?:return|goto)\b", plain[loop.body : loop.end + 1]):
+            return True
+        inside = [(x.begin, x.end) for x in self._loops[name] if loop.begin < x.begin and x.end <= loop.end]
+        for choice in re.finditer(r"\bswitch\s*\(", plain[loop.body : loop.end]):
+            closing = matching(plain, loop.body + choice.end() - 1)
+            opening = plain.find("{", closing)
+            inside.append((loop.body + choice.start(), matching(plain, opening) if opening >= 0 else closing))
+        breaks = (loop.body + m.start() for m in re.finditer(r"\bbreak\b", plain[loop.body : loop.end + 1]))
+        return any(not any(first < offset < last for first, last in inside) for offset in breaks)
+
+    def has_function(self, name: str, function: str) -> bool:
+        """Whether a source defines a function of that name."""
+        return any(found.name == function for found in self._functions[name])
 
     def _timed_functions(self) -> frozenset[str]:
         """Names of functions with loops or processes of their own, or calls of such functions."""
@@ -140,7 +183,7 @@ class Instrumentation:
         loops = self._kept_loops(name)
         edits: list[_Edit] = []
         for number, (loop, kind) in enumerate(loops):
-            edits += self._loop_edits(name, plain, loop, kind, number)
+            edits += self._loop_edits(name, loop, kind, number)
         for function in self._functions[name]:
             edits += _memory_edits(plain, function)
         if "FLEXDSE_DATAFLOW_BEGIN" not in text:
@@ -177,8 +220,7 @@ class Instrumentation:
         return any(m[1] in self._timed for m in _CALL.finditer(self._plain[name], loop.begin, loop.end))
 
     @staticmethod
-    def _loop_edits(name: str, plain: str, loop: SourceLoop, kind: str, number: int) -> Iterable[_Edit]:
-        closing = matching(plain, plain.find("(", loop.begin))
+    def _loop_edits(name: str, loop: SourceLoop, kind: str, number: int) -> Iterable[_Edit]:
         here = f"flexdse_here_{number}"
         site = f"flexdse_site_{number}"
         label = loop.label or ""
@@ -189,7 +231,7 @@ class Instrumentation:
             f'"{label}", "{name}", {loop.line}); true) '
             f"if (const {_SIMULATE}loop flexdse_loop_{number}({site}, {loop.together}); true) ",
         )
-        yield _Edit(closing + 1, 1, f" if (const {_SIMULATE}iteration flexdse_iteration_{number}; true) ")
+        yield _Edit(loop.body, 1, f" if (const {_SIMULATE}iteration flexdse_iteration_{number}; true) ")
         yield _Edit(loop.end + 1, 0, " }")
 
     def _dataflow_edits(self, name: str, text: str, plain: str) -> Iterable[_Edit]:

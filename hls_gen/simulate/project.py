@@ -12,6 +12,8 @@ from typing import Literal
 
 from hls_gen.manifest import changed_files, load_manifest
 from hls_gen.plan import plan_project
+from hls_gen.planning.hmt import HMT_STEPS, hmt_step_names
+from hls_gen.planning.hmt import SCALARS as HMT_SCALARS
 from hls_gen.planning.host import HostArgument
 from hls_gen.planning.types import KernelPlan, ProjectPlan
 from hls_gen.simulate.build import InstrumentedSources, compiler_version, derived_schedule, remaining_s
@@ -105,11 +107,23 @@ def simulate_project(
         design, validate(ModelConfig, inputs.model), device, inputs.workload, inputs.seed, timing=timing
     )
     prompt_tokens = inputs.workload.prompt_tokens if prompt_tokens is None else prompt_tokens
-    position = prompt_tokens - 1 if position is None else position
+    hmt = design.hmt
+    kept = prompt_tokens - 1 if hmt is None else hmt.kept_tokens(prompt_tokens - 1)
+    position = kept if position is None else position
     _check(plan, prompt_tokens, position, layers)
+    for name in depths or {}:
+        if name.split(".")[0] not in stages:
+            raise InputError(
+                "a depth of no stream of what is simulated",
+                field="depths",
+                value=name,
+                rule=f"the name of a stream, which begins with its stage: {' or '.join(stages)}",
+                hint="simulate its stage too, or leave it out",
+            )
     layers = plan.model.n_layers if layers is None else layers
     log = on_log or (lambda line: None)
     with disk_errors("the timed simulation", project, free_mb=50), one_at_a_time(project / BUILD_FOLDER):
+        before = (project / REPORT_PATH).read_text() if (project / REPORT_PATH).is_file() else None
         (project / REPORT_PATH).unlink(missing_ok=True)  # an old result must not outlive a failed run
         folder = project / BUILD_FOLDER
         roots = [project / "src", project / "include"]
@@ -121,7 +135,12 @@ def simulate_project(
             if stage not in stages:
                 continue
             own = _Kernel(kernel, arguments, port_timing(kernel, design, device, timing))
-            result, least = run.stage(stage, own, prompt_tokens, position, layers, minimize_depths)
+            try:
+                result, least = run.stage(stage, own, prompt_tokens, position, layers, minimize_depths)
+            except InputError:  # nothing of the project failed: the old result is as good as it was
+                if before is not None:
+                    write_text(project / REPORT_PATH, before)
+                raise
             found.append(result)
             smallest += least
         report = SimulationReport(
@@ -133,6 +152,7 @@ def simulate_project(
             passed=all(stage.passed for stage in found),
             seconds=round(time.monotonic() - started, 3),
             modified_files=modified,
+            other_depths=dict(depths or {}),
             stages=tuple(found),
             smallest_depths=tuple(smallest),
         )
@@ -142,7 +162,18 @@ def simulate_project(
 
 
 def _check(plan: ProjectPlan, prompt_tokens: int, position: int, layers: int | None) -> None:
-    if not 1 <= prompt_tokens <= plan.max_tokens:
+    hmt = None if plan.prefill.hmt is None else plan.prefill.hmt.plugin
+    if hmt is not None:
+        segments, longest = hmt.segments(prompt_tokens - 1), hmt.longest_window_tokens(prompt_tokens - 1)
+        if prompt_tokens < 1 or segments > hmt.max_segments or longest > plan.max_tokens:
+            raise InputError(
+                "more tokens than the project holds",
+                field="prompt_tokens",
+                value=prompt_tokens,
+                rule=f"at most {hmt.max_segments} segments of {hmt.segment_tokens} tokens, windows of {plan.max_tokens} rows",
+                hint="generate the project for a longer prompt",
+            )
+    elif not 1 <= prompt_tokens <= plan.max_tokens:
         raise InputError(
             "more tokens than the project holds",
             field="prompt_tokens",
@@ -246,12 +277,15 @@ class _Run:
                 "inverse_temperature": 1,
                 "seed": 1,
             }
+            if self.plan.prefill.hmt is not None:
+                sizes = self.plan.prefill.hmt.plugin
+                values |= {name: getattr(sizes, name) for name in HMT_SCALARS}
             return scalar_values(kernel.arguments, values)
 
         def solved(name: str, run_tokens: int, run_layers: int) -> _Solved | SimulationFailure:
             output = self.folder / f"{name}.trace"
             trace = run_recorder(program, output, self.folder, scalars(run_tokens, run_layers), self.deadline)
-            failure = stopped(trace)
+            failure = stopped(trace, self.with_values)
             if failure is not None:
                 return failure
             _check_depths(stage, self.depths or {}, trace)
@@ -271,27 +305,36 @@ class _Run:
             pair = solved("prefill-layers", few, 2)
             if isinstance(pair, SimulationFailure):
                 return empty_stage(kernel.plan.function, pair, layers_simulated=2, **numbers), []
-            order = pair.solution.order
-            if pair.solution.cycles is not None and order[: len(order) // 2] == order[len(order) // 2 :]:
+            # Those of the layers: the steps of an HMT plug-in run once a window.
+            names = _step_names(stage, len(pair.solution.order), self.plan, few, 2)
+            order = [node for name, node in zip(names, pair.solution.order, strict=True) if name in _PREFILL_STEPS]
+            step = len(_PREFILL_STEPS)
+            alike = all(order[i : i + step] == order[i + step : i + 2 * step] for i in range(0, len(order), 2 * step))
+            if pair.solution.cycles is not None and alike:
                 simulated = 1
         self.log(f"simulating {stage}")
         result = solved(stage, tokens, simulated)
         numbers["layers_simulated"] = simulated
         if isinstance(result, SimulationFailure):
             return empty_stage(kernel.plan.function, result, **numbers), []
-        missed, unknown = loops_of(result.loops)
+        missed, unknown = loops_of(result.loops, derived.loops)
         numbers |= {"loops_missed": missed, "loops_unknown": unknown}
         solution, trace = result.solution, result.trace
         if solution.cycles is None:
             failure = deadlock_of(solution.blocked, trace, self.depths)
             return empty_stage(kernel.plan.function, failure, **numbers), []
         repeated = layers - simulated
-        per_layer = sum(solution.regions[node].cycles + REGION_CYCLES + ITERATION_CYCLES for node in solution.order)
+        names = _step_names(stage, len(solution.order), self.plan, tokens, simulated)
+        per_layer = sum(
+            solution.regions[node].cycles + REGION_CYCLES + ITERATION_CYCLES
+            for name, node in zip(names, solution.order, strict=True)
+            if name not in HMT_STEPS
+        )
         cycles = solution.cycles + repeated * per_layer
         beyond = None
         if result.unbounded is not None:
             beyond = result.unbounded + round(repeated * per_layer * result.unbounded / max(1, solution.cycles))
-        sizes = _sizes(stage, solution, 1 + repeated)
+        sizes = _sizes(names, solution, 1 + repeated)
         least = _least_depths(stage, result, self.deadline) if minimize else []
         return (
             empty_stage(
@@ -310,8 +353,11 @@ class _Run:
         )
 
 
-def _step_names(stage: Stage, regions: int) -> list[str]:
+def _step_names(stage: Stage, regions: int, plan: ProjectPlan, tokens: int, layers: int) -> list[str]:
     """What the regions of a kernel are called: a region a step, or one for a whole token."""
+    if stage == "prefill" and plan.prefill.hmt is not None:
+        named = hmt_step_names(plan.prefill.hmt.plugin.segments(tokens), list(_PREFILL_STEPS) * layers)
+        return named if len(named) == regions else [f"region {i}" for i in range(regions)]
     if stage == "prefill" and regions % len(_PREFILL_STEPS) == 0:
         return list(_PREFILL_STEPS) * (regions // len(_PREFILL_STEPS))
     inner, rest = divmod(regions - 2, len(_DECODE_STEPS))
@@ -320,12 +366,10 @@ def _step_names(stage: Stage, regions: int) -> list[str]:
     return ["token"] if regions == 1 else [f"region {i}" for i in range(regions)]
 
 
-def _sizes(stage: Stage, solution: Solution, times: int) -> Sizes:
-    order = solution.order
-    names = _step_names(stage, len(order))
+def _sizes(names: list[str], solution: Solution, times: int) -> Sizes:
     counted: dict[tuple[str, int], int] = defaultdict(int)
-    for name, node in zip(names, order, strict=True):
-        counted[name, node] += times
+    for name, node in zip(names, solution.order, strict=True):
+        counted[name, node] += 1 if name in HMT_STEPS else times
     return Sizes(tuple((name, node, count) for (name, node), count in counted.items()))
 
 

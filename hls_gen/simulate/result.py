@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hls_gen.intervals.derive import DerivedLoop
 from hls_gen.intervals.report import demangled
 from hls_gen.simulate.schedule import PortTiming, ScheduledLoop
 from hls_gen.simulate.solve import Solution, SolvedBlock, SolvedRegion
@@ -84,7 +85,7 @@ def modules_of(sizes: Sizes, solution: Solution, trace: Trace) -> tuple[Simulate
         region = solution.regions[node]
         for process in region.processes:
             record = trace.processes[process.record]
-            waited = process.empty_stall + process.full_stall + process.memory_stall
+            waited = process.empty_stall + process.full_stall + process.memory_stall + process.region_stall
             working[record.function][record.call] += count * max(0, process.end - process.start - waited)
             for i, stall in enumerate((process.empty_stall, process.full_stall, process.memory_stall)):
                 stalls[record.function][i] += count * stall
@@ -157,8 +158,13 @@ def ports_of(
     return tuple(sorted(found, key=lambda port: (-port.critical_cycles, -port.stall_cycles, port.port)))
 
 
-def loops_of(loops: Mapping[int, ScheduledLoop]) -> tuple[tuple[SimulatedLoop, ...], tuple[SimulatedLoop, ...]]:
-    """Loops that cannot have the interval that they ask for, and loops whose interval is not known."""
+def loops_of(
+    loops: Mapping[int, ScheduledLoop], derived: Sequence[DerivedLoop] = ()
+) -> tuple[tuple[SimulatedLoop, ...], tuple[SimulatedLoop, ...]]:
+    """Loops that cannot have the interval that they ask for, and loops whose interval is not known.
+
+    With those belong requests among `derived` that no loop could be judged for.
+    """
     names = demangled([loop.site.function for loop in loops.values()])
     missed: dict[tuple[str, str, int], SimulatedLoop] = {}
     unknown: dict[tuple[str, str, int], SimulatedLoop] = {}
@@ -179,6 +185,16 @@ def loops_of(loops: Mapping[int, ScheduledLoop]) -> tuple[tuple[SimulatedLoop, .
             unknown[key] = entry
         elif loop.requested is not None and loop.derived > loop.requested:
             missed[key] = entry
+    for request in derived:
+        if request.is_request:
+            unknown["", request.file, request.line] = SimulatedLoop(
+                function="",
+                place=SourcePlace(file=request.file, line=request.line),
+                loop=request.names[0],
+                requested=request.requested,
+                derived=None,
+                reason=request.reason,
+            )
     return tuple(missed.values()), tuple(unknown.values())
 
 

@@ -20,7 +20,10 @@ ITERATION_CYCLES = 1
 
 @dataclass(frozen=True, slots=True)
 class SolvedProcess:
-    """A process of a region: number of its record, index of its parent, cycles since the region began, stalls."""
+    """A process of a region: number of its record, index of its parent, cycles since the region began, stalls.
+
+    `region_stall`: cycles in which it waits for the processes of a region of its own.
+    """
 
     record: int
     parent: int
@@ -29,6 +32,7 @@ class SolvedProcess:
     empty_stall: int
     full_stall: int
     memory_stall: int
+    region_stall: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from hls_gen.simulate.solve import check_time, solve
 from hls_gen.simulate.styles import flushing_sites
 from hls_gen.simulate.trace import Trace, read_trace
 from hls_gen.toolchain.processes import run_program
+from spec.errors import InputError
 from spec.simulation_report import SimulatedStage, SimulationFailure, SourcePlace, Verdict
 
 MAX_ACCESSES = 4_000_000_000  # of streams and memories in one run: minutes, and far beyond a decoded token
@@ -51,13 +52,22 @@ def run_recorder(program: Path, output: Path, root: Path, arguments: Sequence[st
     return read_trace(output, root)
 
 
-def stopped(trace: Trace) -> SimulationFailure | None:
-    """The verdict on a program that broke off."""
+# Verdicts that may come of words that were not carried.
+_OF_VALUES = ("past_input", "unread")
+
+
+def stopped(trace: Trace, with_values: bool) -> SimulationFailure | None:
+    """The verdict on a program that broke off. `with_values`: of a run that carried them."""
     stop = trace.stop
     if stop is None:
         return None
+    message = stop.message
+    if stop.kind in _OF_VALUES and not with_values:
+        message += (
+            "; streams carried no values: where words decide how many follow, simulate with values (--with-values)"
+        )
     return SimulationFailure(
-        verdict=_verdict(stop.kind), message=stop.message, place=SourcePlace(file=stop.file, line=stop.line)
+        verdict=_verdict(stop.kind), message=message, place=SourcePlace(file=stop.file, line=stop.line)
     )
 
 
@@ -102,7 +112,7 @@ def simulate_unit(
     top: str = "top",
     include: Sequence[Path] = (),
     *,
-    with_values: bool = False,
+    with_values: bool | None = None,
     unsafe_math: bool = False,
     pipeline_style: Literal["stp", "flp"] = "stp",
     ports: Mapping[str, PortTiming] | None = None,
@@ -112,8 +122,8 @@ def simulate_unit(
 ) -> SimulatedStage:
     """Simulates `top` of a C++ file, which may include the library's headers; its array and number arguments are zero.
 
-    `include`: further folders with HLS sources. `with_values`: streams carry values, for code whose control depends on
-    them. `depths`: other FIFO depths, by name. `folder`: keeps what was compiled for the next call.
+    `include`: further folders with HLS sources. `with_values`: streams carry values; None: where words of streams decide what is
+    read, written or repeated. `depths`: other FIFO depths, by name. `folder`: keeps what was compiled for the next call.
 
     Raises:
         CompileError: clang refused the code.
@@ -136,20 +146,36 @@ def simulate_unit(
                 top, SimulationFailure(verdict="unbounded", message="a loop without a bound", place=place)
             )
         name = f"{roots[0].name}/{source.name}"
+        if not instrumented.instrumentation.has_function(name, top):
+            raise InputError(
+                f"{source.name} defines no function {top}",
+                field="top",
+                value=top,
+                rule="a function of the file",
+                hint="name the function that is to be simulated",
+            )
         main = unit_main(source.name, top, instrumented.instrumentation.parameters(name, top))
-        program = instrumented.program(source.name, main, (), with_values, deadline, source.stem)
-        trace = run_recorder(program, work / f"{source.stem}.trace", work, (), deadline)
-        failure = stopped(trace)
-        if failure is not None:
+
+        def recorded(values: bool) -> tuple[Trace, SimulationFailure | None]:
+            program = instrumented.program(source.name, main, (), values, deadline, source.stem)
+            trace = run_recorder(program, work / f"{source.stem}.trace", work, (), deadline)
+            return trace, stopped(trace, values)
+
+        trace, failure = recorded(bool(with_values))
+        if failure is not None and failure.verdict not in _OF_VALUES:
             return empty_stage(top, failure)
         derived = derived_schedule(source.resolve(), roots, (), unsafe_math, work, remaining_s(deadline))
+        if with_values is None and derived.steered:
+            trace, failure = recorded(True)
+        if failure is not None:
+            return empty_stage(top, failure)
         loops = scheduled_loops(trace, derived.loops)
         timing = ports or {}
         schedule = work / f"{source.stem}.schedule"
         flushing = flushing_sites(trace, instrumented.sources, pipeline_style)
         schedule.write_text(schedule_text(trace, loops, timing, flushing, depths, independent_sites(trace, derived)))
         solution, _ = solve(trace.path, schedule, deadline)
-        missed, unknown = loops_of(loops)
+        missed, unknown = loops_of(loops, derived.loops)
         if solution.cycles is None:
             failure = deadlock_of(solution.blocked, trace, depths)
             return empty_stage(top, failure, loops_missed=missed, loops_unknown=unknown)

@@ -372,6 +372,12 @@ def test_run_of_a_tool(service: Any, project: str, assert_problem: Check) -> Non
     assert (run["state"], run["passed"], run["step"]) == ("succeeded", True, "csim")
     assert service.client.get(f"{project}/runs").json()["items"][0]["id"] == run["id"]
     assert service.client.get(f"{V1}/projects/-/runs/{run['id']}").json() == run
+    # Its job says of which project it is.
+    job = service.client.get(f"{V1}/jobs/{run['job_id']}").json()
+    assert job["resource"] == f"{V1}/projects/{run['project_id']}/runs/{run['id']}"
+    listed = {one["id"]: one for one in service.client.get(f"{V1}/jobs").json()["items"]}
+    assert listed[job["id"]]["resource"] == job["resource"]
+    assert service.client.get(job["resource"]).json() == run
     (listed,) = service.client.get(f"{V1}/reports", params={"run_id": run["id"]}).json()["items"]
     report = service.client.get(f"{V1}/reports/{listed['id']}").json()
     assert report["document"] == {"passed": True, "values": 7}

@@ -13,9 +13,10 @@ import pytest
 
 from cost_models.array_decode import DecodeLaw
 from cost_models.array_prefill import PrefillLaw
+from cost_models.decode import stored_weight_bytes
 from cost_models.report import evaluate_point
 from cost_models.stage_setup import StageSetup
-from spec.catalog import load_device
+from spec.catalog import load_design, load_device, load_model
 from spec.design_batch import DesignBatch
 from spec.design_point import DesignPoint
 from spec.fifo_depths import least_depths
@@ -56,6 +57,22 @@ def test_gate_and_up_wait_for_the_quantizer_of_down() -> None:
     assert predicted == pytest.approx(simulated, rel=0.03)
 
 
+def test_lanes_in_parts_read_the_weights_and_no_padding() -> None:
+    """8,192 lanes, two words of a port a step: 2,048 output channels fill them in four parts, and half of a word in one."""
+    design, model, card = load_design("flexdse-v80"), load_model("llama-3.2-1b"), load_device("v80")
+    d, ff, qkv = model.hidden_dim, model.ffn_dim, model.q_dim + 2 * model.kv_dim
+    weights = model.n_layers * (qkv * d + d * model.q_dim + 3 * ff * d) // 2  # bytes in 4 bits
+    stored = {}
+    for parts in (1, 4):
+        modules = design.decode.modules.model_copy(update={"d_in_splits": parts})
+        point = design.model_copy(update={"decode": design.decode.model_copy(update={"modules": modules})})
+        setup = StageSetup(model, Workload(prompt_tokens=64, output_tokens=2), point.quant_scheme)
+        stored[parts] = stored_weight_bytes(DesignBatch.from_points([point], card).decode, setup)[0][0]
+    # In one part K and V, Q, O and down each take a pass of 4,096 channels.
+    padded = model.n_layers * (2 * 4096 * d + 4096 * model.q_dim + 2 * ff * d + 4096 * ff) // 2
+    assert stored == {1: padded, 4: weights}
+
+
 @pytest.mark.parametrize("one", STORED["designs"], ids=lambda one: one["source_key"][:8])
 def test_the_mean_over_contexts_is_that_of_its_tokens(one: dict[str, Any]) -> None:
     point, workload = law(one, 200)
@@ -83,3 +100,29 @@ def test_more_tokens_and_shallower_residual_fifos_take_longer(one: dict[str, Any
     least = least_depths(batch.modules[0], MODEL).residual
     assert least == 2 * MODEL.hidden_dim  # the simulation stops for ever 8 words below, and runs at it
     assert cycles(64, least) >= cycles(64, 2 * least) >= cycles(64, 4 * least)
+
+
+def test_a_cache_port_may_be_as_many_times_narrower_as_heads_share_a_word() -> None:
+    """Words of 64 channels from ports of 512 to 64 bits: one to eight beats for the four query heads of a KV head."""
+    model, workload = load_model("llama-3.2-1b"), Workload(prompt_tokens=1024, output_tokens=1024)
+    base = load_design("flexdse-u280")
+    assert base.prefill.key_parallelism == base.prefill.value_parallelism == 64
+    assert model.gqa_group == 4
+    cycles, refused, dsp = {}, {}, set()
+    for width in (512, 256, 128, 64):
+        ports = [
+            port.model_copy(update={"width_bits": width})
+            if port.stage == "prefill" and {"k_cache", "v_cache"} & set(port.roles)
+            else port
+            for port in base.memory_map.ports
+        ]
+        point = base.model_copy(update={"memory_map": base.memory_map.model_copy(update={"ports": tuple(ports)})})
+        report = evaluate_point(point, model, DEVICE, workload)
+        cycles[width] = report.prefill.cycles
+        refused[width] = {found.constraint for found in report.violations}
+        dsp.add(report.prefill.resources.dsp)
+    assert cycles[256] == pytest.approx(cycles[512], rel=1e-5)  # a token takes two words to write
+    assert cycles[128] == pytest.approx(cycles[512], rel=0.001)
+    assert cycles[64] > 1.05 * cycles[512]  # the port, not the array, is what attention waits for
+    assert refused == {512: set(), 256: set(), 128: set(), 64: {"port_feeds_lanes"}}
+    assert len(dsp) == 1

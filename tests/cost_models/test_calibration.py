@@ -33,9 +33,10 @@ from cost_models.report import ERROR_BANDS, evaluate_document, evaluate_point
 from spec.attached_report import Lineage
 from spec.built_design import as_built
 from spec.calibration import CalibrationTable, MeasuredProvenance, Measurement, MeasurementFile
-from spec.catalog import load_design, load_device, load_model
+from spec.catalog import load_design, load_device, load_model, with_device_digests
 from spec.design_batch import DesignBatch
 from spec.errors import InputError, InputErrors, UnknownNameError
+from spec.measured_clocks import MEASURED_DEVICE_DIGEST, clocks_were_measured
 from spec.quant_scheme import W4A4KV8
 from spec.resources import RESOURCE_NAMES
 from spec.strict import validate
@@ -328,6 +329,58 @@ def test_a_calibration_of_something_else_is_refused(field: str) -> None:
         assert caught.value.value != "other"
         assert "other" in str(caught.value.rule)
         assert "without a calibration" in str(caught.value.hint)
+
+
+OTHER_DSPS = U280.model_copy(update={"dsp_kind": "dsp58"})
+
+
+def test_a_card_of_the_same_name_with_other_numbers_is_another_card() -> None:
+    fitted = table(device_digest=U280.content_digest())
+    assert fitted.device_digest == U280.content_digest()
+    with pytest.raises(InputError, match="another device that is called u280 too") as caught:
+        evaluate_point(FLEXLLM, LLAMA, OTHER_DSPS, WORKLOAD, calibration=fitted)
+    assert caught.value.value == OTHER_DSPS.content_digest()
+    renamed = U280.model_copy(update={"name": "mine", "title": "my own", "sources": {}, "price_usd": 1.0})
+    used = evaluate_point(FLEXLLM, LLAMA, renamed, WORKLOAD, calibration=fitted)
+    assert any("fitted on u280" in note for note in used.assumptions)
+    assert not any("nobody can check" in note for note in used.assumptions)
+
+
+@pytest.mark.parametrize("change", [{"part_number": "xcu50"}, {"shell": U280.shell.model_copy(update={"lut": 1})},
+                                    {"hbm": U280.hbm.model_copy(update={"efficiency": 0.2}) if U280.hbm else None}])  # fmt: skip
+def test_every_number_of_a_card_is_in_its_digest(change: dict[str, Any]) -> None:
+    assert U280.model_copy(update=change).content_digest() != U280.content_digest()
+
+
+def test_a_table_that_knows_only_a_name_says_so() -> None:
+    """As tables of before there was a digest: it is taken by name, and each report that uses it says what that leaves open."""
+    old = table()
+    document = old.model_dump(mode="json", by_alias=True)
+    del document["device_digest"]
+    assert CalibrationTable.model_validate(document).key() == old.key()
+    assert any("nobody can check" in warning for warning in old.warnings())
+    used = evaluate_point(FLEXLLM, LLAMA, OTHER_DSPS, WORKLOAD, calibration=old)
+    assert any("nobody can check" in note for note in used.assumptions)
+
+
+def test_measurements_of_two_cards_of_one_name_are_refused() -> None:
+    digests = [card.content_digest() for card in (U280, OTHER_DSPS)]
+    with pytest.raises(InputError) as caught:
+        fit(pair(n, device_digest=digest) for n, digest in enumerate(digests))
+    assert caught.value.field == "measurements.device_digest"
+    assert fit([pair(0, device_digest=digests[0]), pair(1)]).device_digest is None
+
+
+def test_who_names_a_card_of_the_catalog_means_that_one() -> None:
+    named, own = with_device_digests([pair(0), pair(1, device="mine")])
+    assert named.device_digest == U280.content_digest()
+    assert own.device_digest is None
+
+
+def test_clocks_were_measured_on_the_very_card_only() -> None:
+    assert U280.content_digest() == MEASURED_DEVICE_DIGEST
+    assert clocks_were_measured(FLEXLLM, LLAMA.name, U280)
+    assert not clocks_were_measured(FLEXLLM, LLAMA.name, OTHER_DSPS)
 
 
 def test_a_calibration_of_one_card_is_refused_on_another() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cost_models.clb import CLB_CAP, CLB_PER_LUT_FRACTION
 from cost_models.evaluate import (
     Context,
     CostBatch,
@@ -59,6 +60,24 @@ def test_co_resident_kernels_share_the_card() -> None:
     assert found["hbm_ports"].demand == 21 + 19
     assert all(v.levers for v in found.values())
     assert not [v for v in evaluate_point(BASE, LLAMA, U280, WORKLOAD).violations if v.where == "co_resident"]
+
+
+def test_our_co_resident_design_is_within_every_cap_and_meets_its_bar() -> None:
+    """Both kernels and one shell on a U280, at the estimate and not at the low end of its band."""
+    point = load_design("flexdse-u280-coresident")
+    report = evaluate_point(point, LLAMA, U280, WORKLOAD)
+    assert point.deployment == "co_resident"
+    assert not report.violations
+    shell, total = U280.shell.as_dict(), U280.total.as_dict()
+    used = report.prefill.resources.as_dict(), report.decode.resources.as_dict()
+    fractions = {kind: (used[0][kind] + used[1][kind] + shell[kind]) / total[kind] for kind in total}
+    assert fractions["lut"] * CLB_PER_LUT_FRACTION <= CLB_CAP
+    caps = {"lut": 0.55, "ff": 0.50, "dsp": 0.80, "bram_18k": 0.80, "uram": 0.80}  # what a design may use of the card
+    assert not {kind for kind, cap in caps.items() if fractions[kind] > cap}
+    channels = [port.channel for port in point.memory_map.ports if port.memory == "hbm"]
+    assert sorted(channels) == list(range(32))  # each HBM channel has one port, of one of the kernels
+    assert report.metrics["e2e_latency_s"] is not None
+    assert report.metrics["e2e_latency_s"] <= 3.8
 
 
 def test_co_resident_stages_of_a_card_without_port_words_have_a_report() -> None:

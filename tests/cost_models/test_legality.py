@@ -46,6 +46,13 @@ def ports(stage_name: str, role: str, **changes: Any) -> DesignPoint:
     return FLEXLLM.model_copy(update={"memory_map": MemoryMap(ports=tuple(changed))})
 
 
+def parts(d_in_splits: int, granularity: str, **changes: int) -> DesignPoint:
+    """FlexLLM's pair with lanes of decode that share out input channels."""
+    modules = {"d_in_splits": d_in_splits, "process_granularity": granularity}
+    decode = FLEXLLM.decode.model_copy(update={"modules": DecodeModules.model_validate(modules), **changes})
+    return FLEXLLM.model_copy(update={"decode": decode})
+
+
 def with_port(**port: Any) -> DesignPoint:
     added = MemoryPort.model_validate(port)
     return FLEXLLM.model_copy(update={"memory_map": MemoryMap(ports=(*FLEXLLM.memory_map.ports, added))})
@@ -176,6 +183,9 @@ VARIANT_CASES: dict[str, tuple[str, Change, float, float]] = {
         "cache_apart", lambda: with_modules("decode", overlap_attention="on"), 1, 0),
     "half of the fused weights on the chip": (
         "fused_kv", lambda: with_modules("decode", on_chip_projections=["v"]), 1, 0),
+    "parts of element processes": ("d_in_splits", lambda: parts(2, "element", engine_splits=2), 2, 1),
+    "parts do not divide the engine's": ("d_in_splits", lambda: parts(4, "array", engine_splits=2), 2, 0),
+    "results outlast a dot product": ("d_in_splits", lambda: parts(2, "array", weight_parallelism=2048), 4096, 2048),
 }  # fmt: skip
 
 

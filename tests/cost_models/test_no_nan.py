@@ -50,6 +50,7 @@ DECODE = st.fixed_dictionaries(
         "dequantizer": st.sampled_from(["unpipelined", "pipelined"]),
         "overlap_attention": st.sampled_from(["off", "on"]),
         "weight_buffer_beats": st.sampled_from([0, 1, 4096, 2**20]),
+        "d_in_splits": st.sampled_from([1, 2, 3, 64]),
         "on_chip_projections": st.sampled_from([(), ("q",), ("k", "v")]),
     }
 )

@@ -40,7 +40,7 @@ def test_the_catalog_says_which_designs_ran_at_their_clocks(name: str) -> None:
     published = load_published_design(name)
     clocks = published.design.clock_target_mhz
     ran = published.measured.get("prefill_clock_mhz"), published.measured.get("decode_clock_mhz")
-    measured = clocks_were_measured(published.design, published.model, published.device)
+    measured = clocks_were_measured(published.design, published.model, load_device(published.device))
     assert measured == (ran == (clocks.prefill, clocks.decode))
     assert measured == (name == "flexllm-u280")
 

@@ -246,25 +246,9 @@ def test_refusals_stand_beside_their_fields(
     errors.expected("422")
 
 
-def test_what_is_not_there_is_said(page: Page, service: BackgroundService, errors: Errors) -> None:
-    page.goto(service.address.login_url("/explorations/no-such-id"))
-    expect(page.get_by_role("heading", name="There is no such exploration")).to_be_visible()
-    page.goto(service.address.login_url("/no/such/page"))
-    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
-    page.goto(service.address.login_url("/projects/none"))
-    expect(page.get_by_role("heading", name="There is no such project")).to_be_visible()
-    page.goto(service.address.login_url("/jobs/none"))
-    expect(page.get_by_role("heading", name="There is no such job")).to_be_visible()
-    errors.expected("404")
-
-
-def test_a_cancelled_search_says_so(page: Page, service: BackgroundService) -> None:
-    start(page, service, Method="Random", Budget="5000000")
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_label("State of the exploration")).to_contain_text("Cancelled", timeout=PATIENCE_MS)
-
-
-def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path, screenshots: Pictures) -> None:
+def test_comes_back_when_the_server_restarts(
+    browser: Browser, tmp_path: Path, screenshots: Pictures, assert_accessible: Check
+) -> None:
     """The page says that the server is away, keeps what it shows, and goes on by itself."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -283,6 +267,7 @@ def test_comes_back_when_the_server_restarts(browser: Browser, tmp_path: Path, s
         expect(connection).to_contain_text("No connection", timeout=PATIENCE_MS)
         expect(page.get_by_text("The live stream is interrupted")).to_be_visible()
         expect(page.get_by_role("heading", name="Interrupted")).to_be_visible()
+        assert_accessible(page)
         screenshots(page, "disconnected", 900)
         port = int(service.url.rsplit(":", 1)[1])
         service = start_background(home=tmp_path / "home", port=port, strict_port=True, log=tmp_path / "log")
@@ -307,7 +292,7 @@ def test_from_a_lasso_to_a_proven_project(
             "Name": "Chain",
             "Model": "SmolLM2 135M",
             "Method": "NSGA-II",
-            "Budget": "400",
+            "Budget": "1000",
             "Prompt tokens": "64",
             "Output tokens": "16",
         },
@@ -438,6 +423,7 @@ def test_login_and_the_end_of_a_session(
     context.clear_cookies()
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when somebody comes back to the tab
     expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible(timeout=PATIENCE_MS)
+    assert_accessible(page)
     screenshots(page, "expired", 700)
     field.fill(token)
     page.get_by_role("button", name="Sign in").click()

@@ -150,7 +150,7 @@ def test_what_it_would_take_and_the_datasheet(
     entry = call(f"/explorations/{exploration}/front/0")
     page.goto(service.address.login_url(f"/explorations/{exploration}/designs/0"))
 
-    # One target that is met, one that nothing reaches, one that is no target.
+    # One target that is met, one that is no target.
     form = page.get_by_role("form", name="What would it take")
     panel = page.get_by_role("region", name="What would it take")
     form.get_by_label("Target").fill("tpot_s <= 100")

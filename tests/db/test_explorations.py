@@ -70,6 +70,26 @@ def test_exploration_and_job_exist_both_or_neither(database: Database) -> None:
         assert work.jobs.page("local", None, 10) == []
 
 
+def test_the_list_has_the_progress_of_what_runs_without_its_front(database: Database) -> None:
+    exploration_id, job_id = submit(database)
+    progress = {"evaluations": 7, "front": [[1.0, 2.0]], "best": {"ttft_s": 1.0}}
+    lease = timedelta(minutes=5)
+
+    def listed() -> object:
+        with database.read() as work:
+            (row,) = [row for row in work.explorations.page("local", None, 10) if row.id == exploration_id]
+        return row.progress
+
+    assert listed() is None
+    with database.write() as work:
+        work.jobs.claim(kinds=["explore"], queues=["search"], holder="w", lease=lease)
+        assert work.jobs.save_progress(job_id, 1, progress, lease)
+    assert listed() == {"evaluations": 7, "best": {"ttft_s": 1.0}}
+    with database.write() as work:
+        assert work.jobs.finish(job_id, 1, JobState.FAILED, cause="test")
+    assert listed() is None, "what was last heard of a search that has ended is no result"
+
+
 def test_front_comes_back_as_it_was(database: Database) -> None:
     exploration_id, _ = submit(database)
     design = catalog.load_design("flexllm-u280")

@@ -148,6 +148,9 @@ def test_rounded_stage_fronts_are_within_the_stated_gap(
     assert rounded.gap is not None
     widest = max(rounded.arms[0].prefill.epsilon, rounded.arms[0].decode.epsilon)
     assert f"{widest:.2%}" in rounded.gap
+    assert "(power wants low energy and long time)" in rounded.gap
+    assert "power" not in (replace(rounded, of_power=False).gap or "power")
+    assert not run(space, ("tpot_s", "min: ttft_s / energy_j"), context).of_power
     assert max(len(rounded.arms[0].prefill.index), len(rounded.arms[0].decode.index)) <= 40
     for point in exact.values:  # power is energy over time: two roundings, of either stage
         assert np.any(np.all(rounded.values <= point * (1 + widest) ** 4, axis=1))
@@ -405,16 +408,27 @@ def test_progress_is_monotone(small: DesignSpace, monkeypatch: pytest.MonkeyPatc
     assert {report.total for report in seen} == {total}
     assert evaluations[-1] == total == result.record.evaluations
     assert all(0 <= (report.feasible_fraction or 0) <= 1 for report in seen)
-    assert all(report.eta_s is not None and report.eta_s >= 0 for report in seen)
+    # Phases that price nothing say where they stand in words instead.
+    assert all((report.eta_s is None) == (report.detail is not None) for report in seen)
+    assert all(report.eta_s >= 0 for report in seen if report.eta_s is not None)
     assert all(len(row) == 4 for report in seen for row in report.front)
     last = seen[-1]
     assert last.phase == "done"
     assert last.eta_s == 0
     assert last.hypervolume == result.record.hypervolume
     assert len(last.front) == len(result.front)
-    if method == "exact":
-        phases = [report.phase for report in seen]
-        assert phases == sorted(phases, key=("decode", "prefill", "done").index)
+    for report in seen:
+        assert (report.best is None) == (not report.front)
+        for place, name in enumerate(result.request.objectives if report.best is not None else ()):
+            column = [row[place] for row in report.front]
+            assert (report.best or {})[name] == (min(column) if METRICS[name].sense == "min" else max(column))
+    phases = [report.phase for report in seen]
+    stages = ("decode", "prefill") if method == "exact" else ("yardstick", method)
+    assert phases == sorted(phases, key=(*stages, "floorplan", "done").index)
+    placing = [report for report in seen if report.phase == "floorplan"]
+    assert (placing[0].detail or "").startswith("round 1, ")
+    # Placing prices nothing: the rate is that of the pricing before it.
+    assert {report.designs_per_s for report in placing} == {last.designs_per_s}
 
 
 def test_progress_is_thinned_in_time_and_points(small: DesignSpace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,7 +437,7 @@ def test_progress_is_thinned_in_time_and_points(small: DesignSpace, monkeypatch:
     monkeypatch.setattr("dse.progress.MAX_FRONT_POINTS", 3)
     seen: list[ExplorationProgress] = []
     result = explore(request(), on_progress=seen.append)
-    assert [report.phase for report in seen] == ["done"]
+    assert [report.phase for report in seen if report.detail is None] == ["done"]
     assert len(result.front) > 3 >= len(seen[0].front) > 0
 
 

@@ -190,6 +190,13 @@ def test_co_resident_stages_share_the_slrs() -> None:
     assert used == pytest.approx(both + V80.shell.lut, abs=3)
 
 
+def test_our_two_kernels_of_one_bitstream_have_a_floorplan() -> None:
+    plan = plan_floorplan(load_design("flexdse-u280-coresident"), LLAMA, U280, WORKLOAD, optimise=False)
+    assert plan.status in ("placed", "within_band")
+    (both,) = plan.bitstreams
+    assert both.stages == ("prefill", "decode")
+
+
 def test_pins_on_what_is_not_there_are_named() -> None:
     for module, slr, words in (
         ("decode.gate_up_projj", "SLR0", "gate_up_proj"),

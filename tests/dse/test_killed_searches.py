@@ -104,7 +104,8 @@ def test_a_stopped_exact_search_goes_on_where_it_was(tmp_path: Path, monkeypatch
             return len(fresh) > 0
 
         def remember(progress: ExplorationProgress, fresh: list[int] = fresh) -> None:
-            fresh.append(progress.evaluations)
+            if progress.detail is None:  # it prices
+                fresh.append(progress.evaluations)
 
         try:
             found = explore(request("exact"), on_progress=remember, should_stop=stop, journal=path)
@@ -138,6 +139,34 @@ def test_checkpoints_of_other_searches_and_files_are_refused(tmp_path: Path) -> 
     assert not (tmp_path / "held").exists()  # nothing was written: nothing stays
     with pytest.raises(FlexDSEError, match="cannot write"):
         Checkpoint(tmp_path / "exact.checkpoint" / "below", header)
+
+
+def test_a_checkpoint_with_lost_or_flipped_bytes_is_refused_or_whole(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    state = {"rows": np.arange(40), "names": np.array(["a", "b"])}
+    checkpoint = Checkpoint(path, {"search": 1})
+    checkpoint.put("prefill", lambda: state, force=True)
+    checkpoint.close()
+    content = path.read_bytes()
+    first_line = content.index(b"\n") + 1
+    random = np.random.default_rng(5)
+    broken = [content[:first_line], *(content[:cut] for cut in random.integers(1, len(content), 60))]
+    for place in random.integers(0, len(content), 240):
+        flipped = content[place] ^ (1 << int(random.integers(8)))
+        broken.append(content[:place] + bytes([flipped]) + content[place + 1 :])
+    refused = 0
+    for damaged in broken:
+        path.write_bytes(damaged)
+        try:
+            opened = Checkpoint(path, {"search": 1})
+        except InputError:
+            refused += 1
+            continue
+        read = opened.state("prefill")
+        opened.close()
+        assert read is not None
+        assert all(np.array_equal(read[name], array) for name, array in state.items())
+    assert refused > 100  # the rest hit padding and dates of the zip format
 
 
 def test_a_damaged_first_line_is_no_traceback(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_hostile_name(refuse: Run, option: str, name: str) -> None:
 @pytest.mark.parametrize("command", ["evaluate", "explore", "generate"])
 def test_impossible_tokens(refuse: Run, tmp_path: Path, command: str, option: str, value: int) -> None:
     given = {"evaluate": GIVEN, "explore": EXPLORE, "generate": {**GIVEN, "--out": tmp_path / "out"}}[command]
-    words = [option.replace("-", "_"), str(value)[:40], "greater" if value < 1 else "less"]
+    words = [option.replace("-", "_"), str(value)[:40], "or more" if value < 1 else "or less"]
     problem = refuse(command, *options(given, **{option: value}), words=words)
     assert problem["errors"][0]["field"].removeprefix("workload.") == option.replace("-", "_")
     assert list(tmp_path.iterdir()) == []
@@ -130,8 +130,8 @@ def test_text_for_the_swap_time(refuse: Run) -> None:
 @pytest.mark.parametrize(
     ("change", "words", "field"),
     [
-        ({"budget": 0, "method": "random"}, ["budget", "greater than or equal to 1"], "budget"),
-        ({"budget": 0}, ["budget", "greater than or equal to 1"], "budget"),
+        ({"budget": 0, "method": "random"}, ["budget", "from 1 to 10,000,000", "write 1 or more"], "budget"),
+        ({"budget": 0}, ["budget", "from 1 to 10,000,000", "write 1 or more"], "budget"),
         ({"budget": -3}, ["budget", "-3"], "budget"),
         ({"budget": 10**12}, ["budget", "10000000"], "budget"),
         ({"seed": -1}, ["seed", "-1"], "seed"),

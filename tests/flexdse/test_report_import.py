@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cost_models.report import evaluate_point
-from flexdse.cli import app
+from flexdse.application import app
+from flexdse.project_measurements import project_measurements
 from hls_gen.project import generate_project
 from hls_gen.reports import parse_report
 from spec.built_design import as_built, built_otherwise
@@ -185,16 +186,17 @@ def built(project: Path) -> tuple[Any, CostReport, CostReport]:
     return design, whole, step
 
 
-def simulated(project: Path, scale: float) -> None:
+def simulated(project: Path, scale: float, layers: int = 16, other_depths: dict[str, int] | None = None) -> None:
     cycles = round(built(project)[2].decode.cycles * scale)
     stage = SimulatedStage(
-        stage="decode", kernel="decode", tokens=1, position=512, layers=16, layers_simulated=16, clock_mhz=292.0,
+        stage="decode", kernel="decode", tokens=1, position=512, layers=layers, layers_simulated=layers, clock_mhz=292.0,
         cycles=cycles, latency_s=cycles / 292e6, steps=(), modules=(), streams=(), ports=(), loops_missed=(),
         loops_unknown=(), failure=None,
     )  # fmt: skip
     report = SimulationReport(
         flexdse_version="0", model_version=MODEL_VERSION, timing_table_version="2", compiler_version="x",
         pipeline_style="stp", passed=True, seconds=1.0, modified_files=(), stages=(stage,),
+        other_depths=other_depths or {},
     )  # fmt: skip
     (project / "reports" / "simulate.json").write_text(report.model_dump_json(by_alias=True))
 
@@ -255,6 +257,17 @@ def test_what_was_built_is_held_against_the_law_of_what_is_built(three: list[Pat
     assert found["lut"]["measured_at_least"] < found["lut"]["predicted"] < found["lut"]["measured"]
     assert {m["lineage"]["design_key"] for m in found.values()} == {design.canonical_key()}
     assert {m["design_key"] for m in found.values()} == {as_built(design).canonical_key()}
+
+
+def test_a_run_of_some_layers_is_held_against_as_many_and_other_depths_against_nothing(three: list[Path]) -> None:
+    simulated(three[0], 0.3, layers=4)
+    (part,) = project_measurements(three[0])
+    whole = built(three[0])[2].decode.cycles
+    assert whole / 4 < part.predicted < whole / 2  # four of sixteen layers, and all of the head
+    assert part.source.endswith("4 of 16 layers")
+    simulated(three[0], 1.1, other_depths={"decode.x": 1})
+    with pytest.raises(InputError, match="nothing was measured"):
+        project_measurements(three[0])
 
 
 def test_simulated_and_mapped_projects_give_factors_of_their_own(three: list[Path]) -> None:

@@ -98,6 +98,7 @@ def test_a_promotion_that_was_killed_runs_no_rung_twice(
     shown = explore_tiny(*command)
     assert shown.code == 0, shown.err
     assert "holds this very exploration" in shown.err
+    assert f"wrote {out}: promotion.json, calibration.json\n" in shown.err
     assert len(ran) == len(set(ran)) == 4
     assert {path: path.stat().st_mtime_ns for path in made} == made  # nor is a project made twice
     document = json.loads((out / "promotion.json").read_text())

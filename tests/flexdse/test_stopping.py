@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -39,3 +41,30 @@ def test_at_once_and_when_the_state_is_whole() -> None:
                 os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(Interrupted), stop_request(at_once=True):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+IN_AN_IMPORT = """
+import importlib.abc, os, signal, sys
+class Signals(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Signals())
+sys.argv = ["flexdse", "--help"]
+from flexdse.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "number", "code"),
+    [
+        ("typer", signal.SIGINT, 130),
+        ("flexdse.commands.explore", signal.SIGTERM, 143),
+        ("spec.errors", signal.SIGINT, 130),
+    ],
+)
+def test_a_signal_while_the_commands_are_imported_is_no_traceback(module: str, number: int, code: int) -> None:
+    program = IN_AN_IMPORT.format(module=module, number=int(number))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "stopped\n")

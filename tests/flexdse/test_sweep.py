@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ import pytest
 
 from flexdse import sweep_report, sweep_run, sweep_store
 from flexdse.commands.sweep import read_plan
+from flexdse.stopping import Interrupted, stoppable
 from flexdse.sweep_case import run_case
+from flexdse.sweep_nights import run_nights
 from flexdse.sweep_run import Night, run_night
 from flexdse.sweep_store import SweepStore
 from spec.errors import FlexDSEError, InputError
+from spec.sweep import SweepPlan
 from workers.limits import descendants
 
 Run = Callable[..., Any]
@@ -57,6 +60,12 @@ def plan_file(tiny_model: Path, tmp_path: Path) -> Path:
     return path
 
 
+def started(folder: Path, plan: SweepPlan) -> SweepStore:
+    """The folder of a sweep that was begun and is not at work."""
+    with SweepStore.started(folder, plan) as store:
+        return store
+
+
 def test_sweep_runs_once_isolates_failures_and_reports_changes(flexdse: Run, plan_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = flexdse("sweep", "run", plan_file, "--out", out, "--json")
@@ -90,17 +99,78 @@ def test_closed_window_runs_nothing(plan_file: Path, tmp_path: Path) -> None:
     document = json.loads(plan_file.read_text()) | {"window": {"start": "22:00", "end": "23:00"}}
     plan_file.write_text(json.dumps(document))
     plan = read_plan(plan_file)
-    store = SweepStore.start(tmp_path / "out", plan)
+    store = started(tmp_path / "out", plan)
     night = run_night(store, plan, lambda _: None, now=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
     assert len(night.left) == 3
     assert "2026-11-22T22:00" in str(night.stopped)
+
+
+class Nights:
+    """A clock that only sleeping moves, and what was started when."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+        self.reports: list[datetime] = []
+
+    def event(self, text: str) -> None:
+        if text.startswith("report: "):
+            self.reports.append(self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("any_time", [False, True])
+def test_what_the_budget_of_a_night_leaves_waits_for_the_next_window(
+    plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, any_time: bool
+) -> None:
+    document = json.loads(plan_file.read_text()) | {
+        "window": {"start": "22:00", "end": "23:59"}, "budget": {"night_s": 1e-9}}  # fmt: skip
+    plan_file.write_text(json.dumps(document))
+    plan = read_plan(plan_file)
+    store = started(tmp_path / "out", plan)
+    clock = Nights(datetime(2026, 11, 22, 22, 30, tzinfo=UTC))
+    real = sweep_run._must_stop
+
+    def third_night_has_time(*arguments: Any) -> str | None:
+        if len(clock.reports) == 2:
+            monkeypatch.setattr(sweep_run.sys, "executable", "/bin/false")
+            return None
+        return real(*arguments)
+
+    monkeypatch.setattr(sweep_run, "_must_stop", third_night_has_time)
+    night, rows = run_nights(
+        store, plan, clock.event, wait=True, any_time=any_time, now=lambda: clock.now, sleep=clock.sleep
+    )
+    assert clock.reports == [datetime(2026, 11, day, hour, minute, tzinfo=UTC) for day, hour, minute in
+                             ((22, 22, 30), (23, 22, 0), (24, 22, 0))]  # fmt: skip
+    assert (len(night.failed), night.left, len(rows)) == (3, [], 3)
+
+
+def test_a_sweep_that_is_stopped_leaves_its_report(plan_file: Path, tmp_path: Path) -> None:
+    document = json.loads(plan_file.read_text())
+    document["cases"], document["concurrency"] = [], 1
+    document["grid"] |= {"methods": ["random", "exact"]}
+    plan_file.write_text(json.dumps(document))
+    plan = read_plan(plan_file)
+    store = started(tmp_path / "out", plan)
+
+    def stop_after_one(text: str) -> None:
+        if text.startswith("done "):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with stoppable(), pytest.raises(Interrupted):
+        run_nights(store, plan, stop_after_one, wait=True)
+    rows = sorted(row["state"] for row in json.loads((store.folder / "summary.json").read_text())["rows"])
+    assert rows == ["done", "waiting"]
+    assert "Stopped: by a signal" in (store.folder / "report.html").read_text()
 
 
 def test_results_of_another_model_version_are_not_mixed(
     plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = read_plan(plan_file)
-    store = SweepStore.start(tmp_path / "out", plan)
+    store = started(tmp_path / "out", plan)
     case = plan.all_cases()[1]
     store.put_result(case.key(), case, run_case(case, 60, store.journal(case)), 1.0)
     assert store.result(case.key()) is not None
@@ -121,13 +191,13 @@ def test_a_result_of_an_edited_model_or_another_budget_is_made_anew(
     document["grid"]["models"] = [str(own)]
     plan_file.write_text(json.dumps(document))
     plan = read_plan(plan_file)
-    store = SweepStore.start(tmp_path / "out", plan)
+    store = started(tmp_path / "out", plan)
     case = next(one for one in plan.all_cases() if one.method == "random")
     store.put_result(case.key(), case, run_case(case, 60, store.journal(case)), 1.0)
     journal = store.journal(case)
     assert store.result(case.key()) is not None
     more = plan.model_copy(update={"budget": plan.budget.model_copy(update={"evaluations": 90})})
-    assert SweepStore.start(store.folder, more).result(case.key()) is None
+    assert started(store.folder, more).result(case.key()) is None
     config = json.loads(own.read_text())
     own.write_text(json.dumps(config | {"vocab_size": config["vocab_size"] * 2}))
     assert store.result(case.key()) is None
@@ -147,21 +217,26 @@ def test_titles_tell_the_cases_apart(plan_file: Path, tmp_path: Path) -> None:
 
 def test_one_process_at_a_time_and_one_sweep_a_folder(plan_file: Path, tmp_path: Path) -> None:
     plan = read_plan(plan_file)
-    store = SweepStore.start(tmp_path / "out", plan)
+    store = started(tmp_path / "out", plan)
     with store.locked(), pytest.raises(FlexDSEError, match="another process"), SweepStore(store.folder).locked():
         pass
+    # What is refused changes nothing of the sweep that is at work: its cases are read from the plan when they begin.
+    edited = plan.model_copy(update={"cases": ()})
+    with store.locked(), pytest.raises(FlexDSEError, match="another process"), SweepStore.started(store.folder, edited):
+        pass
+    assert store.plan() == plan
     other = plan.model_copy(update={"name": "another"})
     with pytest.raises(InputError, match="holds the sweep a night"):
-        SweepStore.start(tmp_path / "out", other)
+        started(tmp_path / "out", other)
     with pytest.raises(InputError, match="holds no sweep"):
-        SweepStore.start(plan_file.parent, plan)
+        started(plan_file.parent, plan)
 
 
 def test_process_that_dies_is_a_failure_of_its_case_alone(
     plan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = read_plan(plan_file)
-    store = SweepStore.start(tmp_path / "out", plan)
+    store = started(tmp_path / "out", plan)
     monkeypatch.setattr(sweep_run.sys, "executable", "/bin/false")
     night = run_night(store, plan, lambda _: None)
     assert len(night.failed) == 3
@@ -217,7 +292,7 @@ def test_a_model_that_vanishes_fails_its_cases_alone(
     document["cases"] = []
     plan_file.write_text(json.dumps(document))
     plan = read_plan(plan_file)
-    store = SweepStore.start(tmp_path / "out", plan)
+    store = started(tmp_path / "out", plan)
     own.unlink()
     shown = flexdse("sweep", "run", plan_file, "--out", store.folder, "--json")
     night = shown.document

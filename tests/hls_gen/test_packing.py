@@ -88,6 +88,28 @@ def test_words_of_sub_engines_lie_side_by_side(d_out: int) -> None:
                     word += 1
 
 
+@pytest.mark.parametrize("d_out", [8, 12, 21])
+def test_parts_of_the_lanes_hold_every_so_many_th_input_channel(d_out: int) -> None:
+    """Three parts of 2 groups x 4 channels, on three ports; two sub-engines, whose passes have 8 output channels."""
+    groups, lanes, ports, bits, d_in, width_bits, subs, parts = 6, 4, 3, 4, 12, 64, 2, 3
+    weights = random_weights(d_out, d_in, bits)
+    images = decode_weight_words(weights, groups, lanes, ports, bits, width_bits, subs, parts)
+    of_part = groups // parts
+    word = 0
+    for first in range(0, -(-d_out // (of_part * lanes)), subs):
+        for k in range(d_in // parts):
+            for sub_pass in range(first, min(first + subs, -(-d_out // (of_part * lanes)))):
+                for lane in range(groups * lanes):
+                    g, n = divmod(lane, lanes)
+                    part, group = divmod(g, of_part)
+                    channel = sub_pass * of_part * lanes + n * of_part + group
+                    expected = weights[channel, k * parts + part] if channel < d_out else 0
+                    port, place = divmod(lane, groups * lanes // ports)
+                    assert value(images[port], word, place, bits, width_bits) == expected
+                word += 1
+    assert {len(image) for image in images} == {word * width_bits // 8}
+
+
 def test_scales_are_pairs_in_channel_order() -> None:
     scales, sums = np.arange(5, dtype=np.float32), np.arange(5, 10, dtype=np.float32)
     found = np.frombuffer(scale_words(scales, sums, 6, 256), dtype="<f4").reshape(-1, 2)

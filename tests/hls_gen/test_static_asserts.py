@@ -57,6 +57,14 @@ BROKEN = {
     "the accumulator of a lane unit is sized for its longest dot product": (
         "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 0, 8, 12, lanes<int_t<4>, 4>, 2, 2, 4>);"
     ),
+    "the units of a port share out the channels of every sub-engine evenly": (
+        "USE(gemv_port_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 12, 8, accumulator_bits(8), 2, lanes<int_t<4>, 4>, 2, 2, 4>);"
+    ),
+    "a part of the input channels is one of PARTS": "USE(take_part<2, 2, int, 4, 2>);",
+    "the parts share out the channels of a word evenly": "USE(take_part<3, 2, int, 4, 2>);",
+    "each part of the input channels has whole lane units": "USE(add_parts<3, 2, 4, 4, 10, 11, 1, 4, 4, 2, 4>);",
+    "the lane units of a part together have its lanes": "USE(add_parts<2, 2, 4, 2, 10, 11, 1, 4, 4, 2, 4>);",
+    "a total of parts is at least as wide as a partial sum": "USE(add_parts<2, 2, 4, 4, 12, 11, 1, 4, 4, 2, 4>);",
     "the FIFO behind a lane unit holds the results of one pass": (
         "USE(gemv_lane_unit<w4a4, pe_kind::dsp2, 4, 4, 0, 8, 0, 8, accumulator_bits(8), lanes<int_t<4>, 4>, 2, 2, 3>);"
     ),
@@ -86,6 +94,8 @@ BROKEN = {
     "a vector in memory has at least one fp32": "constexpr int words = words_per_vector<0, 256>();",
     "a choice needs two streams": "USE(select_words<int, 1, 2>);",
     "a chunk of the cache fits a word of its port": "constexpr int chunks = cache_layout<8, 17, 64, 128, 16>::kChunks;",
+    "whole beats make a word of attention": "USE(join_beats<4, 6, 24, int, 2, 2>);",
+    "whole words make a head: none is padded, so beats and words stay in step": "USE(join_beats<2, 4, 6, int, 2, 2>);",
     "the words that are written divide a head": "USE(write_cache<8, 8, 16, 16, 1, 3, 128, 2>);",
     "attention operands of 8 bits do not share a DSP four by four": "USE(dot_products<w8a8, pe_kind::dsp4, 2, 4, 22>);",
     "attention needs a query row, a key channel and a head": (
@@ -159,6 +169,22 @@ NONLINEAR_BROKEN = {
     "swiglu needs at least one lane": "USE(swiglu<0>);",
 }
 BROKEN |= NONLINEAR_BROKEN
+
+BROKEN |= {
+    "a group of the fp32 engine computes at least one channel": "USE(fp32_lane_group<0, 8, 1, 1, 1>);",
+    "the longest vector of the fp32 engine is whole rounds of its eight partial sums": (
+        "USE(fp32_lane_group<2, 12, 1, 1, 1>);"
+    ),
+    "the lanes of the engine divide the channels of a memory": "constexpr int words = queue_layout<2, 2, 14, 8>::kWords;",
+    "the lanes of the engine divide the slots of the memory queue": (
+        "constexpr int words = queue_layout<2, 2, 16, 6>::kWords;"
+    ),
+    "a word of the port holds a weight for each lane of its group": "USE(floats_of<4, 64>);",
+    "a block of a window has at least one token": "USE(read_window<0, 2, 16, 64>);",
+    "a word of the port is whole words of T channels": "USE(read_window<2, 4, 16, 64>);",
+    "a row of the prompt is whole words of its port": "USE(read_window<2, 2, 6, 128>);",
+    "a row of the hidden state is whole words of T channels": "USE(read_summary<2, 3, 16, 64>);",
+}
 
 CONFIG_BROKEN = {
     "the sub-arrays together have the columns of the array": ("kSubArrays = 2", "kSubArrays = 1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hls_gen.errors import SimulationDeadlockError
 from hls_gen.lint import lint_project
 from hls_gen.plan import plan_project
+from hls_gen.planning.decode import weight_words
 from hls_gen.planning.unrolled import check_operations, decode_operations
 from hls_gen.project import generate_project
 from hls_gen.render import render
@@ -32,11 +34,14 @@ FAST_DECODE = {
 }  # fmt: skip
 
 
-def with_shared_ports(design: DesignPoint, width_bits: int, engine_splits: int = 2) -> DesignPoint:
+def with_shared_ports(
+    design: DesignPoint, width_bits: int, engine_splits: int = 2, d_in_splits: int = 1
+) -> DesignPoint:
     """Six weight ports of decode, a cache of each of the three head lanes behind the weights of each."""
     data = design.model_dump(mode="json", by_alias=True)
     data["prefill"]["modules"].update(FAST_PREFILL)
-    data["decode"]["modules"].update(FAST_DECODE)
+    parts = {"d_in_splits": d_in_splits, "process_granularity": "array"} if d_in_splits > 1 else {}
+    data["decode"]["modules"].update({**FAST_DECODE, **parts})
     data["decode"]["engine_splits"] = engine_splits
     taken = {"weights", "k_cache", "v_cache"}
     ports = [p for p in data["memory_map"]["ports"] if p["stage"] != "decode" or not taken & set(p["roles"])]
@@ -50,14 +55,24 @@ def with_shared_ports(design: DesignPoint, width_bits: int, engine_splits: int =
     return DesignPoint.model_validate(data)
 
 
-@pytest.fixture(scope="module")
+def with_narrow_caches(design: DesignPoint) -> DesignPoint:
+    """Attention of prefill takes 8 channels of keys and values at once, ports of 32 bits bring 4 in a cycle."""
+    data = design.model_dump(mode="json", by_alias=True)
+    data["prefill"].update(key_parallelism=8, value_parallelism=8)
+    data["prefill"]["modules"]["process_granularity"] = "array"
+    return DesignPoint.model_validate(data)
+
+
+@pytest.fixture(scope="module", params=[2, pytest.param(1, marks=pytest.mark.slow)])
 def fast_project(
-    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload,
+    request: pytest.FixtureRequest, tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:  # fmt: skip
-    """Every variant at once; decode takes two words of a port for a step of its engine."""
+    """Every variant at once; decode takes two words of a port for a step of its engine, prefill joins beats of caches.
+    `params`: parts of decode's lanes that share out the input channels."""
     folder = tmp_path_factory.mktemp("variants") / "fast"
-    return generate_project(with_shared_ports(tiny_design, 32), tiny_model, u280, workload, folder)
+    design = with_narrow_caches(with_shared_ports(tiny_design, 32, d_in_splits=request.param))
+    return generate_project(design, tiny_model, u280, workload, folder)
 
 
 @pytest.mark.needs_program("g++")
@@ -79,6 +94,37 @@ def test_ports_that_run_ahead_are_bit_exact_and_stop_where_their_buffers_are_too
         run_csim(fast_project)
 
 
+def test_beats_are_joined_only_where_a_port_is_narrow(
+    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload
+) -> None:
+    """The cache lies in the port's words; a project whose ports are as wide as attention has no trace of it."""
+    wide, narrow = (
+        plan_project(design, tiny_model, u280, workload)
+        for design in (with_shared_ports(tiny_design, 32), with_narrow_caches(with_shared_ports(tiny_design, 32)))
+    )
+    assert (narrow.prefill.key_parallelism, narrow.prefill.key_layout) == (8, wide.prefill.key_layout)
+    header = "include/flexdse_hls/join_beats.hpp"
+    built, without = render(narrow), render(wide)
+    assert "join_beats<kKeyBeat, kKeyChunk" in built["src/prefill.cpp"]
+    assert header in built
+    assert header not in without
+    assert not any("beat" in text.lower() for name, text in without.items() if name.startswith("src/prefill"))
+
+
+def test_beats_that_make_no_whole_words_are_refused(
+    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload
+) -> None:
+    """12 keys of 8 bits from a port of 64: one beat and a half; and 12 channels do not divide a head of 16."""
+    data = with_narrow_caches(with_shared_ports(tiny_design, 32)).model_dump(mode="json", by_alias=True)
+    data["prefill"]["key_parallelism"] = 12
+    for port in data["memory_map"]["ports"]:
+        if port["stage"] == "prefill" and "k_cache" in port["roles"]:
+            port["width_bits"] = 64
+    with pytest.raises(InputError, match="whole beats of a port of k_cache") as refused:
+        plan_project(DesignPoint.model_validate(data), tiny_model, u280, workload)
+    assert refused.value.field == "prefill.k_cache"
+
+
 def test_words_of_run_ahead_are_those_of_the_weights(
     tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload
 ) -> None:
@@ -92,6 +138,41 @@ def test_words_of_run_ahead_are_those_of_the_weights(
     assert [linear.passes for linear in plans[32].linears] == [4, 2, 8, 2]
     assert plans[32].layer_weight_words == 2 * plans[64].layer_weight_words
     assert plans[32].unit_lanes * 2 * 6 == plans[64].unit_lanes * 6 == 96
+
+
+def test_lanes_that_share_out_input_channels_leave_no_padding(
+    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload
+) -> None:
+    """96 lanes in two parts compute 48 channels a pass in half of the steps: o and down, of 96 channels, fill them as before."""
+    whole, parted = (
+        plan_project(with_shared_ports(tiny_design, 64, d_in_splits=splits), tiny_model, u280, workload).decode
+        for splits in (1, 2)
+    )
+    assert [linear.passes for linear in parted.linears] == [2 * linear.passes for linear in whole.linears]
+    assert parted.layer_weight_words == whole.layer_weight_words
+    head = parted.head
+    assert weight_words(parted, 0, 60) == 2 * (
+        head.d_in // 2
+    )  # 60 rows of lm_head: two passes of 48 in half of the steps
+    assert weight_words(whole, 0, 48) == head.d_in
+    assert weight_words(parted, 0, 48) == head.d_in // 2  # half of the lanes would have lain idle
+
+
+def test_a_design_without_parts_is_what_it_was(
+    tiny_design: DesignPoint, tiny_model: ModelConfig, u280: Device, workload: Workload
+) -> None:
+    """One part is the default: the same key, and no word of parts in what is generated for the design."""
+    data = with_shared_ports(tiny_design, 32).model_dump(mode="json", by_alias=True)
+    assert data["decode"]["modules"].pop("d_in_splits") == 1
+    before = DesignPoint.model_validate(data)
+    assert before.canonical_key() == with_shared_ports(tiny_design, 32, d_in_splits=1).canonical_key()
+    texts = render(plan_project(before, tiny_model, u280, workload))
+    for name, text in texts.items():
+        if name.startswith(("src/", "tb/", "host/design", "include/config")):
+            assert not re.search(r"DInSplits|take_part|add_parts|port_unit|[pP]artAcc", text), name
+    parted = render(plan_project(with_shared_ports(tiny_design, 32, d_in_splits=2), tiny_model, u280, workload))
+    assert "add_parts<kDInSplits" in parted["src/decode.cpp"]
+    assert parted["src/prefill.cpp"] == texts["src/prefill.cpp"]
 
 
 @pytest.mark.parametrize(

@@ -314,11 +314,12 @@ def test_reordered_sums_shorten_a_chain_of_additions(tmp_path: Path) -> None:
     }
     """
     plain, free = loops_of(tmp_path, code), loops_of(tmp_path, code, unsafe_math=True)
-    # A tree of sixteen terms and the sum so far, 5 additions of 7 cycles high; in order there are sixteen of them.
+    # A tree of sixteen terms and the sum so far, 5 additions of 7 cycles high; in order there are sixteen of them. The terms are
+    # words of one stream, which come a cycle apart.
     assert plain["Word"].depth is not None
     assert free["Word"].depth is not None
     assert plain["Word"].depth > 16 * 7
-    assert 4 * 7 < free["Word"].depth < 6 * 7
+    assert 4 * 7 < free["Word"].depth < 15 + 5 * 7
     assert (plain["Products"].derived, free["Products"].derived) == (8, 4)
     in_order, reordered = plain["Chain"].derived, free["Chain"].derived
     assert in_order == 28  # seven additions of 4 cycles
@@ -356,6 +357,62 @@ def test_code_that_cannot_be_judged_is_unknown_and_says_why(tmp_path: Path) -> N
     assert found["List"].derived is None
     assert "pointer" in found["List"].reason
     assert not found["Call"].missed
+
+
+def test_a_request_that_no_loop_is_judged_for_is_unknown(tmp_path: Path) -> None:
+    """Of a whole function, or around a loop that no tool can unroll; that of a do loop or of the operator is judged as any."""
+    code = """
+    void whole(const float x[64], float& total) {
+    #pragma HLS pipeline II=1
+      float sum = 0;
+      for (int i = 0; i < 64; i++) sum += x[i];
+      total = sum;
+    }
+    void around(const float x[64][64], const int last[64], float y[64]) {
+    Around:
+      for (int i = 0; i < 64; i++) {
+    #pragma HLS pipeline II=1
+        float sum = 0;
+        for (int j = 0; j < last[i]; j++) sum += x[i][j];
+        y[i] = sum;
+      }
+    }
+    void repeated(const float x[64], float& total) {
+      float sum = 0;
+      int i = 0;
+    Do:
+      do {
+    _Pragma("HLS pipeline II=1")
+        sum += x[i++];
+      } while (i < 64);
+      total = sum;
+    }
+    """
+    found = loops_of(tmp_path, code)
+    assert (found["Do"].requested, found["Do"].derived) == (1, 4)
+    assert (found["Around"].requested, found["Around"].derived) == (1, None)
+    assert "cannot be unrolled" in found["Around"].reason
+    (request,) = [loop for loop in found.values() if not loop.function]
+    assert (request.requested, request.derived) == (1, None)
+    assert "#pragma HLS pipeline" in (HEADER + code).splitlines()[request.line - 1]
+
+
+def test_a_folder_of_headers_comes_before_ours_and_a_relative_path_keeps_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "hls_math.h").write_text("namespace hls { inline float sin(float x) { return 2 * x; } }\n")
+    unit = tmp_path / "unit.cpp"
+    unit.write_text(
+        "#include <hls_math.h>\nvoid f(float x[8]) {\n  for (int i = 0; i < 8; i++) x[i] = hls::sin(x[i]);\n}\n"
+    )
+    with pytest.raises(CompileError, match="sin"):
+        interval_report(unit)
+    monkeypatch.chdir(tmp_path)
+    (loop,) = interval_report(Path("unit.cpp"), [Path("vendor")]).loops
+    assert (loop.file, loop.line) == (f"{tmp_path.name}/unit.cpp", 3)
+    with pytest.raises(InputError, match="no such folder of headers"):
+        interval_report(unit, [tmp_path / "nowhere"])
 
 
 def test_bad_input_is_refused_with_a_way_out(tmp_path: Path) -> None:

@@ -213,10 +213,10 @@ def test_the_cost_models_count_what_the_sources_hold(generated: Path) -> None:
         assert built[2] > 0
 
 
-@pytest.mark.parametrize("name", ["flexdse-u280", "flexdse-v80"])
+@pytest.mark.parametrize("name", ["flexdse-u280", "flexdse-u280-coresident", "flexdse-v80"])
 def test_and_of_a_catalog_design_in_bf16(name: str, tmp_path: Path) -> None:
     """Vectors of 2,048 values: their blocks tell 16 bits from 32, which small random models do not."""
-    design, device = load_design(name), load_device(name.removeprefix("flexdse-"))
+    design, device = load_design(name), load_device(name.split("-")[1])
     assert design.nonlinear_format == "bf16"
     workload = Workload(prompt_tokens=1024, output_tokens=1024)
     generate_project(design, load_model("llama-3.2-1b"), device, workload, tmp_path / "p", vectors=False)

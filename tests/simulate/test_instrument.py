@@ -69,6 +69,25 @@ def test_loops_that_nothing_ends_are_found() -> None:
     assert Instrumentation({"b.cpp": endless}).endless_loops() == [EndlessLoop("b.cpp", 2), EndlessLoop("b.cpp", 8)]
 
 
+def test_only_what_leaves_a_loop_ends_it() -> None:
+    """A break of a loop or a choice inside does not; conditions of numbers are judged."""
+    heads = {
+        "while (1 == 1) { for (int k = 0; k < 4; ++k) { if (k == 2) break; } g(); }": True,
+        "while (1 == 1) { for (int k = 0; k < 4; ++k) g(); if (k()) break; }": False,
+        "for (;;) { switch (g()) { case 1: break; } }": True,
+        "for (;;) { switch (g()) { case 1: return; } }": False,
+        "do { g(); } while (true);": True,
+        "do { g(); } while ((2 < 1));": False,
+        "do { g(); } while (n > 0);": False,
+        "while (!false) g();": True,
+        "for (int i = 0; 3; ++i) g();": True,
+        "for (int i : all) g();": False,
+    }
+    for loop, is_endless in heads.items():
+        found = Instrumentation({"b.cpp": f"void f() {{\n  {loop}\n}}\n"}).endless_loops()
+        assert found == ([EndlessLoop("b.cpp", 2)] if is_endless else []), loop
+
+
 def test_the_function_around_a_local_type_is_read_from_its_name() -> None:
     assert mangled_function("Z5scaleiE14flexdse_here_0") == "_Z5scalei"
     assert mangled_function("ZN2ns4loadILi8EEEvPKfRAT__fiE15flexdse_here_12") == "_ZN2ns4loadILi8EEEvPKfRAT__fi"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flexdse.cli import app
+from flexdse.application import app
 from hls_gen.errors import SimulationTimeoutError
 from hls_gen.lint import lint_project
 from hls_gen.project import generate_project
@@ -20,7 +20,7 @@ from hls_gen.simulate.project import BUILD_FOLDER, REPORT_PATH, simulate_project
 from hls_gen.simulate.solve import solve
 from spec.catalog import load_device
 from spec.errors import InputError
-from spec.simulation_report import SimulationReport
+from spec.simulation_report import SimulatedLoop, SimulationReport, SourcePlace
 from spec.strict import load_document, validate
 from spec.workload import Workload
 
@@ -165,7 +165,31 @@ def test_numbers_that_the_project_was_not_built_for_are_refused(project: Path, f
 
 
 def test_a_depth_of_a_stream_that_is_not_there_is_refused(project: Path, report: SimulationReport) -> None:
-    for name in ("prefill.xskip", "x_skip"):
+    (project / REPORT_PATH).write_text("of a run before")
+    for name in ("prefill.xskip", "x_skip", "decode.x_skip"):
         with pytest.raises(InputError) as caught:
             simulate_project(project, stages=("prefill",), depths={name: 4})
         assert caught.value.value == name
+        assert (project / REPORT_PATH).read_text() == "of a run before", "a wrong name costs no result"
+
+
+@pytest.mark.parametrize("depth", ["²", "0", "9" * 5000, "1048577", ""])
+def test_what_is_no_depth_is_refused(project: Path, depth: str) -> None:
+    found = CliRunner().invoke(app, ["simulate", str(project), "--fifo-depth", f"prefill.x_skip={depth}"])
+    assert found.exit_code != 0
+    assert isinstance(found.exception, InputError), found.exception
+    assert found.exception.field == "--fifo-depth"
+
+
+def test_a_missed_interval_is_no_plain_pass(report: SimulationReport) -> None:
+    assert report.summary_line().startswith("simulate: PASS (")
+    assert report.intervals_missed == 0
+    place = SourcePlace(file="src/decode.cpp", line=1)
+    loop = SimulatedLoop(function="f", place=place, loop="L", requested=1, derived=4, reason="an addition")
+    stages = (
+        *report.stages[:1],
+        report.stages[1].model_copy(update={"loops_missed": (loop,), "loops_unknown": (loop,)}),
+    )
+    line = report.model_copy(update={"stages": stages}).summary_line()
+    assert line.startswith("simulate: INTERVALS MISSED by 1 loop, ")
+    assert "1 loop of unknown interval" in line

@@ -70,6 +70,23 @@ def test_smallest_depths_lose_nothing_and_any_smaller_one_does(tmp_path: Path) -
                 assert solved(tmp_path, network, fewer).cycles != best, (network, depths, i)
 
 
+def test_an_array_of_fifos_gets_the_smallest_depth_of_all_its_members(tmp_path: Path) -> None:
+    """FIFOs of a group have one depth: with all groups at theirs no cycle is lost, and with one less of any group some are."""
+    rng = np.random.default_rng(4)
+    for _ in range(8):
+        network = random_network(rng)
+        members = len(network.depths)
+        best = solved(tmp_path, network, [LONG] * members).cycles
+        count = max(1, members // 2)
+        groups = [[i for i in range(members) if i % count == g] for g in range(count)]
+        _, depths = smallest_depths(tmp_path / "trace", tmp_path / "schedule", groups, time.monotonic() + 600)
+        assert solved(tmp_path, network, [depths[i % count] for i in range(members)]).cycles == best
+        for g in range(count):
+            for less in range(1, depths[g]):  # brute force: every one that is smaller
+                fewer = [less if i % count == g else depths[i % count] for i in range(members)]
+                assert solved(tmp_path, network, fewer).cycles != best, (network, groups, depths, g, less)
+
+
 def test_more_depth_never_costs_and_flushing_never_costs(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     for _ in range(10):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hls_gen.errors import CompileError
 from hls_gen.simulate.unit import simulate_unit
+from spec.errors import InputError
 from spec.simulation_report import SimulatedStage
 
 pytestmark = pytest.mark.needs_program("clang++-16")
@@ -260,3 +262,121 @@ def test_modules_that_share_nothing_run_at_the_same_time(folder: Path) -> None:
     again = simulate_unit(place / "side_by_side.cpp", "forward", folder=folder / "side_by_side-build")
     assert again.cycles is not None
     assert 500 + 300 + 200 + 12 < again.cycles < 500 + 300 + 200 + 12 + 40, "both write c"
+
+
+SEVERAL_WORDS = """
+void halves(stream<float>& in, stream<float>& out) {
+  for (int i = 0; i < 100; ++i) {
+#pragma HLS pipeline II=4
+    const float a = in.read();
+    const float b = in.read();
+    const float c = in.read(); const float d = in.read();
+    out.write((a + b) + (c + d));
+  }
+}
+void copies(stream<float>& in, stream<float>& out) {
+  for (int i = 0; i < 100; ++i) {
+#pragma HLS pipeline II=4
+    const float a = in.read();
+    out.write(a);
+    out.write(a + 1.0f); out.write(a);
+    out.write(a + 2.0f);
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("depth", [1, 2, 8])
+def test_accesses_of_one_stream_in_an_iteration_follow_each_other(folder: Path, depth: int) -> None:
+    """A FIFO takes and gives a word a cycle: four of an iteration need no FIFO of four, and with two places no cycle is lost."""
+    chain = region(["source(a, 400)", "halves(a, b)", "copies(b, c)", "sink(c, 400)"])
+    declared = f'  fifo<float, {depth}> a("a"), c("c");\n  fifo<float, 2> b("b");\n'
+    stage = simulated(folder, f"several_{depth}", SEVERAL_WORDS + f"void top() {{\n{declared}{chain}}}\n")
+    assert stage.failure is None, stage.failure
+    assert not stage.loops_missed
+    assert stage.cycles is not None
+    # A FIFO of one place passes a word every two cycles.
+    most = 400 * (2 if depth == 1 else 1)
+    assert most < stage.cycles < most + 60
+
+
+BY_DATA = """
+#include <hls_stream.h>
+void give(hls::stream<int>& out) {
+  for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    out << i;
+  }
+}
+void odd_ones(hls::stream<int>& in, hls::stream<int>& out) {
+  int i = 0;
+  do {
+#pragma HLS pipeline II=1
+    int v;
+    in >> v;
+    if (v & 1) out << v;
+    i++;
+  } while (i < 64);
+}
+void add(hls::stream<int>& in, float y[32]) {
+  float sum = 0;
+  int i = 0;
+  do {
+#pragma HLS pipeline II=1
+    sum += in.read();
+    y[i] = sum;
+    i++;
+  } while (i < 32);
+}
+void top(float y[32]) {
+#pragma HLS dataflow
+  hls::stream<int> s("s"), q("q");
+  give(s);
+  odd_ones(s, q);
+  add(q, y);
+}
+void two_readers(float y[32], float z[32]) {
+#pragma HLS dataflow
+  hls::stream<int> s("s");
+  give(s);
+  add(s, y);
+  add(s, z);
+}
+"""
+
+
+def test_words_that_steer_are_carried_and_do_loops_take_their_time(folder: Path) -> None:
+    """Half of the words go on, which only their values tell; the sum of a do loop has an interval as that of any other."""
+    place = folder / "by_data"
+    place.mkdir()
+    (place / "by_data.cpp").write_text(BY_DATA)
+    stage = simulate_unit(place / "by_data.cpp", "top", folder=folder / "by_data-build")
+    assert stage.failure is None, stage.failure
+    (missed,) = stage.loops_missed
+    assert (missed.requested, missed.derived) == (1, 4)
+    assert stage.cycles is not None
+    assert 31 * 4 < stage.cycles < 31 * 4 + 40
+    assert {s.stream: s.words for s in stage.streams} == {"s": 64, "q": 32}
+    # Without them the verdict says what it may come of, and where; operators of streams stand somewhere too.
+    zeros = simulate_unit(place / "by_data.cpp", "top", with_values=False, folder=folder / "by_data-build")
+    assert zeros.failure is not None
+    assert (zeros.failure.verdict, "--with-values" in zeros.failure.message) == ("past_input", True)
+    twice = simulate_unit(place / "by_data.cpp", "two_readers", folder=folder / "by_data-build")
+    assert twice.failure is not None
+    assert twice.failure.verdict == "two_owners"
+    assert "sum += in.read();" in BY_DATA.splitlines()[twice.failure.place.line - 1]
+
+
+def test_what_does_not_compile_is_told_of_the_users_file(folder: Path) -> None:
+    place = folder / "broken"
+    place.mkdir()
+    source = place / "broken.cpp"
+    source.write_text(
+        "#include <hls_stream.h>\nvoid top(hls::stream<int>& in) {\n  for (int i = 0; i < 4; i++ {\n  }\n}\n"
+    )
+    with pytest.raises(CompileError) as refused:
+        simulate_unit(source)
+    assert f"{source}:3: error" in str(refused.value)
+    assert "folder of the header" not in str(refused.value)
+    with pytest.raises(InputError, match="defines no function bottom"):
+        simulate_unit(source, "bottom")

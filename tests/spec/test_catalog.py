@@ -29,7 +29,7 @@ from spec.strict import PathKey, dotted, load_document
 
 DEVICES = ("u280", "u55c", "v80")
 DESIGNS = (
-    "flexdse-u280", "flexdse-v80", "flexllm-u280", "flexllm-u280-base", "flexllm-u280-hmt", "flexllm-u280-wide", "flexllm-v80",
+    "flexdse-u280", "flexdse-u280-coresident", "flexdse-v80", "flexllm-u280", "flexllm-u280-base", "flexllm-u280-hmt", "flexllm-u280-wide", "flexllm-v80",
 )  # fmt: skip
 FLEXLLM = tuple(name for name in DESIGNS if name.startswith("flexllm"))
 REFERENCES = ("a100-bf16",)
@@ -182,7 +182,8 @@ def test_designs_name_known_things(name: str) -> None:
     assert published.device in names("devices")
     assert published.model in names("models")
     assert published.design.quant_scheme == W4A4KV8
-    assert published.design.deployment == "two_bitstreams"
+    in_one = name.endswith("-coresident")
+    assert published.design.deployment == ("co_resident" if in_one else "two_bitstreams")
     assert published.design.nonlinear_format == ("fp32" if name in FLEXLLM else "bf16")
 
 

@@ -160,8 +160,8 @@ def test_files_that_hold_no_design(refused: Refused, tmp_path: Path, text: str) 
         (("prefill", "token_parallelism"), 0, "prefill.token_parallelism", ()),
         (("prefill", "token_parallelism"), -8, "prefill.token_parallelism", ()),
         (("prefill", "token_parallelism"), 10**12, "prefill.token_parallelism", ()),
-        (("prefill", "token_parallelism"), "8", "prefill.token_parallelism", ("integer",)),
-        (("prefill", "token_parallelism"), 8.0, "prefill.token_parallelism", ("integer",)),
+        (("prefill", "token_parallelism"), "8", "prefill.token_parallelism", ("whole number",)),
+        (("prefill", "token_parallelism"), 8.0, "prefill.token_parallelism", ("whole number",)),
         (("clock_target_mhz", "decode"), 0, "clock_target_mhz.decode", ()),
         (("quant_scheme", "weight_bits"), 1, "quant_scheme.weight_bits", ()),
         (("quant_scheme", "weight_scale"), "per_row", "quant_scheme.weight_scale", ("per_channel",)),
@@ -251,7 +251,7 @@ def test_objectives_may_come_as_one_text() -> None:
     [
         ({"budget": 0}, "budget", ()),
         ({"budget": 10**12}, "budget", ()),
-        ({"budget": "100"}, "budget", ("integer",)),
+        ({"budget": "100"}, "budget", ("whole number",)),
         ({"seed": -1}, "seed", ()),
         ({"method": "genetic"}, "method", ("nsga2",)),
         (

@@ -88,6 +88,62 @@ def test_refused_expressions(text: str, word: str) -> None:
         parse_expression(text)
 
 
+def test_a_power_may_be_a_quotient_of_numbers() -> None:
+    assert parse_expression("ttft_s ** (1/2)").of({"ttft_s": 9.0}) == pytest.approx(3.0)
+    assert parse_expression("ttft_s ** (1/2)").unit == parse_expression("sqrt(ttft_s)").unit
+    with pytest.raises(InputError, match="operators"):
+        parse_expression("ttft_s ** (1/0)")
+
+
+def test_a_logarithm_is_of_the_number_in_its_unit() -> None:
+    assert parse_expression("log(ttft_s)").unit == "1"
+    assert parse_expression("log(ttft_s)").of({"ttft_s": 1.0}) == 0.0
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("ttft_s", "min: 2*ttft_s"),
+        ("ttft_s", "max: -1*ttft_s"),
+        ("ttft_s", "min: log(ttft_s)"),
+        ("tpot_s", "decode_tokens_per_s"),
+        ("energy_j", "energy_j_per_token"),
+        ("min: ttft_s ** 3", "min: sqrt(ttft_s) + log(1 / 1) * sqrt(ttft_s)"),
+        ("e2e_latency_s", "max: power_w / energy_j_per_token"),
+        ("quality", "min: 3 * quality + 0.1"),
+    ],
+)
+def test_one_quantity_twice_is_refused_however_it_is_written(pair: tuple[str, str]) -> None:
+    with pytest.raises(InputError, match="are one objective"):
+        check_goals(pair)
+    with pytest.raises(InputError, match="are one objective"):
+        check_goals(("max_utilization", *reversed(pair)))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("ttft_s", "max: 2*ttft_s"),
+        ("ttft_s", "min: -1*ttft_s"),
+        ("tpot_s", "min: decode_tokens_per_s"),
+        ("ttft_s", "max: log(ttft_s)"),
+    ],
+)
+def test_a_quantity_against_itself_is_refused_however_it_is_written(pair: tuple[str, str]) -> None:
+    with pytest.raises(InputError, match="lowered and raised at once"):
+        check_goals(pair)
+
+
+def test_different_quantities_stand_beside_each_other() -> None:
+    random = np.random.default_rng(3)
+    apart = [name for name in METRICS if name not in ("decode_tokens_per_s", "prefill_tokens_per_s", "energy_j")]
+    for _ in range(40):
+        assert check_goals(tuple(random.choice(apart, 5, replace=False).tolist()))
+    for text in ("min: ttft_s + tpot_s", "min: max(ttft_s, tpot_s)", "max: ttft_s - 300 * tpot_s",
+                 "min: e2e_latency_s * power_w", "min: log(1 - max_utilization) * ttft_s"):  # fmt: skip
+        assert check_goals(("ttft_s", text)) == ("ttft_s", text)
+
+
 def test_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="ttft_s"):
         parse_objective("min: ttft + tpot_s")

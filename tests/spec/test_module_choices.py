@@ -54,6 +54,7 @@ def test_documents_without_choices_are_flexllms() -> None:
         ("prefill", "linear_groups", [["q", "k", "v", "o"], ["gate", "up"], ["down"]]),
         ("decode", "kv_read", "per_kv_head"),
         ("decode", "weight_buffer_beats", 4096),
+        ("decode", "d_in_splits", 2),
         ("decode", "on_chip_projections", ["q", "k", "v"]),
         ("decode", "dequantizer", "pipelined"),
     ],
@@ -90,6 +91,7 @@ def test_groupings_have_one_order() -> None:
         ("prefill", {"hadamard_width": 0}, "hadamard_width", ""),
         ("decode", {"attention_mask": "full"}, "attention_mask", ""),
         ("decode", {"weight_buffer_beats": -1}, "weight_buffer_beats", ""),
+        ("decode", {"d_in_splits": 0}, "d_in_splits", ""),
     ],
 )  # fmt: skip
 def test_choices_that_are_refused(stage: str, choices: dict[str, Any], field: str, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from datetime import timedelta
 from io import BytesIO
@@ -144,6 +145,11 @@ def test_real_project_is_bit_exact(bench: Any) -> None:
     project_id, job_id = submit(bench)
     assert worker.run_one()
     ended(bench, job_id)
+    with bench.database.read() as work:
+        said = [line.text for line in work.job_logs.read(job_id, 0, 100)]
+    assert said[0].startswith("planning the modules of both stages for ")
+    assert any(re.match(r"wrote src/: \d+ files, [\d,]+ bytes$", line) for line in said), said
+    assert said[-1].startswith("wrote project.zip, ")
     run_id, job_id = submit_run(bench, project_id, "csim")
     assert worker.run_one()
     ended(bench, job_id)

@@ -14,6 +14,7 @@ from spec.device import Device
 from spec.model_config import ModelConfig
 from spec.workload import Workload
 from workers.tasks.project_files import pack
+from workers.tasks.tool_log import log_file, tool_log
 
 
 def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
@@ -31,9 +32,11 @@ def run(job_input: dict[str, Any], report: Callable[[Any], None]) -> dict[str, A
         Workload.model_validate(job_input["workload"]),
         folder / "project",
         seed=job_input["seed"],
+        on_log=tool_log,
     )
     report({"phase": "pack"})
-    pack(project, folder / "project.zip")
+    tool_log("packing project.zip")
+    log_file(pack(project, folder / "project.zip"))
     manifest = (project / "manifest.json").read_bytes()
     return {
         "manifest": json.loads(manifest),

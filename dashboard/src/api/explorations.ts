@@ -1,12 +1,12 @@
 /** Calls of the explorations resource. */
 import { answer, client } from "./client";
 import type { FrontView } from "../domain/columns";
-import type { CostReport, EvaluatedRow, Exploration, ExplorationPage, FrontDesign, Measurements, NewExploration, SpaceEstimate } from "../domain/documents";
+import type { CostReport, EvaluatedRow, Exploration, ExplorationPage, ExplorationState, FrontDesign, Measurements, NewExploration, SpaceEstimate } from "../domain/documents";
 import { type HistoryPoint, historyOf } from "../domain/live";
 import { getFrontTable } from "./evaluations";
 
-export function listExplorations(cursor?: string): Promise<ExplorationPage> {
-  return answer(client.GET("/api/v1/explorations", { params: { query: cursor === undefined ? {} : { cursor } } }));
+export function listExplorations(query: { readonly cursor?: string; readonly state?: ExplorationState } = {}): Promise<ExplorationPage> {
+  return answer(client.GET("/api/v1/explorations", { params: { query } }));
 }
 
 export function getExploration(id: string): Promise<Exploration> {

@@ -1,7 +1,6 @@
 /** Calls of the jobs resource. */
 import type { components } from "../client/schema";
 import type { JobChange } from "../domain/jobs";
-import { isFinished } from "../domain/live";
 import { answer, client } from "./client";
 import { whileVisible } from "./stream";
 
@@ -63,33 +62,37 @@ export function followLog(id: string, on: (lines: readonly LogLine[]) => void, o
 }
 
 const STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
-/** What is remembered of a job that ended comes at once; what was forgotten never comes. */
-const FORGOTTEN_MS = 5000;
+/** What is remembered comes at once: whoever hears nothing for so long has heard all that there is. */
+const QUIET_MS = 3000;
 
 /**
- * Calls `on` with each change of the state of a job from its beginning on, until it ends or the returned function is called.
+ * Calls `on` with each change of the state of a job from its beginning on until now; the returned function stops it before.
  * A change may be told twice.
  *
- * `finishedAt`: of a job that has ended; the stream is closed as soon as it has told that.
+ * The stream is closed when all is told: a browser has six connections to a server for all its tabs and windows, and the
+ * page of a job needs one for the log. Whoever sees the job in another state calls again.
  */
-export function followChanges(id: string, finishedAt: string | null, on: (change: JobChange) => void): () => void {
-  let forgotten = 0;
+export function tellChanges(id: string, on: (change: JobChange) => void): () => void {
+  let quiet = 0;
+  const stop = (): void => {
+    window.clearTimeout(quiet);
+    stopStream();
+  };
+  const waitOn = (): void => {
+    window.clearTimeout(quiet);
+    quiet = window.setTimeout(stop, QUIET_MS);
+  };
   const stopStream = whileVisible(() => {
     const source = new EventSource("/api/v1/events?since=0");
+    source.addEventListener("open", waitOn);
     for (const state of STATES) {
       source.addEventListener(`job.${state}`, (message: MessageEvent<string>) => {
-        const event = JSON.parse(message.data) as { job_id: string; at: string };
-        if (event.job_id !== id) return;
-        on({ state, at: event.at });
-        if (finishedAt !== null && isFinished(state) && Date.parse(event.at) >= Date.parse(finishedAt)) stop();
+        waitOn();
+        const event = JSON.parse(message.data) as { job_id: string; at: string; data: { attempt: number } };
+        if (event.job_id === id) on({ state, at: event.at, attempt: event.data.attempt });
       });
     }
     return source;
   });
-  const stop = (): void => {
-    window.clearTimeout(forgotten);
-    stopStream();
-  };
-  if (finishedAt !== null) forgotten = window.setTimeout(stop, FORGOTTEN_MS);
   return stop;
 }

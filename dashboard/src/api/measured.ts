@@ -2,14 +2,14 @@
 import type { components } from "../client/schema";
 import { type Measurement, measurementPair, type Pair, toldPairs } from "../domain/measured";
 import { answer, ApiError, client } from "./client";
-import { getMeasurements, listExplorations } from "./explorations";
+import { getMeasurements } from "./explorations";
 
 type Schemas = components["schemas"];
 export type Calibration = Schemas["Calibration"];
 export type CalibrationSummary = Schemas["CalibrationSummary"];
 
-/** The newest projects that are looked at. */
-const MOST_PROJECTS = 100;
+/** So many of the newest projects, and explorations, are looked at. */
+export const MOST_ASKED = 100;
 
 /** What simulations and syntheses of a project say, each beside the prediction of the models of now. */
 export async function projectPairs(id: string): Promise<Pair[]> {
@@ -25,7 +25,7 @@ export async function projectPairs(id: string): Promise<Pair[]> {
 
 /** What the tools said of the projects of this server, and what was told of the designs of its explorations. */
 export async function measuredPairs(): Promise<readonly Pair[]> {
-  const [projects, explorations] = await Promise.all([answer(client.GET("/api/v1/projects", { params: { query: { limit: MOST_PROJECTS } } })), listExplorations()]);
+  const [projects, explorations] = await Promise.all([answer(client.GET("/api/v1/projects", { params: { query: { limit: MOST_ASKED } } })), answer(client.GET("/api/v1/explorations", { params: { query: { limit: MOST_ASKED } } }))]);
   const ofTools = projects.items.filter((item) => item.state === "succeeded").map((item) => projectPairs(item.id));
   const told = explorations.items.filter((item) => item.state === "succeeded").map(async (item) => toldPairs(item.device, await getMeasurements(item.id)));
   return (await Promise.all([...ofTools, ...told])).flat();

@@ -1729,6 +1729,11 @@ export interface components {
             confidence: number;
             /** Device */
             device: string;
+            /**
+             * Device Digest
+             * @description content digest of the device document; null: only its name is known
+             */
+            device_digest?: string | null;
             /** Entries */
             entries: components["schemas"]["CalibrationEntry"][];
             /**
@@ -2093,6 +2098,7 @@ export interface components {
              *       "dequantizer": "unpipelined",
              *       "overlap_attention": "off",
              *       "weight_buffer_beats": 0,
+             *       "d_in_splits": 1,
              *       "on_chip_projections": []
              *     }
              */
@@ -2119,7 +2125,8 @@ export interface components {
          *
          *     `linear_groups`: projections of one group share one engine; gate and up in two groups work side by side.
          *     `weight_buffer_beats`: engine steps that the weight ports may run ahead of the engine (0: FlexLLM), through
-         *     attention, transforms and norms and across layers. `overlap_attention`: attention of the heads whose queries are
+         *     attention, transforms and norms and across layers. `d_in_splits`: parts of the engine's lanes that share out the input
+         *     channels of a linear layer; all compute the same output channels, and their sums are added. `overlap_attention`: attention of the heads whose queries are
          *     ready runs beside the rest of the query projection. `on_chip_projections`: weights that stay in URAM.
          */
         DecodeModules: {
@@ -2135,6 +2142,12 @@ export interface components {
              * @description words from the KV cache to attention
              */
             cache_fifo_depth?: number | null;
+            /**
+             * D In Splits
+             * @description parts of the lanes that share out input channels; partial sums are added
+             * @default 1
+             */
+            d_in_splits: number;
             /**
              * Dequantizer
              * @description whether the loop over the outputs of a pass is pipelined; FlexLLM's is not
@@ -2865,7 +2878,7 @@ export interface components {
             attempt: number;
             /**
              * Best
-             * @description objective -> its best value on the front, null where none has one; null until it succeeded
+             * @description objective -> its best value on the front, null where no design has one; so far while it runs, null before and where it ended without a result
              */
             best: {
                 [key: string]: number | null;
@@ -2891,7 +2904,7 @@ export interface components {
             created_at: string;
             /**
              * Designs Per S
-             * @description designs priced a second; null until it succeeded
+             * @description designs priced a second, so far while it runs, null before and where it ended without a result
              */
             designs_per_s: number | null;
             /**
@@ -2908,12 +2921,12 @@ export interface components {
             error: components["schemas"]["Problem"] | null;
             /**
              * Evaluations
-             * @description designs that were priced; null until it succeeded
+             * @description designs that were priced, so far while it runs, null before and where it ended without a result
              */
             evaluations: number | null;
             /**
              * Feasible Fraction
-             * @description of the designs that were priced; null until it succeeded
+             * @description of the designs that were priced, so far while it runs, null before and where it ended without a result
              */
             feasible_fraction: number | null;
             /** Finished At */
@@ -2925,7 +2938,7 @@ export interface components {
             floorplan: boolean;
             /**
              * Front Size
-             * @description designs on the front; null until it succeeded
+             * @description designs on the front, so far while it runs, null before and where it ended without a result
              */
             front_size: number | null;
             /**
@@ -2935,7 +2948,7 @@ export interface components {
             has_evaluations: boolean;
             /**
              * Hypervolume
-             * @description null until it succeeded, and where the front spans no volume
+             * @description null also where the front spans no volume; so far while it runs, null before and where it ended without a result, by a reference point that may move yet
              */
             hypervolume: number | null;
             /** Id */
@@ -2962,6 +2975,11 @@ export interface components {
             note: string;
             /** Objectives */
             objectives: string[];
+            /**
+             * Phase
+             * @description what it does now; null unless it runs
+             */
+            phase: string | null;
             progress: components["schemas"]["ExplorationProgress"] | null;
             /** @description what was searched; null until it succeeded */
             record: components["schemas"]["SearchRecord"] | null;
@@ -2974,6 +2992,11 @@ export interface components {
             state: components["schemas"]["JobState"];
             /** Sweep Id */
             sweep_id: string | null;
+            /**
+             * Total Evaluations
+             * @description that it will price; null unless it runs
+             */
+            total_evaluations: number | null;
             workload: components["schemas"]["Workload"];
         };
         /**
@@ -3089,8 +3112,23 @@ export interface components {
          * @description A snapshot while a search runs. `front` holds objective values only, in the order of the request.
          */
         ExplorationProgress: {
-            /** Designs Per S */
+            /**
+             * Best
+             * @description objective -> its best value on the whole front so far; null while that is empty
+             */
+            best?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Designs Per S
+             * @description while it priced; phases that price nothing do not count
+             */
             designs_per_s: number;
+            /**
+             * Detail
+             * @description where the phase stands, in words
+             */
+            detail?: string | null;
             /**
              * Elapsed S
              * @description since the search began
@@ -3119,7 +3157,10 @@ export interface components {
              * @description legal pairs of designs in the space
              */
             legal_designs?: number | null;
-            /** Phase */
+            /**
+             * Phase
+             * @description yardstick (the exact front that a sampled search is held against), a stage or a method while it prices, floorplan, done
+             */
             phase: string;
             /** Total */
             total: number | null;
@@ -3131,7 +3172,7 @@ export interface components {
         ExplorationSummary: {
             /**
              * Best
-             * @description objective -> its best value on the front, null where none has one; null until it succeeded
+             * @description objective -> its best value on the front, null where no design has one; so far while it runs, null before and where it ended without a result
              */
             best: {
                 [key: string]: number | null;
@@ -3147,7 +3188,7 @@ export interface components {
             created_at: string;
             /**
              * Designs Per S
-             * @description designs priced a second; null until it succeeded
+             * @description designs priced a second, so far while it runs, null before and where it ended without a result
              */
             designs_per_s: number | null;
             /**
@@ -3157,24 +3198,24 @@ export interface components {
             device: string;
             /**
              * Evaluations
-             * @description designs that were priced; null until it succeeded
+             * @description designs that were priced, so far while it runs, null before and where it ended without a result
              */
             evaluations: number | null;
             /**
              * Feasible Fraction
-             * @description of the designs that were priced; null until it succeeded
+             * @description of the designs that were priced, so far while it runs, null before and where it ended without a result
              */
             feasible_fraction: number | null;
             /** Finished At */
             finished_at: string | null;
             /**
              * Front Size
-             * @description designs on the front; null until it succeeded
+             * @description designs on the front, so far while it runs, null before and where it ended without a result
              */
             front_size: number | null;
             /**
              * Hypervolume
-             * @description null until it succeeded, and where the front spans no volume
+             * @description null also where the front spans no volume; so far while it runs, null before and where it ended without a result, by a reference point that may move yet
              */
             hypervolume: number | null;
             /** Id */
@@ -3197,6 +3238,11 @@ export interface components {
             name: string;
             /** Objectives */
             objectives: string[];
+            /**
+             * Phase
+             * @description what it does now; null unless it runs
+             */
+            phase: string | null;
             /** Seed */
             seed: number;
             /** Started At */
@@ -3204,6 +3250,11 @@ export interface components {
             state: components["schemas"]["JobState"];
             /** Sweep Id */
             sweep_id: string | null;
+            /**
+             * Total Evaluations
+             * @description that it will price; null unless it runs
+             */
+            total_evaluations: number | null;
             workload: components["schemas"]["Workload"];
         };
         /**
@@ -3967,6 +4018,11 @@ export interface components {
             design_key: string;
             /** Device */
             device: string;
+            /**
+             * Device Digest
+             * @description content digest of the device document; null: only its name is known
+             */
+            device_digest?: string | null;
             /** @description design, project, run and report; null: not from a project */
             lineage?: components["schemas"]["Lineage"] | null;
             /** Measured */
@@ -4402,6 +4458,39 @@ export interface components {
             unit: string;
             /** Where */
             where: string;
+        };
+        /**
+         * OutsideDesign
+         * @description A design of the catalog, made for the model and the card, that is not in the space that was searched.
+         */
+        OutsideDesign: {
+            /**
+             * Best In
+             * @description objectives in which it is better than every design of the front
+             */
+            best_in: string[];
+            /** Design Key */
+            design_key: string;
+            /**
+             * Dominates
+             * @description designs of the front that it is no worse than in every objective, and better in one
+             */
+            dominates: number;
+            /**
+             * Fit
+             * @enum {string}
+             */
+            fit: "fits" | "within_band" | "does_not_fit";
+            /** Meets Constraints */
+            meets_constraints: boolean;
+            /** Metrics */
+            metrics: {
+                [key: string]: number | null;
+            };
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
         };
         /**
          * PowerComponent
@@ -5585,6 +5674,12 @@ export interface components {
                 [key: string]: string;
             };
             /**
+             * Outside
+             * @description designs of the catalog for this model and card that fit and are not in the space; the front says nothing of them
+             * @default []
+             */
+            outside: components["schemas"]["OutsideDesign"][];
+            /**
              * Own Hypervolume
              * @description against own_reference_point; null where hypervolume has a value
              */
@@ -6576,7 +6671,7 @@ export interface components {
         };
         /**
          * Violation
-         * @description `demand` exceeds `bound` (both in `unit`); each lever names a change that lowers the demand.
+         * @description `demand` exceeds `bound` (both in `unit`). What would make it fit, and what only brings it nearer, are apart.
          */
         Violation: {
             /** Bound */
@@ -6585,10 +6680,19 @@ export interface components {
             constraint: string;
             /** Demand */
             demand: number;
-            /** Levers */
+            /**
+             * Levers
+             * @description each alone makes the limit hold: tried by pricing it, or what the rule itself asks for
+             */
             levers: string[];
             /** Message */
             message: string;
+            /**
+             * Partial Levers
+             * @description each lowers the demand, but alone leaves it over the limit or breaks another rule
+             * @default []
+             */
+            partial_levers: string[];
             /** Unit */
             unit: string;
             /** Where */

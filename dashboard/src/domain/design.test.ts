@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { CostReport, ModuleCost } from "./documents";
 import { designCommands, exploreCommand, shellWord } from "./commands";
-import { formatBand, requestTimeline, stageBreakdown } from "./design";
+import { formatBand, requestTimeline, stageBreakdown, overlapText } from "./design";
 
 function module(stage: "prefill" | "decode", name: string, cycles: number, bound: ModuleCost["bound_by"]): ModuleCost {
   return { stage, module: name, cycles, busy_cycles: cycles, bound_by: bound, dsp: 0, source: "" };
@@ -59,4 +59,10 @@ test("commands are safe to paste", () => {
   expect(exploreCommand({ ...context, device: "u280", ...narrowed })).toMatch(
     / --objectives ttft_s --constraint 'tpot_s <= 0.01' --space space-1.json --epsilon 0.05 --no-floorplan --method exact --seed 7$/,
   );
+});
+
+test("modules that follow one another are not said to work at the same time", () => {
+  const rows = (busy: readonly number[]) => ({ cycles: 100, modules: busy.map((busy_cycles) => ({ busy_cycles })) }) as unknown as Parameters<typeof overlapText>[0];
+  expect(overlapText(rows([60, 40]))).toMatch(/^The modules follow one another/);
+  expect(overlapText(rows([90, 80]))).toMatch(/at the same time/);
 });

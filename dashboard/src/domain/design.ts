@@ -84,6 +84,14 @@ export function stageBreakdown(report: CostReport, stage: Stage): StageBreakdown
   return { stage, clockMhz, cycles, seconds: cycles / (clockMhz * 1e6), modules: rows, byBound };
 }
 
+/** How the busy times of a stage's modules make up its time: one after the other, or hidden behind each other. */
+export function overlapText({ modules, cycles }: Pick<StageBreakdown, "modules" | "cycles">): string {
+  const busy = modules.reduce((sum, module) => sum + module.busy_cycles, 0);
+  return busy <= cycles * 1.01
+    ? "The modules follow one another: the time that each is busy is what it adds to the stage, and the shares make up the whole."
+    : "The modules of this stage work at the same time, on different tokens: the critical path is what each adds to the stage's time, the busy time what it works itself, with its share of the stage. A module that is busy and adds little is hidden behind a slower one.";
+}
+
 /** "+8 % / −2 %" as the value's own range. */
 export function bandRange(value: number, band: { relative_low: number; relative_high: number }): readonly [number, number] {
   return [value * (1 + band.relative_low), value * (1 + band.relative_high)];

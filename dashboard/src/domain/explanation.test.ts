@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type ExplanationDocument, knobText, knobTitle, readExplanation } from "./explanation";
+import { type ExplanationDocument, knobText, knobTitle, knobWithValue, readExplanation } from "./explanation";
 
 const document = {
   binding: { binds: ["prefill: down_proj takes 78% of the cycles"] },
@@ -40,5 +40,7 @@ test("variants of a module are names, and a refused floorplan is told", () => {
 
 test("knobs read as words", () => {
   expect(knobTitle("prefill.token_parallelism")).toBe("prefill: token parallelism");
+  expect(knobWithValue("decode.modules.kv_read", "per_query_head")).toBe("decode: kv read = per query head");
+  expect(knobWithValue("clock_target_mhz.prefill", 300)).toBe("prefill: clock target = 300 MHz");
   expect(knobTitle("deployment")).toBe("deployment");
 });

@@ -126,8 +126,24 @@ export function knobText(value: KnobValue): string {
   return typeof value === "number" ? formatNumber(value) : value.replaceAll("_", " ");
 }
 
-/** "prefill.token_parallelism" as "prefill: token parallelism". */
+/** "prefill.token_parallelism" as "prefill: token parallelism", "decode.modules.kv_read" as "decode: kv read". */
 export function knobTitle(knob: string): string {
-  const [stage, ...rest] = knob.split(".");
-  return rest.length === 0 ? knob.replaceAll("_", " ") : `${stage}: ${rest.join(".").replaceAll("_", " ")}`;
+  const { stage, name } = knobParts(knob);
+  return stage === null ? name : `${stage}: ${name}`;
+}
+
+/** A parameter with its value: "prefill: clock = 300 MHz". */
+export function knobWithValue(knob: string, value: KnobValue): string {
+  const { unit } = knobParts(knob);
+  return `${knobTitle(knob)} = ${knobText(value)}${unit === "" ? "" : ` ${unit}`}`;
+}
+
+const UNITS: Readonly<Record<string, string>> = { mhz: "MHz", bits: "bits", bytes: "bytes" };
+
+function knobParts(knob: string): { readonly stage: string | null; readonly name: string; readonly unit: string } {
+  const parts = knob.split(".").filter((part) => part !== "modules");
+  const stage = parts.find((part) => part === "prefill" || part === "decode") ?? null;
+  const words = parts.filter((part) => part !== stage).join(" ").split("_");
+  const unit = UNITS[words.at(-1)!];
+  return { stage, name: (unit === undefined ? words : words.slice(0, -1)).join(" "), unit: unit ?? "" };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Exploration, SearchRecord } from "./documents";
-import { estimateBasis, explorationTitle, keyFigures } from "./exploration";
+import { estimateBasis, explorationTitle, keyFigures, phaseTitle, pricedShare } from "./exploration";
 import { initialLive } from "./live";
 
 const exploration = {
@@ -56,6 +56,18 @@ describe("keyFigures", () => {
     const figures = keyFigures(exploration, live);
     expect(figures).toMatchObject({ phase: "pricing decode designs", done: 0.25, frontSize: { value: 2 }, seconds: { value: 7.5 } });
     expect(figures.hypervolume.value).toBeNull();
+  });
+
+  test("a phase that prices nothing has no share and no time left, and says where it stands", () => {
+    const progress = { phase: "floorplan", detail: "round 2, 14 stage designs to place", evaluations: 1000, total: 1000, designs_per_s: 100, eta_s: null, feasible_fraction: 0.5, front: [[1]], hypervolume: null };
+    const figures = keyFigures(exploration, initialLive("running", progress));
+    expect(figures).toMatchObject({ phase: "checking the front on the SLRs: round 2, 14 stage designs to place", done: null, rate: { value: 100 } });
+    expect(figures.seconds.value).toBeNull();
+    const first = keyFigures(exploration, initialLive("running", { ...progress, phase: "yardstick", evaluations: 0, designs_per_s: 0, front: [] }));
+    expect(first.rate).toMatchObject({ value: null, reason: "nothing is priced yet" });
+    expect(pricedShare("nsga2", 250, 1000)).toBe(0.25);
+    expect(pricedShare("done", 1000, 1000)).toBeNull();
+    expect(phaseTitle("nsga2")).toBe("pricing designs (NSGA-II)");
   });
 
   test("the number of legal designs means the same while it runs and afterwards", () => {

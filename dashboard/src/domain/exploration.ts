@@ -34,9 +34,24 @@ export const METHOD_TITLES: Readonly<Record<Exploration["method"], string>> = {
 };
 
 const PHASES: Readonly<Record<string, string>> = {
+  yardstick: "solving the exact front of the space first, to measure this search against",
   decode: "pricing decode designs",
   prefill: "pricing prefill designs",
+  floorplan: "checking the front on the SLRs",
+  done: "pricing and storing the designs behind the front",
 };
+
+/** What a search does that runs, in words; `detail` says where that stands. */
+export function phaseTitle(phase: string, detail: string | null = null): string {
+  return `${PHASES[phase] ?? `pricing designs (${METHOD_TITLES[phase as Exploration["method"]] ?? phase})`}${detail === null ? "" : `: ${detail}`}`;
+}
+
+/** Share of the designs that are priced, of a search that prices; null where it does something else, or does not say. */
+export function pricedShare(phase: string | null, evaluations: number | null, total: number | null): number | null {
+  return phase === null || UNPRICED.has(phase) || evaluations === null || total === null || total === 0 ? null : Math.min(1, evaluations / total);
+}
+
+const UNPRICED = new Set(["yardstick", "floorplan", "done"]);
 
 /** What the time of a search that was not started yet rests on. */
 export function estimateBasis({ estimated_from: from, rate_from: ofRate, estimated_floorplan_seconds: floorplan }: Pick<SpaceEstimate, "estimated_from" | "rate_from" | "estimated_floorplan_seconds">): string {
@@ -106,10 +121,6 @@ export interface KeyFigures {
   readonly done: number | null;
 }
 
-function phaseTitle(phase: string | undefined): string | undefined {
-  return phase === undefined ? undefined : (PHASES[phase] ?? phase);
-}
-
 function known<T>(value: T | null | undefined, reason: string): Known<T> {
   return value === null || value === undefined ? { value: null, reason } : { value };
 }
@@ -147,13 +158,15 @@ export function keyFigures(exploration: Exploration, live: Live | null): KeyFigu
       done: 1,
     };
   }
+  const prices = progress !== null && !UNPRICED.has(progress.phase);
   const waiting = finished ? (exploration.cause === "infeasible" ? "no design meets the constraints" : "the search ended without a result") : state === "queued" ? "waiting for a worker" : "the search has just started";
   const total = progress?.total ?? null;
   return {
-    phase: finished ? "" : (phaseTitle(progress?.phase) ?? (state === "queued" ? "waiting for a worker" : "starting")),
+    phase: finished ? "" : progress === null ? (state === "queued" ? "waiting for a worker" : "starting") : phaseTitle(progress.phase, progress.detail ?? null),
     evaluations: known(progress?.evaluations, waiting),
     total: finished ? null : total,
-    rate: known(finished ? null : progress?.designs_per_s, waiting),
+    // Nothing was priced: that is no rate of 0.
+    rate: known(finished ? null : progress?.designs_per_s || null, progress === null || finished ? waiting : "nothing is priced yet"),
     legalDesigns: known(progress?.legal_designs, finished ? waiting : "counted when the search begins"),
     differentDesigns: null,
     // What was last heard of a search that has ended is no result.
@@ -162,10 +175,10 @@ export function keyFigures(exploration: Exploration, live: Live | null): KeyFigu
     hypervolume: known(finished ? null : progress?.hypervolume || null, progress === null || finished ? waiting : "no design is better than the reference point, the worst of the exact front, in every objective yet"),
     hypervolumeRatio: null,
     ownHypervolume: null,
-    seconds: known(finished ? null : progress?.eta_s, finished ? waiting : "no estimate yet"),
+    seconds: known(finished || !prices ? null : progress.eta_s, finished ? waiting : progress === null || progress.phase === "yardstick" ? "no estimate yet" : "all is priced; what is left has no estimate"),
     finished,
     isComplete: false,
     evaluationsAre: "",
-    done: finished ? null : progress !== null && total !== null && total > 0 ? Math.min(1, progress.evaluations / total) : null,
+    done: finished || progress === null ? null : pricedShare(progress.phase, progress.evaluations, total),
   };
 }

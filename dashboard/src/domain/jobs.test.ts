@@ -17,13 +17,17 @@ test("a job that was cancelled in the queue stopped waiting then", () => {
 
 test("a lost worker is an attempt of its own", () => {
   const at = (second: number): string => new Date(1000 * second).toISOString();
-  const changes = [{ state: "queued", at: at(0) }, { state: "running", at: at(2) }, { state: "queued", at: at(10) }, { state: "running", at: at(11) }, { state: "cancelled", at: at(20) }];
+  const change = (state: string, second: number, attempt: number) => ({ state, at: at(second), attempt });
+  const changes = [change("queued", 0, 1), change("running", 2, 1), change("queued", 10, 2), change("running", 11, 2), change("cancelled", 20, 2)];
   expect(attemptPhases(changes, 99_000).map(({ title, seconds }) => [title, seconds])).toEqual([
     ["waiting for a worker", 2],
-    ["attempt 1: its worker stopped or was lost", 8],
+    ["attempt 1: its worker was lost", 8],
     ["waiting for another worker", 1],
     ["attempt 2: until it was cancelled", 9],
   ]);
+  // One that was given back is the same attempt again, as the server counts.
+  const back = [change("queued", 0, 1), change("running", 2, 1), change("queued", 10, 1), change("running", 11, 1)];
+  expect(attemptPhases(back, 12_000).map(({ title }) => title)).toEqual(["waiting for a worker", "attempt 1: given back, its worker stopped", "waiting for another worker", "attempt 1: running"]);
   expect(attemptPhases(changes.slice(0, 2), 5000).at(-1)).toMatchObject({ title: "attempt 1: running", seconds: 3 });
 });
 
@@ -31,6 +35,7 @@ test("what a job works on has a page", () => {
   expect(jobSubject("/api/v1/explorations/ab-1")).toEqual({ kind: "exploration", id: "ab-1" });
   expect(jobSubject("/api/v1/projects/x")).toEqual({ kind: "project", id: "x" });
   expect(jobSubject("/api/v1/projects/x/runs/y")).toEqual({ kind: "project", id: "x" });
+  expect(jobSubject("/api/v1/projects/-/runs/y")).toBeNull(); // the project is deleted
   expect(jobSubject("/api/v1/keys/x")).toBeNull();
 });
 

@@ -26,10 +26,10 @@ export function jobSeconds(job: JobTimes, now: number): { readonly waited: numbe
   };
 }
 
-/** What the job works on, as the page of this dashboard: `/api/v1/explorations/ID`, or `/api/v1/projects/ID` and what is below it. */
+/** What the job works on, as the page of this dashboard: `/api/v1/explorations/ID`, or `/api/v1/projects/ID` and what is below it; null where that is deleted. */
 export function jobSubject(resource: string): { readonly kind: "exploration" | "project"; readonly id: string } | null {
   const match = /\/(exploration|project)s\/([^/]+)(?:\/|$)/.exec(resource);
-  return match === null ? null : { kind: match[1] as "exploration" | "project", id: decodeURIComponent(match[2]!) };
+  return match === null || match[2] === "-" ? null : { kind: match[1] as "exploration" | "project", id: decodeURIComponent(match[2]!) };
 }
 
 /** A change of the state of a job. */
@@ -37,18 +37,18 @@ export interface JobChange {
   readonly state: string;
   /** ISO 8601 */
   readonly at: string;
+  /** As the server counts them: one that a worker gave back before its end counts not. */
+  readonly attempt: number;
 }
 
 /** From the changes of its state: each wait and each attempt, with how it ended; `now` in milliseconds for what goes on. */
 export function attemptPhases(changes: readonly JobChange[], now: number): JobPhase[] {
-  let attempt = 0;
-  return changes.flatMap(({ state, at }, i): JobPhase[] => {
+  return changes.flatMap(({ state, at, attempt }, i): JobPhase[] => {
     const next = changes[i + 1];
     if (state !== "queued" && state !== "running") return [];
     const seconds = Math.max(0, (next === undefined ? now : Date.parse(next.at)) - Date.parse(at)) / 1000;
     if (state === "queued") return [{ title: i === 0 ? "waiting for a worker" : "waiting for another worker", seconds, colour: "bound-fill" }];
-    attempt += 1;
-    const end = next === undefined ? "running" : next.state === "queued" ? "its worker stopped or was lost" : `until it ${ENDS[next.state] ?? "ended"}`;
+    const end = next === undefined ? "running" : next.state === "queued" ? (next.attempt === attempt ? "given back, its worker stopped" : "its worker was lost") : `until it ${ENDS[next.state] ?? "ended"}`;
     return [{ title: `attempt ${attempt}: ${end}`, seconds, colour: next?.state === "failed" || next?.state === "queued" ? "slice-first" : "slice-prefill" }];
   });
 }

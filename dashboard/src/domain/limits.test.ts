@@ -19,6 +19,7 @@ const UNITS = {
   "layouts too many": [1, 0, ""],
   "missing order": [1, 0, ""],
   "of the largest SLR": [1.2, 1, "120 % of the largest SLR needed, 100 % of the largest SLR allowed"],
+  parts: [2, 1, "2 parts needed, 1 parts allowed"],
   passes: [7, 6, "7 passes needed, 6 passes allowed"],
   ports: [34, 32, "34 ports needed, 32 ports allowed"],
   projections: [3, 2, "3 projections needed, 2 projections allowed"],
@@ -54,7 +55,7 @@ test("rules read as words", () => {
 });
 
 describe("the verdict", () => {
-  const violation = { constraint: "dsp_utilization", where: "prefill", demand: 0.8287, bound: 0.8, unit: "fraction", message: "", levers: [] };
+  const violation = { constraint: "dsp_utilization", where: "prefill", demand: 0.8287, bound: 0.8, unit: "fraction", message: "", levers: [], partial_levers: [] };
 
   test("has three states, and a limit within the band is not met", () => {
     expect(verdictText([], [])).toBe("Every constraint is met, error bands included.");

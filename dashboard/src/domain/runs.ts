@@ -1,4 +1,5 @@
 /** The tool runs on a generated project, and what their reports say in one line. */
+import { simulatedStages } from "./runReports";
 import { formatCount, formatQuantity } from "./units";
 
 export const STEPS = [
@@ -22,8 +23,7 @@ export function runSummary(report: Readonly<Record<string, unknown>>): string {
   const parts: string[] = [];
   const values = number(report["values_compared"]) ?? number(report["compared_values"]) ?? number(report["values"]);
   if (values !== null) parts.push(`bit-exact, ${formatCount(values)} values`);
-  const cycles = number(report["cycles"]);
-  if (cycles !== null) parts.push(`${formatCount(cycles)} cycles`);
+  for (const stage of simulatedStages(report)) if (stage.cycles !== null) parts.push(`${stage.stage} ${formatCount(stage.cycles)} cycles`);
   const seconds = number(report["seconds"]) ?? number(report["wall_s"]);
   if (seconds !== null) parts.push(`took ${formatQuantity(seconds, "s")}`);
   return parts.join(", ");

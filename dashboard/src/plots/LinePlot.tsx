@@ -20,17 +20,21 @@ interface LinePlotProps {
   readonly format: (value: number) => string;
   readonly formatX: (value: number) => string;
   readonly xLog?: boolean;
+  /** The values are counts: no tick between two of them. */
+  readonly isCount?: boolean;
   readonly height?: number;
   readonly label: string;
 }
 
 /** Okabe-Ito, and dashes for those who do not see colours. */
 const COLOURS = ["--accent", "--bound-hbm", "--bound-serial", "--slice-swap"] as const;
+/** 1, 2, 5, 10, ... */
+const COUNT_STEPS = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 /** Width of a digit of the labels at an axis. */
 const DIGIT_PX = 6.2;
 const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]] as const;
 
-export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = false, height = 240, label }: LinePlotProps): JSX.Element {
+export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = false, isCount = false, height = 240, label }: LinePlotProps): JSX.Element {
   const [box, width] = useWidth<HTMLDivElement>();
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
@@ -63,7 +67,7 @@ export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = fal
         hooks: { setCursor: [(self) => setCursor(self.cursor.idx ?? null)] },
         axes: [
           { ...axis(xLabel, formatX), size: 34 },
-          { ...axis(yLabel, format), size: (_, shown) => 14 + DIGIT_PX * Math.max(4, ...(shown ?? []).map((text) => text.length)) },
+          { ...axis(yLabel, format), ...(isCount ? { incrs: COUNT_STEPS } : {}), size: (_, shown) => 14 + DIGIT_PX * Math.max(4, ...(shown ?? []).map((text) => text.length)) },
         ],
         series: [
           { label: xLabel, value: (_, value) => (value === null ? "" : formatX(value)) },
@@ -85,7 +89,7 @@ export function LinePlot({ x, lines, xLabel, yLabel, format, formatX, xLog = fal
       made.destroy();
       plot.current = null;
     };
-  }, [width, height, isDark, names, xLabel, yLabel, xLog]);
+  }, [width, height, isDark, names, xLabel, yLabel, xLog, isCount]);
 
   useEffect(() => plot.current?.setData(data), [x, lines]);
   const at = cursor !== null && cursor < x.length ? cursor : x.length - 1;

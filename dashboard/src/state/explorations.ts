@@ -1,7 +1,7 @@
 /** The list of explorations, newest first, refreshed while the page is visible. */
 import { computed, signal } from "@preact/signals";
 import { ConnectionError } from "../api/client";
-import { listExplorations } from "../api/explorations";
+import { getExploration, listExplorations } from "../api/explorations";
 import type { ExplorationSummary } from "../domain/documents";
 import { isFinished } from "../domain/live";
 import { resource } from "./resource";
@@ -17,18 +17,34 @@ let older: readonly ExplorationSummary[] = [];
 export const explorations = resource(async () => {
   const page = await listExplorations();
   if (older.length === 0) nextCursor.value = page.next_cursor;
+  else older = await upToDate(older);
   const fresh = new Set(page.items.map((item) => item.id));
   return [...page.items, ...older.filter((item) => !fresh.has(item.id))] as readonly ExplorationSummary[];
 });
 
+/** Of older ones what runs, and what ran when it was last heard of; what waits keeps waiting or runs by then. */
+async function upToDate(items: readonly ExplorationSummary[]): Promise<readonly ExplorationSummary[]> {
+  const now = new Map<string, ExplorationSummary>((await listExplorations({ state: "running" })).items.map((item) => [item.id, item]));
+  return Promise.all(items.map((item) => now.get(item.id) ?? (item.state === "running" ? getExploration(item.id) : item)));
+}
+
 export const hasMore = computed(() => nextCursor.value !== null);
 
+/** A page is on its way: a second click must not fetch it twice. */
+export const loadingMore = signal(false);
+
 export async function loadMore(): Promise<void> {
-  if (nextCursor.value === null) return;
-  const page = await listExplorations(nextCursor.value);
-  older = [...(explorations.state.value.data ?? []), ...page.items];
-  nextCursor.value = page.next_cursor;
-  await explorations.load();
+  const cursor = nextCursor.value;
+  if (cursor === null || loadingMore.value) return;
+  loadingMore.value = true;
+  try {
+    const page = await listExplorations({ cursor });
+    older = [...(explorations.state.value.data ?? []), ...page.items];
+    nextCursor.value = page.next_cursor;
+    await explorations.load();
+  } finally {
+    loadingMore.value = false;
+  }
 }
 
 /** True while the server does not answer; every view says so in one place. */

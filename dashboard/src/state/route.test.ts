@@ -45,11 +45,13 @@ describe("the address", () => {
         ranges: [{ column: "power_w", low: -1.5, high: 2e-7 }],
         lasso: { x: "tpot_s", xKind: "log", y: "power_w", yKind: "linear", polygon: [[1, 2], [3.25, 1e-9], [5, 6]] },
       },
+      parallel: { order: ["tpot_s", "prefill.token_parallelism"], turned: ["ttft_s"], hidden: ["decode.block_parallelism"] },
       designs: [{ exploration: "01:9", index: 4 }],
       explorations: ["a b"],
     };
     expect(parseRoute("/", formatView(view)).view).toEqual(view);
     expect(parseRoute("/", "?xscale=cubic").view.xKind).toBeNull();
+    expect(parseRoute("/", "?order=a,,<b>,a,c").view.parallel).toEqual({ order: ["a", "c"], turned: [], hidden: [] });
     expect(formatView({})).toBe("");
   });
 });

@@ -2,6 +2,16 @@
 import type { ScaleKind } from "../domain/scale";
 import { formatSelection, NO_SELECTION, parseSelection, type Selection } from "../domain/selection";
 
+/** How somebody arranged the axes of the parallel coordinates; empty where they stand as they come. */
+export interface ParallelView {
+  /** Names of axes from left to right; those that are not named follow. */
+  readonly order: readonly string[];
+  readonly turned: readonly string[];
+  readonly hidden: readonly string[];
+}
+
+export const NO_PARALLEL: ParallelView = { order: [], turned: [], hidden: [] };
+
 /** A design by its exploration and its number on the front. */
 export interface DesignRef {
   readonly exploration: string;
@@ -39,6 +49,7 @@ export interface View {
   /** The part of the page that is open, where it has parts. */
   readonly tab: string | null;
   readonly selection: Selection;
+  readonly parallel: ParallelView;
   /** Designs put side by side, in this order. */
   readonly designs: readonly DesignRef[];
   /** Explorations put side by side. */
@@ -55,6 +66,7 @@ export const NO_VIEW: View = {
   feasibleOnly: false,
   tab: null,
   selection: NO_SELECTION,
+  parallel: NO_PARALLEL,
   designs: [],
   explorations: [],
 };
@@ -80,10 +92,16 @@ export function parseRoute(path: string, search: string): Route {
     feasibleOnly: query.get("infeasible") === "hide",
     tab: query.get("tab"),
     selection: parseSelection(query),
+    parallel: { order: names(query.get("order")), turned: names(query.get("turned")), hidden: names(query.get("hidden")) },
     designs: query.getAll("design").flatMap(parseDesignRef),
     explorations: query.getAll("exploration"),
   };
   return { page: parsePage(path), view };
+}
+
+/** Names of columns between commas; what is no name is left out. */
+function names(text: string | null): readonly string[] {
+  return [...new Set((text ?? "").split(",").filter((name) => /^[\w.]+$/.test(name)))];
 }
 
 function parseDesignRef(text: string): DesignRef[] {
@@ -150,6 +168,7 @@ export function formatView(view: Partial<View>): string {
   if (view.feasibleOnly) query.set("infeasible", "hide");
   if (view.tab) query.set("tab", view.tab);
   if (view.selection) formatSelection(view.selection, query);
+  for (const [key, list] of Object.entries(view.parallel ?? NO_PARALLEL) as [string, readonly string[]][]) if (list.length > 0) query.set(key, list.join(","));
   for (const { exploration, index } of view.designs ?? []) query.append("design", `${exploration}:${index}`);
   for (const id of view.explorations ?? []) query.append("exploration", id);
   const text = query.toString().replaceAll("%3A", ":").replaceAll("%2C", ",");

@@ -124,13 +124,15 @@ export function Missing({ reason }: { readonly reason?: string | undefined }): J
 
 interface BlankProps {
   readonly title: string;
+  /** Nothing else stands on the page. */
+  readonly isPage?: boolean;
   readonly children?: ComponentChildren;
 }
 
-export function Blank({ title, children }: BlankProps): JSX.Element {
+export function Blank({ title, isPage = false, children }: BlankProps): JSX.Element {
   return (
     <div class={css.blank}>
-      <h2>{title}</h2>
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

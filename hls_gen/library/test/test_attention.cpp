@@ -184,9 +184,9 @@ void run(const test_case& c) {
     }
   }
   for (int token = 0; token < tokens; ++token) {
-    attention_of<pe_kind::dsp2, kHeads, 1, 8, 4, 8, 1, 8>(c, token, 1, {token + 1, 0});
+    attention_of<pe_kind::dsp2, kHeads, 1, 16, 3, 8, 1, 8>(c, token, 1, {token + 1, 0});  // a query word in three steps
   }
-  attention_of<pe_kind::lut, kTokens, 2, 1, 8, 2, 1>(c, 0, tokens / 2, {2, 2});  // a key read for every query head
+  attention_of<pe_kind::lut, kTokens, 2, 8, 2, 2, 1>(c, 0, tokens / 2, {2, 2});  // a key read for every query head
 }
 
 int main(int argc, char** argv) { return run_cases("attention", argc, argv, run); }

@@ -3,6 +3,7 @@
 
 #include "check.hpp"
 #include "flexdse_hls/fp32_io.hpp"
+#include "flexdse_hls/join_beats.hpp"
 #include "flexdse_hls/kv_cache.hpp"
 #include "flexdse_hls/load_scales.hpp"
 #include "flexdse_hls/load_weights.hpp"
@@ -201,6 +202,33 @@ void cache_gives_back(int heads, int blocks) {
   }
 }
 
+// Words of attention from the beats of a narrower port: channels in order, through every block, unit and key.
+template <int BEAT, int CHUNK, int DH>
+void beats_make_words(key_range range, int units, int blocks) {
+  fifo<lanes<int, BEAT>, 1> beats("test.beats");
+  fifo<lanes<int, CHUNK>, 1> words("test.words");
+  std::vector<lanes<int, CHUNK>> got;
+  int channels = 0;
+  for (int block = 0; block < blocks; ++block) channels += units * range.of(block) * DH;
+  const auto send_all = [&] {
+    for (int first = 0; first < channels; first += BEAT) {
+      lanes<int, BEAT> beat;
+      for (int c = 0; c < BEAT; ++c) beat[c] = first + c;
+      beats.write(beat);
+    }
+  };
+  const auto join = &join_beats<BEAT, CHUNK, DH, int, 1, 1>;
+  FLEXDSE_DATAFLOW_BEGIN;
+  FLEXDSE_PROCESS(send_all());
+  FLEXDSE_PROCESS(join(beats, words, range, units, blocks));
+  FLEXDSE_PROCESS(collect(words, got, channels / CHUNK));
+  FLEXDSE_DATAFLOW_END;
+  for (int channel = 0; channel < channels; ++channel) {
+    const int found = got[channel / CHUNK][channel % CHUNK];
+    CHECK(found == channel, "channel %d: %d", channel, found);
+  }
+}
+
 // Routes, shares, splits and joins: 12 words over four of them and back.
 void words_find_their_way() {
   fifo<int, 1> in("test.in");
@@ -260,6 +288,9 @@ int main() {
   cache_gives_back<8, 4, 16, 64, 4, 1>(2, 3);     // prefill: blocks of tokens
   cache_gives_back<8, 6, 16, 128, 2, 1>(2, 3);    // chunks that do not divide a head
   cache_gives_back<4, 8, 16, 64, 1, 2>(3, 4);     // four bits
+  beats_make_words<4, 8, 16>({4, 4}, 3, 2);
+  beats_make_words<2, 8, 8>({3, 1}, 1, 3);
+  beats_make_words<4, 4, 8>({2, 0}, 2, 1);  // a port as wide as attention
   words_find_their_way();
   std::puts("memory: ok");
 }

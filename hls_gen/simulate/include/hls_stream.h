@@ -89,8 +89,20 @@ class stream<T, 0> {
     (void)value;
 #endif
   }
-  void operator>>(T& value) { value = read("", 0); }
-  void operator<<(const T& value) { write(value, "", 0); }
+  // Operators take no default arguments: what they are given notes where it stands.
+  struct taken {
+    T& value;
+    flexdse_simulate::place at;
+    taken(T& into, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : value(into), at{file, line} {}
+  };
+  struct given {
+    T value;
+    flexdse_simulate::place at;
+    template <class U>
+    given(const U& word, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : value(word), at{file, line} {}
+  };
+  void operator>>(taken word) { word.value = read(word.at.file, word.at.line); }
+  void operator<<(const given& word) { write(word.value, word.at.file, word.at.line); }
 
   // What these return depends on the very timing that is to be found out.
   bool read_nb(T&, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return refused("read_nb", file, line); }

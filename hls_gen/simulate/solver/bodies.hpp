@@ -42,7 +42,8 @@ class bodies {
     if (found != compiled_.end()) return *found->second;
     auto made = std::make_unique<steps>();
     const std::vector<item_record>& items = trace_.bodies[static_cast<std::size_t>(body)];
-    std::size_t beside = 0;  // of the items that follow, how many are loops side by side
+    std::map<std::pair<int, char>, cycle> last;  // access of each stream in this iteration
+    std::size_t beside = 0;                      // of the items that follow, how many are loops side by side
     for (std::size_t i = 0; i < items.size(); ++i) {
       const item_record& item = items[i];
       if (beside == 0 && site < 0 && !trace_.independent.empty()) {
@@ -69,6 +70,11 @@ class bodies {
         const auto known = s.offset.find(item.id);
         const bool leaves = access.kind == 'w' || access.kind == 't' || access.kind == 'T';
         offset = known != s.offset.end() ? known->second : leaves ? std::max<cycle>(0, s.depth - 1) : 0;
+        // A FIFO takes and gives a word a cycle: accesses of an iteration to one stream follow each other.
+        if (access.kind == 'r' || access.kind == 'w') {
+          const auto [before, is_first] = last.try_emplace({access.object, access.kind}, offset);
+          if (!is_first) before->second = offset = std::max(offset, before->second + 1);
+        }
       }
       made->push_back({access.kind, access.object, item.id, offset});
     }

@@ -39,6 +39,7 @@ struct process_result {
   cycle empty_stall;
   cycle full_stall;
   cycle memory_stall;
+  cycle region_stall;  // for the processes of a region of its own
 };
 
 struct stream_result {
@@ -145,7 +146,7 @@ class engine {
     for (const auto& each : live_) {
       const int parent = each->parent != &top ? number[each->parent] : -1;
       number[each.get()] = static_cast<int>(result.processes.size());
-      result.processes.push_back({each->record, parent, each->start - begin, each->end - begin, each->stall[0], each->stall[1], each->stall[2]});
+      result.processes.push_back({each->record, parent, each->start - begin, each->end - begin, each->stall[0], each->stall[1], each->stall[2], each->stall[3]});
     }
     result.critical = critical_path(live_, fifos_, top, begin);
     for (const int stream : used_) {
@@ -191,6 +192,7 @@ class engine {
       leave_top_region(*top_);
     } else {
       parent->now = parent->children_end + trace_.costs.region_end;
+      parent->stall[static_cast<int>(cause::region)] += parent->children_end - parent->children_start;
       parent->waits.push_back({parent->children_start, parent->children_end, cause::region, static_cast<int>(parent->last_of_region.size())});
       parent->last_of_region.push_back(parent->last_child);
     }

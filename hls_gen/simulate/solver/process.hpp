@@ -102,7 +102,7 @@ struct process {
   std::vector<process*> last_of_region;
   std::vector<wait> waits;  // by their beginning
   cycle apart = 64;         // cycles between two waits that count as one
-  cycle stall[3] = {0, 0, 0};
+  cycle stall[4] = {0, 0, 0, 0};  // by cause
 };
 
 }  // namespace timed

@@ -14,9 +14,9 @@ void put_region(int node, const timed::region_result& r, const timed::trace& t) 
               t.nodes[node].file.c_str(), static_cast<long long>(r.cycles));
   for (std::size_t i = 0; i < r.processes.size(); ++i) {
     const timed::process_result& p = r.processes[i];
-    std::printf("%s[%d,%d,%lld,%lld,%lld,%lld,%lld]", i ? "," : "", p.record, p.parent, static_cast<long long>(p.start),
+    std::printf("%s[%d,%d,%lld,%lld,%lld,%lld,%lld,%lld]", i ? "," : "", p.record, p.parent, static_cast<long long>(p.start),
                 static_cast<long long>(p.end), static_cast<long long>(p.empty_stall), static_cast<long long>(p.full_stall),
-                static_cast<long long>(p.memory_stall));
+                static_cast<long long>(p.memory_stall), static_cast<long long>(p.region_stall));
   }
   std::printf("],\"streams\":[");
   for (std::size_t i = 0; i < r.streams.size(); ++i) {
@@ -98,9 +98,14 @@ void minimize(timed::trace t, const std::vector<std::vector<int>>& groups) {
   std::printf("{\"cycles\":%lld,\"smallest\":[", static_cast<long long>(best));
   // Deep enough for the schedule without bounds, hence for its cycles.
   for (std::size_t i = 0; i < t.streams.size(); ++i) t.streams[i].depth = places[i];
+  // FIFOs of a group have one depth: where one of them starts with less, a search of another group sees losses that the answer has not.
+  for (const std::vector<int>& group : groups) {
+    std::int64_t most = 1;
+    for (const int id : group) most = std::max(most, t.streams[static_cast<std::size_t>(id)].depth);
+    for (const int id : group) t.streams[static_cast<std::size_t>(id)].depth = most;
+  }
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    std::int64_t high = 1;
-    for (const int id : groups[g]) high = std::max(high, t.streams[static_cast<std::size_t>(id)].depth);
+    std::int64_t high = t.streams[static_cast<std::size_t>(groups[g].front())].depth;
     std::int64_t low = 1;
     while (low < high) {
       const std::int64_t middle = (low + high) / 2;
@@ -140,6 +145,7 @@ int main(int count, char** arguments) {
     groups.emplace_back();
     int id;
     while (words >> id) groups.back().push_back(id);
+    if (groups.back().empty()) groups.pop_back();
   }
   minimize(recorded, groups);
 }

@@ -98,6 +98,11 @@ class UnknownUnitError(ValueError):
     """A function, or a form of one, without a law."""
 
 
+def _add_parts(u: Unit) -> UnitParts:
+    totals = u.p.TB * u.p.W // u.p.LANES * units.groups_of_unit(u.p.W, u.p.LANES)
+    return units.add_parts(totals, u.p.PARTS, u.p.SUBS, u.p.PART_ACC, u.p.ACC)
+
+
 def _attention_scores(u: Unit) -> UnitParts:
     p = u.p
     return units.attention_scores(p.LANES, p.KP, p.GROUPS, p.DH, p.KIND, p.F, u.bits)
@@ -135,6 +140,7 @@ _ONE_WAY = _route(lambda u: 1)
 
 LAWS: dict[str, Callable[[Unit], UnitParts]] = {
     "add_bias": lambda u: units.adder_lanes(u.p.TP * u.p.CP),
+    "add_parts": _add_parts,
     "add_residual": lambda u: units.adder_lanes(u.p.LANES),
     "append_newest": _port_words(lambda p: p.CHUNK * p.KV_BITS),
     "attention_scores": _attention_scores,
@@ -148,9 +154,11 @@ LAWS: dict[str, Callable[[Unit], UnitParts]] = {
     "feed_vector": lambda u: units.feed_vector(u.p.F.x_bits, u.p.TB, u.p.MAX_D_IN),
     "gather_words": _route(lambda u: u.p.LANES),
     "gemv_lane_unit": lambda u: units.mac_tile(1, u.p.LANES, u.p.KIND, u.p.F, u.p.ACC),
+    "gemv_port_unit": lambda u: UnitParts().add(units.mac_tile(1, u.p.LANES, u.p.KIND, u.p.F, u.p.ACC), u.p.SUBS),
     "hadamard_butterflies": lambda u: units.hadamard_butterflies(u.p.N, u.p.TP, u.p.CP, u.bits),
     "hadamard_rows": lambda u: units.hadamard_rows(u.p.N, u.p.TP, u.p.CP, u.bits),
     "hadamard_serial": lambda u: units.hadamard_serial(u.p.N, u.p.TP, u.p.CP, u.p.ADDERS, u.bits),
+    "join_beats": lambda u: units.join_beats(u.p.CHUNK, u.stream("words").word.element_bits),
     "join_words": _route(lambda u: 2),
     "load_scales": _port_words(lambda p: 2 * FP32 * p.PAIRS),
     "load_weights": _port_words(lambda p: p.BITS),
@@ -177,6 +185,7 @@ LAWS: dict[str, Callable[[Unit], UnitParts]] = {
     "split_words": _ONE_WAY,
     "swiglu": lambda u: units.swiglu(u.p.LANES),
     "systolic_sub_array": lambda u: units.mac_tile(u.p.TP, u.p.COLUMNS, u.p.KIND, u.p.F, u.p.ACC),
+    "take_part": _ONE_WAY,
     "write_cache": lambda u: units.write_cache(u.p.ROWS, u.p.DH, u.p.CHUNK, u.p.KV_BITS, u.p.BITS),
     "write_fp32": _port_words(lambda p: FP32 * p.N),
     "write_integers": _port_words(lambda p: p.VALUE_BITS * p.N),

@@ -55,7 +55,7 @@ export function DesignPage({ id, index }: DesignPageProps): JSX.Element {
   if (detail.data === null || front.data === null) {
     if (error instanceof ApiError && error.problem.status === 404) {
       return (
-        <Blank title="There is no such exploration">
+        <Blank isPage title="There is no such exploration">
           <p>
             <code>{id}</code> is not known here. <Link to="/">Go to the newest one</Link>.
           </p>

@@ -42,7 +42,7 @@ export function EvaluationPage({ id, row }: { readonly id: string; readonly row:
   if (exploration !== null && data !== null) return <Page exploration={exploration} row={row} {...data} />;
   if (error instanceof ApiError && error.problem.status === 404) {
     return (
-      <Blank title="There is no such evaluation">
+      <Blank isPage title="There is no such evaluation">
         <p>
           {error.problem.detail}. <Link to={href({ name: "exploration", id }, route.value.view)}>Back to the exploration</Link>
         </p>

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { signedPercent } from "../../domain/design";
-import { type Explanation, knobText, knobTitle } from "../../domain/explanation";
+import { type Explanation, knobText, knobTitle, knobWithValue } from "../../domain/explanation";
 import { shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import { leavesOut, type SpaceOverrides } from "../../domain/space";
@@ -65,8 +65,8 @@ function Loaded({ opened, index, metric }: { readonly opened: OpenExploration; r
   );
 }
 
-const LABELS = 236;
-const ENDS = 64;
+const LABELS = 262;
+const ENDS = 92;
 
 interface TornadoProps {
   readonly explanation: Explanation;
@@ -107,11 +107,11 @@ function Tornado({ explanation, metric, space }: TornadoProps): JSX.Element {
         {figure.rows.map((row) => (
           <g key={row.y} data-knob={row.knob}>
             <text class={css.rowLabel} x={0} y={row.y + 16}>
-              {knobTitle(row.knob)} = {knobText(row.value)}
+              {knobWithValue(row.knob, row.value)}
             </text>
             {spread(row.bars).map(({ bar, top, height }) => (
               <g key={bar.to}>
-                <title>{`${knobTitle(row.knob)} ${knobText(row.value)} → ${knobText(bar.to)}: ${info.title} ${signedPercent(bar.change)}, ${bar.better ? "better" : "worse"}${bar.feasible ? "" : bar.floorplan === "refused" ? ", refused by the assignment to SLRs" : ", does not fit the card"}${leavesOut(space, row.knob, bar.to) ? ", not in the space of this exploration" : ""}`}</title>
+                <title>{`${knobWithValue(row.knob, row.value)} → ${knobText(bar.to)}: ${info.title} ${signedPercent(bar.change)}, ${bar.better ? "better" : "worse"}${bar.feasible ? "" : bar.floorplan === "refused" ? ", refused by the assignment to SLRs" : ", does not fit the card"}${leavesOut(space, row.knob, bar.to) ? ", not in the space of this exploration" : ""}`}</title>
                 <rect class={css.tornado} data-better={bar.better} data-feasible={bar.feasible} x={bar.x} y={row.y + top} width={Math.max(1, bar.width)} height={height} />
                 <text class={css.small} x={bar.change < 0 ? bar.x - 4 : bar.x + bar.width + 4} y={row.y + top + height / 2 + 4} text-anchor={bar.change < 0 ? "end" : "start"}>
                   → {knobText(bar.to)}

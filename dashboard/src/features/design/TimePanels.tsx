@@ -1,7 +1,7 @@
 /** Where the time of a request goes, and within a stage, module by module. */
 import type { JSX } from "preact";
 import type { Bound, CostReport, Stage } from "../../domain/documents";
-import { BOUND_TITLES, percent, requestTimeline, stageBreakdown } from "../../domain/design";
+import { BOUND_TITLES, overlapText, percent, requestTimeline, stageBreakdown } from "../../domain/design";
 import { formatCount, formatQuantity } from "../../domain/units";
 import { ChartPanel } from "../../plots/ChartPanel";
 import { StackedBar } from "../../plots/StackedBar";
@@ -46,7 +46,6 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
   const { modules, byBound } = breakdown;
   const title = stage === "prefill" ? "Prefill: time per module" : "Decode step: time per module";
   const cycleS = 1 / (breakdown.clockMhz * 1e6);
-  const largest = modules[0]?.share ?? 1;
   return (
     <ChartPanel title={title} file={`${stage}-time-per-module`} provenance={report.provenance} note={`bound by ${report[stage].bound_by}`}>
       <div class={css.stage}>
@@ -75,16 +74,14 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
             </li>
           ))}
         </ul>
-        <DataTable label={title} inset heads={["Module", ...numericHeads("Of the critical path", "Share"), { title: "Bar", hidden: true }, "Bound by", ...numericHeads("Busy", "DSP")]}>
+        <DataTable label={title} inset heads={["Module", ...numericHeads("Critical path"), "Bound by", ...numericHeads("Busy", "DSP")]}>
           <tbody>
             {modules.map((module) => (
               <tr key={module.module}>
                 <th scope="row">{module.module}</th>
-                <NumericCell>{formatQuantity(module.seconds, "s")}</NumericCell>
-                <NumericCell>{percent(module.share)}</NumericCell>
-                <td class={css.shareCell}>
-                  <span class={css.shareBar} style={{ width: `${(module.share / largest) * 100}%`, background: `var(--bound-${module.bound_by})` }} />
-                </td>
+                <NumericCell>
+                  {formatQuantity(module.seconds, "s")} <small>{percent(module.share)}</small>
+                </NumericCell>
                 <td>
                   <BoundLabel bound={module.bound_by} />
                 </td>
@@ -96,10 +93,7 @@ export function StageTimePanel({ report, stage }: { readonly report: CostReport;
             ))}
           </tbody>
         </DataTable>
-        <p class={css.note}>
-          The modules of a stage work at the same time, on different tokens: the first column is what each adds to the stage's time, the busy time what it works itself, with its share of the stage. A module that
-          is busy and adds little is hidden behind a slower one.
-        </p>
+        <p class={css.note}>{overlapText(breakdown)}</p>
         <details class={css.sources}>
           <summary>Cycles of each module, and what they rest on</summary>
           <ul>

@@ -31,7 +31,8 @@ export function ViolationsPanel({ violations, openLimits }: ViolationsPanelProps
             </h3>
             <p>{violation.message}</p>
             {band !== undefined && <p class={css.undecided}>Over the limit as estimated, which is what a search goes by; the limit lies within the estimate’s error band ({formatBand(band)}), so the tools may still fit it.</p>}
-            <Levers levers={violation.levers} />
+            <Levers title="What would make it fit:" levers={violation.levers} />
+            <Levers title={violation.levers.length === 0 ? "Nothing that was tried makes it fit; what lowers it:" : "What only lowers it:"} levers={violation.partial_levers} />
           </div>
         );
       })}
@@ -41,18 +42,18 @@ export function ViolationsPanel({ violations, openLimits }: ViolationsPanelProps
             {ruleTitle(limit.constraint)} in {limit.where}: {limitAmount(limit.demand, limit.unit)} estimated ({formatBand(limit)}), {limitAmount(limit.bound, limit.unit)} allowed
           </h3>
           <p>If it does not fit: {limit.message}.</p>
-          <Levers levers={limit.levers} />
+          <Levers title="What would make it fit:" levers={limit.levers} />
         </div>
       ))}
     </Panel>
   );
 }
 
-function Levers({ levers }: { readonly levers: readonly string[] }): JSX.Element | null {
+function Levers({ title, levers }: { readonly title: string; readonly levers: readonly string[] }): JSX.Element | null {
   if (levers.length === 0) return null;
   return (
     <>
-      <p class={css.note}>What would make it fit:</p>
+      <p class={css.note}>{title}</p>
       <ul>
         {levers.map((lever) => (
           <li key={lever}>{lever}</li>

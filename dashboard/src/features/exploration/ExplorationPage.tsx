@@ -47,7 +47,7 @@ export function ExplorationPage({ id }: { readonly id: string }): JSX.Element {
   if (exploration === null) {
     if (error instanceof ApiError && error.problem.status === 404) {
       return (
-        <Blank title="There is no such exploration">
+        <Blank isPage title="There is no such exploration">
           <p>
             <code>{id}</code> is not known here, or it was removed. <Link to="/">Go to the newest one</Link>.
           </p>

@@ -16,9 +16,9 @@ interface KeyFigureStripProps {
 export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.Element {
   const { total, done } = figures;
   return (
-    <div class={ui.panel}>
+    <div class={`${ui.panel} ${css.strip}`}>
       <dl class={css.figures} aria-label="Key figures">
-        <Figure title="Evaluations" known={figures.evaluations} format={formatLargeCount} note={total !== null ? `of ${formatLargeCount(total)}` : figures.isComplete ? figures.evaluationsAre : "when it was last heard of"} />
+        <Figure title="Evaluations" known={figures.evaluations} format={formatLargeCount} note={total !== null ? `of ${formatLargeCount(total)}` : figures.isComplete ? figures.evaluationsAre : "last heard"} />
         <Figure title="Rate" known={figures.rate} format={formatRate} note={figures.evaluationsAre === STAGE_DESIGNS ? "designs/s while pricing" : "designs/s"} />
         <Figure
           title="Legal designs"
@@ -29,7 +29,7 @@ export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.E
         <Figure title="Feasible" known={figures.feasible} format={(share) => formatQuantity(share, "1", "fraction")} note={figures.isComplete ? "of those" : "of the evaluated"} />
         <Figure title="Front size" known={figures.frontSize} format={formatCount} note={figures.finished ? "designs" : "shown so far"} />
         {figures.hypervolume.value === null && figures.ownHypervolume !== null ? (
-          <Figure title="Own hypervolume" known={{ value: figures.ownHypervolume }} format={(volume) => volume.toPrecision(4)} note={<span title={figures.hypervolume.reason}>compares with no other front</span>} />
+          <Figure title="Own hypervolume" known={{ value: figures.ownHypervolume }} format={(volume) => volume.toPrecision(4)} note={<span title={figures.hypervolume.reason}>for no comparison</span>} />
         ) : (
           <Figure
             title="Hypervolume"
@@ -45,10 +45,10 @@ export function KeyFigureStrip({ figures, history }: KeyFigureStripProps): JSX.E
           />
         )}
         <Figure title={figures.finished ? "Search time" : "Time left"} known={figures.seconds} format={formatDuration} note={figures.finished ? "of the search itself" : "estimate"} />
-        {done !== null && !figures.finished && (
-          <div class={css.progress} style={{ width: `${done * 100}%` }} role="progressbar" aria-label="Evaluated share" aria-valuenow={Math.round(done * 100)} />
-        )}
       </dl>
+      {done !== null && !figures.finished && (
+        <div class={css.progress} style={{ width: `${done * 100}%` }} role="progressbar" aria-label="Evaluated share" aria-valuenow={Math.round(done * 100)} />
+      )}
     </div>
   );
 }

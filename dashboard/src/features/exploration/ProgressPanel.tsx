@@ -92,6 +92,7 @@ export function ProgressPanel({ history, finished, record }: ProgressPanelProps)
         lines={lines}
         xLabel={against === "seconds" ? "time (s)" : "evaluations"}
         yLabel={withFront ? "designs" : "hypervolume"}
+        isCount={withFront}
         format={(value) => (withFront ? formatLargeCount(value) : formatNumber(value))}
         formatX={(value) => (against === "seconds" ? formatDuration(value) : formatLargeCount(value))}
         label={`${withFront ? "Front size" : "Hypervolume"} against ${against}: ${lastText(lines[0]!.values)}`}

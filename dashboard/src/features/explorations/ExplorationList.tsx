@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import type { ExplorationSummary } from "../../domain/documents";
 import { explorationTitle } from "../../domain/exploration";
 import { formatAge, formatCount } from "../../domain/units";
-import { explorations, hasMore, loadMore, now } from "../../state/explorations";
+import { explorations, hasMore, loadingMore, loadMore, now } from "../../state/explorations";
 import { formatPage, type Page } from "../../state/route";
 import { route } from "../../state/router";
 import { Button, buttonClass, Failure, Skeleton, StateDot, stateTitle } from "../../ui/basics";
@@ -11,7 +11,7 @@ import { Link } from "../../ui/Link";
 import css from "./explorations.module.css";
 
 export function ExplorationList(): JSX.Element {
-  const { data, error, loading } = explorations.state.value;
+  const { data, error } = explorations.state.value;
   return (
     <>
       <div class={css.railHead}>
@@ -41,7 +41,7 @@ export function ExplorationList(): JSX.Element {
           </ul>
           {hasMore.value && (
             <div class={css.more}>
-              <Button onClick={() => void loadMore()} disabled={loading}>
+              <Button onClick={() => void loadMore()} disabled={loadingMore.value}>
                 Show older
               </Button>
             </div>
@@ -69,7 +69,7 @@ function Item({ item, page }: { readonly item: ExplorationSummary; readonly page
         <span>
           {formatCount(prompt)} → {formatCount(output)} tokens · {item.method}
         </span>
-        <span>{item.front_size === null ? stateTitle(item.state).toLowerCase() : `${formatCount(item.front_size)} on front`}</span>
+        <span>{item.front_size === null ? stateTitle(item.state).toLowerCase() : `${formatCount(item.front_size)} on front${item.state === "running" ? " so far" : ""}`}</span>
       </span>
     </Link>
   );

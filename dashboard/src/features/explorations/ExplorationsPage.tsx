@@ -2,13 +2,13 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { ExplorationSummary } from "../../domain/documents";
-import { bestText, explorationTitle, METHOD_TITLES } from "../../domain/exploration";
+import { bestText, explorationTitle, METHOD_TITLES, phaseTitle, pricedShare } from "../../domain/exploration";
 import { percent } from "../../domain/design";
 import { isFinished } from "../../domain/live";
 import { shortTitle } from "../../domain/metrics";
 import { metricOf } from "../../domain/registry";
 import { formatAge, formatCount, formatDuration, formatLargeCount, formatNumber } from "../../domain/units";
-import { explorations, hasMore, loadMore, now } from "../../state/explorations";
+import { explorations, hasMore, loadingMore, loadMore, now } from "../../state/explorations";
 import { formatPage } from "../../state/route";
 import { href, route, setView } from "../../state/router";
 import { Blank, Button, buttonClass, Failure, Missing, Panel, Skeleton, StateLabel } from "../../ui/basics";
@@ -17,7 +17,7 @@ import { Link } from "../../ui/Link";
 import css from "./explorations.module.css";
 
 export function ExplorationsPage(): JSX.Element {
-  const { data, error, loading } = explorations.state.value;
+  const { data, error } = explorations.state.value;
   useEffect(() => {
     document.title = "Explorations · FlexDSE";
   }, []);
@@ -47,7 +47,7 @@ export function ExplorationsPage(): JSX.Element {
         )}
         {hasMore.value && (
           <div class={css.more}>
-            <Button onClick={() => void loadMore()} disabled={loading}>
+            <Button onClick={() => void loadMore()} disabled={loadingMore.value}>
               Show older
             </Button>
           </div>
@@ -78,7 +78,7 @@ const HEADS: readonly (string | Head)[] = [
   "State",
   ...numericHeads("Evaluations", "Rate", "Feasible", "Front", "Hypervolume"),
   "Best",
-  ...numericHeads("Start to end"),
+  ...numericHeads("Took"),
 ];
 
 function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX.Element {
@@ -113,16 +113,17 @@ function List({ items }: { readonly items: readonly ExplorationSummary[] }): JSX
               <td>
                 <StateLabel state={item.state} />
                 <small class={css.task}>{formatAge(item.created_at, now.value)}</small>
+                {item.phase !== null && <small class={css.phase}>{phaseText(item)}</small>}
               </td>
               <Figure value={item.evaluations} state={item.state} format={formatLargeCount} />
-              <Figure value={item.designs_per_s} state={item.state} format={(rate) => `${formatLargeCount(rate)}/s`} />
+              <Figure value={item.designs_per_s || null} state={item.state} format={(rate) => `${formatLargeCount(rate)}/s`} />
               <Figure value={item.feasible_fraction} state={item.state} format={percent} />
               <Figure value={item.front_size} state={item.state} format={formatCount} />
-              <Figure value={item.hypervolume || null} state={item.state} missing="no design of its front is better than the reference point, the worst of the exact front, in every objective" format={(volume) => formatNumber(volume, 3)} />
+              <Figure value={item.hypervolume || null} state={item.state} missing="no design of its front is better than the reference point, the worst of the exact front, in every objective" isOpen format={(volume) => formatNumber(volume, 3)} />
               <td class={css.best}>
                 <Best item={item} />
               </td>
-              <NumericCell>{took(item) === null ? <Missing reason="it has not ended" /> : formatDuration(took(item))}</NumericCell>
+              <NumericCell>{took(item) === null ? <Missing reason="it has not started" /> : formatDuration(took(item))}</NumericCell>
             </tr>
           ))}
         </tbody>
@@ -136,17 +137,20 @@ interface FigureProps {
   readonly format: (value: number) => string;
   /** Why a search that succeeded may not have it. */
   readonly missing?: string;
+  /** One that runs may lack it for the same reason. */
+  readonly isOpen?: boolean;
 }
 
-function Figure({ value, state, format, missing = "the result does not have it" }: FigureProps): JSX.Element {
-  const reason = state === "succeeded" ? missing : isFinished(state) ? "it ended without a result" : "known when the search is done";
+function Figure({ value, state, format, missing = "the result does not have it", isOpen = false }: FigureProps): JSX.Element {
+  const early = state === "queued" ? "it waits for a worker" : isOpen ? `not yet: ${missing}` : "nothing is priced yet";
+  const reason = state === "succeeded" ? missing : isFinished(state) ? "it ended without a result" : early;
   return <NumericCell>{value === null ? <Missing reason={reason} /> : format(value)}</NumericCell>;
 }
 
 /** The best value of each objective on the front. */
 function Best({ item }: { readonly item: ExplorationSummary }): JSX.Element {
   const best = Object.entries((item.best ?? {}) as Record<string, number | null>);
-  if (best.length === 0) return <Missing reason={item.state === "succeeded" ? "the front is empty" : "known when the search has succeeded"} />;
+  if (best.length === 0) return <Missing reason={isFinished(item.state) && item.state !== "succeeded" ? "it ended without a result" : item.state === "queued" ? "it waits for a worker" : "the front is empty"} />;
   return (
     <ul>
       {best.map(([name, value]) => (
@@ -158,7 +162,14 @@ function Best({ item }: { readonly item: ExplorationSummary }): JSX.Element {
   );
 }
 
-/** Seconds from start to end. */
+/** What one that runs does, and how far it is. */
+function phaseText({ phase, evaluations, total_evaluations: total }: ExplorationSummary): string {
+  const share = pricedShare(phase, evaluations, total);
+  return `${phaseTitle(phase!)}${share === null ? "" : `, ${percent(share)}`}`;
+}
+
+/** Seconds from its start to its end, or until now. */
 function took(item: ExplorationSummary): number | null {
-  return item.started_at === null || item.finished_at === null ? null : (Date.parse(item.finished_at) - Date.parse(item.started_at)) / 1000;
+  if (item.started_at === null) return null;
+  return Math.max(0, (item.finished_at === null ? now.value : Date.parse(item.finished_at)) - Date.parse(item.started_at)) / 1000;
 }

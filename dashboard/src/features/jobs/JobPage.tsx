@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../../api/client";
-import { followChanges, getJob, type Job, type LogLine } from "../../api/jobs";
+import { getJob, type Job, type LogLine, tellChanges } from "../../api/jobs";
 import { attemptPhases, type JobChange, type JobPhase, jobPhases, KIND_TITLES, logStages } from "../../domain/jobs";
 import { isFinished } from "../../domain/live";
 import { formatDuration } from "../../domain/units";
@@ -27,7 +27,7 @@ export function JobPage({ id }: { readonly id: string }): JSX.Element {
   if (data === null) {
     if (error instanceof ApiError && error.problem.status === 404) {
       return (
-        <Blank title="There is no such job">
+        <Blank isPage title="There is no such job">
           <p>
             <code>{id}</code> is not known here. <Link to="/jobs">Go to the jobs</Link>.
           </p>
@@ -65,8 +65,8 @@ function useChanges(job: Job): readonly JobChange[] {
   useEffect(() => {
     setChanges([]);
     const isKnown = (all: readonly JobChange[], { state, at }: JobChange): boolean => all.some((one) => one.state === state && one.at === at);
-    return followChanges(job.id, job.finished_at, (change) => setChanges((before) => (isKnown(before, change) ? before : [...before, change])));
-  }, [job.id, job.finished_at]);
+    return tellChanges(job.id, (change) => setChanges((before) => (isKnown(before, change) ? before : [...before, change])));
+  }, [job.id, job.state, job.attempt, job.started_at]);
   // What was forgotten already is not drawn as if it had not been.
   return changes[0]?.state === "queued" ? changes : [];
 }

@@ -10,7 +10,7 @@ import css from "./jobs.module.css";
 
 export function JobSubject({ resource }: { readonly resource: string }): JSX.Element {
   const subject = jobSubject(resource);
-  if (subject === null) return <Missing reason="this job works on no exploration and no project" />;
+  if (subject === null) return <Missing reason="what this job worked on is deleted" />;
   const { kind, id } = subject;
   const known = kind === "exploration" ? explorations.state.value.data?.find((item) => item.id === id) : undefined;
   const title = known === undefined ? `${kind} ${id.slice(-8)}` : explorationTitle(known);

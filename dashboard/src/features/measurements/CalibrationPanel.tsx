@@ -88,7 +88,7 @@ function Entries({ calibration }: { readonly calibration: Calibration }): JSX.El
     <DataTable
       label="Before and after"
       inset
-      heads={["Fidelity", "Of", ...numericHeads("Factor", "Designs", "90 % band before", "after", "Mean |error| before", "after, on designs left out")]}
+      heads={["Fidelity", "Of", ...numericHeads("Factor", "Designs", "90 % band as published", "calibrated", "Mean |error| here before", "after, on designs left out")]}
     >
       <tbody>
           {calibration.table.entries.map((entry) => {

@@ -1,7 +1,7 @@
 /** The models against what was measured: how far off, for which fidelity and tool, and what a calibration makes of it. */
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { type Calibration, type CalibrationSummary, getCalibration, listCalibrations, measuredPairs } from "../../api/measured";
+import { type Calibration, type CalibrationSummary, getCalibration, listCalibrations, measuredPairs, MOST_ASKED } from "../../api/measured";
 import { calibrated, filePairs, formatPairValue, type Pair, partTitle, fidelityTitle, quantityTitle, residual } from "../../domain/measured";
 import { signedPercent } from "../../domain/design";
 import { formatCount } from "../../domain/units";
@@ -41,7 +41,7 @@ export function MeasurementsPage(): JSX.Element {
         </div>
       </header>
       <p class={css.note} role="status" aria-label="What is compared">
-        {ofFile !== null ? `${formatCount(ofFile.pairs.length)} values of ${ofFile.name}` : data === null ? "" : `${formatCount(data.length)} values measured on this server`}
+        {ofFile !== null ? `${formatCount(ofFile.pairs.length)} values of ${ofFile.name}` : data === null ? "" : `${formatCount(data.length)} values measured on this server, of its ${MOST_ASKED} newest projects and explorations`}
       </p>
       {pairs !== null && pairs.length > 0 ? (
         <Compared key={ofFile?.name ?? ""} pairs={pairs} calibrations={calibrations} />

@@ -61,6 +61,7 @@ export function ResidualsPanel({ pairs, title }: { readonly pairs: readonly Pair
             ← model too low
           </text>
         </svg>
+        <p class={css.note}>Each mark is a value, the thick line the mean of its row.</p>
         <DataTable label="Residuals" inset heads={["Fidelity, tool", ...numericHeads("Values", "Designs", "Mean", "Mean |error|", "Worst")]}>
           <tbody>
             {groups.map((group) => (

@@ -24,7 +24,7 @@ export function ProjectPage({ id }: { readonly id: string }): JSX.Element {
   if (data === null) {
     if (error instanceof ApiError && error.problem.status === 404) {
       return (
-        <Blank title="There is no such project">
+        <Blank isPage title="There is no such project">
           <p>
             <code>{id}</code> is not known here, or it was removed. <Link to="/explorations">Go to the explorations</Link>.
           </p>

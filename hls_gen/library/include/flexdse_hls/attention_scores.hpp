@@ -12,7 +12,7 @@
 // channel): rows of tokens in GROUPS * DH / CP words of LANES * CP (lane t * CP + c), rows of heads in LANES * DH / CP
 // words of CP; keys.of(block) * ceil(DH / KP) words of keys; out, for each key, for each of the GROUPS heads, a word of
 // LANES scores.
-// II 1. Latency per unit: words of queries + GROUPS * keys * ceil(DH / KP). Multipliers: LANES * KP; dsp2 pairs the rows of two
+// II 1. Latency per unit: words of queries, ceil(CP / (2 KP)) cycles each, + GROUPS * keys * ceil(DH / KP). Multipliers: LANES * KP; dsp2 pairs the rows of two
 // lanes on one DSP, with a single lane each product has its own.
 #pragma once
 
@@ -93,6 +93,9 @@ void attention_scores(fifo<lanes<real, 1>, FACTOR_DEPTH>& factors,
   constexpr bool kRowsAreHeads = ROWS == attention_rows::heads;
   constexpr int kHeads = kRowsAreHeads ? LANES : GROUPS;
   constexpr int kChunks = ceil_div(DH, KP);
+  // The memory of a channel of rows has two ports, so that a word of a query is stored in steps of 2 KP channels.
+  constexpr int kSteps = ceil_div(CP, 2 * KP);
+  constexpr int kStepChannels = kSteps == 1 ? CP : 2 * KP;
   constexpr int kAcc = F::accumulator_bits(DH);
   static_assert(kAcc <= 32, "the sum of a score has at most 32 bits");
 
@@ -123,15 +126,18 @@ Block:
 #pragma HLS pipeline II=1
         factor[g] = factors.read()[0];
       }
+      lanes<typename F::x_type, (kRowsAreHeads ? CP : LANES * CP)> word;
     Query_Pipeline:
-      for (int i = 0; i < kHeads * (DH / CP); ++i) {
+      for (int i = 0; i < kHeads * (DH / CP) * kSteps; ++i) {
 #pragma HLS pipeline II=1
-        const auto word = queries.read();
-        const int head = i / (DH / CP);
+        if (i % kSteps == 0) word = queries.read();
+        const int head = i / (DH / CP * kSteps);
       Channel_Unroll:
-        for (int c = 0; c < CP; ++c) {
+        for (int s = 0; s < kStepChannels; ++s) {
 #pragma HLS unroll
-          const int channel = i % (DH / CP) * CP + c;
+          const int c = i % kSteps * kStepChannels + s;
+          if (c >= CP) continue;
+          const int channel = i / kSteps % (DH / CP) * CP + c;
         Lane_Unroll:
           for (int t = 0; t < LANES; ++t) {
 #pragma HLS unroll

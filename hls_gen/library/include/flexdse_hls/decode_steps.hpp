@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "flexdse_hls/d_in_parts.hpp"
 #include "flexdse_hls/ints.hpp"
 #include "flexdse_hls/key_range.hpp"
 
@@ -21,7 +22,7 @@ struct decode_step_of {
   int layer;
   int position;
   int token;
-  // Engine: one vector, or none.
+  // Engine: one vector, or none; d_in of a part of the input channels (d_in_parts.hpp).
   int source, sink;
   int engine_vectors, engine_in_words, engine_out_words, d_in, d_out;
   int weight_word, scale_word, gamma_word;
@@ -83,9 +84,10 @@ decode_step_of<Shape::kHeadLanes> make_step(int number, int layers, int position
   step.engine_vectors = number == 0 ? 0 : 1;
   step.source = attend ? 1 : down ? 2 : 0;
   step.sink = qkv ? 0 : attend || down ? 1 : gate_up ? 2 : 3;
-  step.d_in = number == 0 ? 0 : attend ? Shape::kQDim : down ? Shape::kFfn : Shape::kHidden;
+  const int d_in = number == 0 ? 0 : attend ? Shape::kQDim : down ? Shape::kFfn : Shape::kHidden;
+  step.d_in = d_in / d_in_parts_of<Shape>::kParts;
   step.d_out = qkv ? Shape::kQkvChannels : gate_up ? 2 * Shape::kFfn : attend || down ? Shape::kHidden : head ? logits : 0;
-  step.engine_in_words = step.d_in / Shape::kBlocks;
+  step.engine_in_words = d_in / Shape::kBlocks;
   step.engine_out_words = step.d_out / Shape::kBlocks;
 
   const int weights_before = qkv ? 0 : attend ? Shape::kOWeightWord : gate_up ? Shape::kGateUpWeightWord : down ? Shape::kDownWeightWord : 0;
@@ -120,7 +122,8 @@ decode_step_of<Shape::kHeadLanes> make_step(int number, int layers, int position
 
   // Behind the weights, where a port carries both.
   const int cache = Shape::kCacheBehindWeights
-                        ? layers * Shape::kLayerWeightWords + ceil_div(logits, Shape::kSubChannels) * Shape::kHidden
+                        ? layers * Shape::kLayerWeightWords + ceil_div(logits, Shape::kSubChannels) *
+                                                                  (Shape::kHidden / d_in_parts_of<Shape>::kParts)
                         : 0;
 Lane_Unroll:
   for (int m = 0; m < Shape::kHeadLanes; ++m) {

@@ -16,6 +16,7 @@
 // Latency per token: ceil(d_out / (TB * W)) * (d_in + loop restart): the first pass feeds the vector as it arrives. The
 // results of a pass leave during the next pass, those of the last pass in W cycles more.
 // II 1. DSPs: TB * W / multiply-accumulates a DSP.
+// `gemv_port_unit`: the units of one port in all SUBS sub-engines as one process, for an engine with many ports.
 #pragma once
 
 #include "flexdse_hls/dataflow.hpp"
@@ -186,6 +187,61 @@ Token:
     for (int n = 0; passes > 0 && own_passes == passes && n < W; ++n) {
 #pragma HLS pipeline II=1
       sums.write(drain.next());
+    }
+  }
+}
+
+// Streams, per token and pass: in, d_in activations, and for each sub-engine with channels in the pass d_in beats; out, for
+// each of these, W vectors of the unit's groups.
+template <class F, pe_kind KIND, int W, int LANES, int OFFSET, int PASS_CHANNELS, int MAX_D_IN, int ACC, int SUBS, class BEAT,
+          int X_DEPTH, int W_DEPTH, int OUT_DEPTH>
+void gemv_port_unit(fifo<typename F::x_type, X_DEPTH>& operands, fifo<BEAT, W_DEPTH> (&weights)[SUBS],
+                    fifo<lanes<int_t<ACC>, groups_of_unit<W, LANES>()>, OUT_DEPTH> (&sums)[SUBS], int d_in, int d_out,
+                    int tokens) {
+  static_assert(PASS_CHANNELS % (SUBS * LANES) == 0, "the units of a port share out the channels of every sub-engine evenly");
+  static_assert(OFFSET >= 0 && OFFSET < W, "the first lane of a unit lies in its first group");
+  static_assert(LANES >= 2 && LANES % 2 == 0, "the weights of a lane unit are packed in pairs: their number must be even");
+  static_assert(ACC == F::accumulator_bits(MAX_D_IN), "the accumulator of a lane unit is sized for its longest dot product");
+  static_assert(OUT_DEPTH >= W, "the FIFO behind a lane unit holds the results of one pass");
+  FLEXDSE_REQUIRE(tokens == 0 || (d_in >= W && d_in <= MAX_D_IN),
+                  "d_in must be at least W, as many results drain during the next pass, and at most MAX_D_IN");
+
+  pe_array<1, LANES, F, ACC, KIND> rows[SUBS];
+#pragma HLS array_partition variable=rows complete
+  group_drain<W, LANES, OFFSET, ACC> drains[SUBS];
+#pragma HLS array_partition variable=drains complete
+  const int passes = ceil_div(d_out, PASS_CHANNELS);
+  const int channels_of_last = d_out - (passes - 1) * PASS_CHANNELS;
+
+Token:
+  for (int token = 0; token < tokens; ++token) {
+  Pass:
+    for (int pass = 0; pass < passes; ++pass) {
+    Mac_Pipeline:
+      for (int k = 0; k < d_in; ++k) {
+#pragma HLS pipeline II=1
+#pragma HLS loop_tripcount min=1 max=MAX_D_IN
+        lanes<typename F::x_type, 1> x;
+        x[0] = operands.read();
+      Sub_Unroll:
+        for (int s = 0; s < SUBS; ++s) {
+#pragma HLS unroll
+          if (pass > 0 && k < W) sums[s].write(drains[s].next());
+          if (pass + 1 < passes || s * (PASS_CHANNELS / SUBS) < channels_of_last) {
+            rows[s].step(weights_of<F::kWeightBits, LANES>(weights[s].read()), x, k == 0);
+            if (k == d_in - 1) drains[s].load(rows[s]);
+          }
+        }
+      }
+    }
+  Flush_Pipeline:
+    for (int n = 0; passes > 0 && n < W; ++n) {
+#pragma HLS pipeline II=1
+    Last_Sub_Unroll:
+      for (int s = 0; s < SUBS; ++s) {
+#pragma HLS unroll
+        if (s * (PASS_CHANNELS / SUBS) < channels_of_last) sums[s].write(drains[s].next());
+      }
     }
   }
 }

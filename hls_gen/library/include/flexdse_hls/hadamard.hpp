@@ -90,7 +90,8 @@ void hadamard_serial(stream<lanes<real, TP * CP>>& x, stream<lanes<real, TP * CP
   static_assert(ADDERS >= 1 && shape::kBase % ADDERS == 0, "the adders of a Hadamard transform must divide the base");
   constexpr int kWords = shape::kWords;
   constexpr int kRowWords = shape::kRowWords;
-  const real factor = rounded_to<real>(inverse_root(N));
+  constexpr float kInverseRoot = inverse_root(N);
+  const real factor = rounded_to<real>(kInverseRoot);
   constexpr hadamard_signs<shape::kBase> kSigns;
 
   typename shape::word buffer[kWords];
@@ -261,7 +262,8 @@ Word_Pipeline:
 template <int N, int TP, int CP>
 void hadamard_rows(stream<lanes<real, TP * CP>>& x, stream<lanes<real, TP * CP>>& y, int vectors) {
   using shape = hadamard_shape<N, TP, CP>;
-  const real factor = rounded_to<real>(inverse_root(N));
+  constexpr float kInverseRoot = inverse_root(N);
+  const real factor = rounded_to<real>(kInverseRoot);
   if constexpr (shape::kBase == 1) {
   Scale_Pipeline:
     for (int w = 0; w < vectors * shape::kWords; ++w) {

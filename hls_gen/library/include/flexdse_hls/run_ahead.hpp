@@ -7,12 +7,13 @@
 //
 // Template parameters: Shape, the constants of the design (config.hpp); SUBS sub-engines (gemv.hpp), a FIFO each; BITS of
 // the port; KV_BITS, CHUNK, DH, MAX_TOKENS of the cache (kv_cache.hpp).
-// Streams: out, for each linear layer of a layer and then for lm_head, for each pass, for each input channel, a word for
-// each sub-engine that has channels in the pass; between qkv and o: `heads` times `reads_per_head` times the words of
-// `old_tokens` tokens of the cache.
+// Streams: out, for each linear layer of a layer and then for lm_head, for each pass, for each input channel of a part
+// (d_in_parts.hpp), a word for each sub-engine that has channels in the pass; between qkv and o: `heads` times
+// `reads_per_head` times the words of `old_tokens` tokens of the cache.
 // II 1. Latency: the words of a token + memory latency.
 #pragma once
 
+#include "flexdse_hls/d_in_parts.hpp"
 #include "flexdse_hls/hbm_word.hpp"
 #include "flexdse_hls/kv_cache.hpp"
 #include "flexdse_hls/lanes.hpp"
@@ -63,7 +64,7 @@ Read:
 template <class Shape, int BITS, int SUBS, int DEPTH>
 void run_ahead_linear(const hbm_word<BITS>* memory, fifo<hbm_word<BITS>, DEPTH> (&ahead)[SUBS], int layer, int linear,
                       int head_channels) {
-  const int d_in = linear == 1 ? Shape::kQDim : linear == 3 ? Shape::kFfn : Shape::kHidden;
+  const int d_in = (linear == 1 ? Shape::kQDim : linear == 3 ? Shape::kFfn : Shape::kHidden) / d_in_parts_of<Shape>::kParts;
   const int d_out = linear == 0   ? Shape::kQkvChannels
                     : linear == 2 ? 2 * Shape::kFfn
                     : linear == 4 ? head_channels
@@ -90,7 +91,8 @@ template <class Shape, int KV_BITS, int CHUNK, int DH, int MAX_TOKENS, int BITS,
 void run_ahead_with_cache(const hbm_word<BITS>* memory, fifo<hbm_word<BITS>, DEPTH> (&ahead)[SUBS],
                           fifo<hbm_word<BITS>, DEPTH>& cached, int layers, int head_channels, int cache_layer_words,
                           int old_tokens, int heads) {
-  const int cache_word = layers * Shape::kLayerWeightWords + ceil_div(head_channels, Shape::kSubChannels) * Shape::kHidden;
+  const int cache_word = layers * Shape::kLayerWeightWords +
+                         ceil_div(head_channels, Shape::kSubChannels) * (Shape::kHidden / d_in_parts_of<Shape>::kParts);
 Layer:
   for (int layer = 0; layer < layers; ++layer) {
   Linear:
