@@ -29,6 +29,7 @@ from hls_gen.simulate.project import simulate_project
 from hls_gen.toolchain.open.synthesize import OpenSynthesisOptions, synthesize_open
 from spec.catalog import load_design, load_device, load_model, load_published_design
 from spec.design_point import DesignPoint, StageClocks
+from spec.device import Device
 from spec.errors import FlexDSEError
 from spec.workload import STAGES, Stage, Workload
 
@@ -38,6 +39,8 @@ MODEL = "llama-3.2-1b"
 WORKLOAD = Workload(prompt_tokens=1024, output_tokens=1024)
 POSITIONS = (1025, 1281, 1536, 1792, 2047)  # of the decoded token: contexts 1025 to 2048
 DESIGNS = {"u280": ("flexdse-u280", "flexllm-u280"), "v80": ("flexdse-v80", "flexllm-v80")}
+# Cards whose public efficiency is no measurement of channels: the page also says what is left if it is lost at the ports.
+PORTS_LOSE_IT = {"v80": 300.0}  # clock of the ports, MHz
 CO_RESIDENT = {"u280": "flexdse-u280-coresident"}  # both kernels in one bitstream
 CLOCKS_MHZ = (250.0, 225.0)
 SWAPS_S = (0.3, 9.0)  # the paper's, and the gaps of its power log
@@ -88,14 +91,26 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def run_tools(name: str, device_name: str, stages: Sequence[str]) -> Kept:
-    """Simulates `stages` of a catalog design and synthesizes it, if any; what an earlier run kept of the same C++ stands."""
-    device, model = load_device(device_name), load_model(MODEL)
-    found = Kept()
+def with_slow_ports(device: Device, port_mhz: float) -> Device:
+    """The card whose HBM channels deliver no more than a port of full width takes at that clock, so that the card's efficiency
+    comes off the port's own rate.
+    """
+    assert device.hbm is not None
+    rate = device.hbm.max_port_bits / 8 * port_mhz * 1e6
+    channels = {"channel_peak_bytes_per_s": rate, "channel_sustained_bytes_per_s": rate}
+    return device.model_copy(update={"hbm": device.hbm.model_copy(update=channels)})
+
+
+def run_tools(name: str, device: Device, stages: Sequence[str], kept_as: str = "", *, synthesis: bool = True) -> Kept:
+    """Simulates `stages` of a catalog design and synthesizes it, if any; what an earlier run kept of the same C++ stands.
+
+    `kept_as`: added to the name of what is kept, where the card is not the catalog's.
+    """
+    model, found = load_model(MODEL), Kept()
     with tempfile.TemporaryDirectory(prefix="flexdse-headline-") as scratch:
         project = generate_project(load_design(name), model, device, WORKLOAD, Path(scratch) / "p", vectors=False)
         for stage in STAGES:
-            path, key = KEPT / f"{name}-{stage}.json", _sources_key(project, stage)
+            path, key = KEPT / f"{name}{kept_as}-{stage}.json", _sources_key(project, stage)
             runs = _read(path, key).get("cycles", {})
             for position in POSITIONS if stage == "decode" else (WORKLOAD.prompt_tokens,):
                 if str(position) not in runs and stage in stages:
@@ -122,6 +137,8 @@ def run_tools(name: str, device_name: str, stages: Sequence[str]) -> Kept:
                 found.decode_cycles = dict(sorted(good.items()))
             else:
                 found.prefill_cycles = good.get(WORKLOAD.prompt_tokens)
+        if not synthesis:
+            return found
         path, key = KEPT / f"{name}-open.json", _sources_key(project, None)
         kept = _read(path, key)
         if not kept and stages:
@@ -159,9 +176,8 @@ def priced(design: DesignPoint, device: str, workload: Workload = WORKLOAD, **op
     )
 
 
-def decode_limit_tokens_per_s(design: DesignPoint, device: str, clock_mhz: float, document: Mapping[str, Any]) -> float:
+def decode_limit_tokens_per_s(design: DesignPoint, card: Device, clock_mhz: float) -> float:
     """What the weight ports allow: bytes of a token over the rate of the ports, at their clock and the card's efficiency."""
-    card = load_device(device)
     assert card.hbm is not None
     ports = [p for p in design.memory_map.ports if p.stage == "decode" and "weights" in p.roles]
     channel = card.hbm.channel_sustained_bytes_per_s * card.hbm.efficiency
@@ -239,8 +255,25 @@ def of_co_resident(device: str, tools: Kept) -> dict[str, Any]:
     }
 
 
-def of_device(device: str, tools: Kept) -> dict[str, Any]:
-    """All figures of our design on a card, beside FlexLLM's."""
+def of_slow_ports(device: str, tools: Kept) -> dict[str, Any]:
+    """Decode of our design where the card's efficiency comes off the ports' own rate."""
+    design, mhz = load_design(DESIGNS[device][0]), PORTS_LOSE_IT[device]
+    card = with_slow_ports(load_device(device), mhz)
+    document = evaluation_with_floorplan(design, load_model(MODEL), card, WORKLOAD, floorplan=False)
+    cycles, clock = mean_over_contexts(tools.decode_cycles), document["decode"]["clock_mhz"]
+    assert card.hbm is not None
+    return {
+        "efficiency": card.hbm.efficiency,
+        "port_mhz": mhz,
+        "decode_tokens_per_s": clock * 1e6 / cycles if cycles else None,
+        "model_decode_tokens_per_s": document["metrics"]["decode_tokens_per_s"],
+        "decode_limit_tokens_per_s": decode_limit_tokens_per_s(design, card, clock),
+        "simulated_decode_cycles": tools.decode_cycles,
+    }
+
+
+def of_device(device: str, tools: Kept, slow_ports: Kept | None) -> dict[str, Any]:
+    """All figures of our design on a card, beside FlexLLM's. `slow_ports`: runs on the card `with_slow_ports`, if any."""
     name, theirs = DESIGNS[device]
     design = load_design(name)
     document = priced(design, device)
@@ -257,7 +290,8 @@ def of_device(device: str, tools: Kept) -> dict[str, Any]:
         "prefill_s": simulated_prefill,
         "decode_clock_mhz": clock,
         "prefill_clock_mhz": prefill_clock,
-        "decode_limit_tokens_per_s": decode_limit_tokens_per_s(design, device, clock, document),
+        "decode_limit_tokens_per_s": decode_limit_tokens_per_s(design, load_device(device), clock),
+        "slow_ports": None if slow_ports is None else of_slow_ports(device, slow_ports),
         "energy_ratio": metrics["decode_energy_j_per_token"] / baseline["metrics"]["decode_energy_j_per_token"],
         "model": {
             key: {"value": metrics[key], "band": [band[key]["relative_low"], band[key]["relative_high"]]}
@@ -387,11 +421,17 @@ def main() -> None:
     if arguments.fresh:
         shutil.rmtree(KEPT, ignore_errors=True)
     record = bench_record(seed=None)
-    devices = {
-        device: of_device(device, run_tools(name, device, arguments.stages)) for device, (name, _) in DESIGNS.items()
-    }
+    devices = {}
+    for device, (name, _) in DESIGNS.items():
+        card, slow = load_device(device), None
+        tools = run_tools(name, card, arguments.stages)
+        if device in PORTS_LOSE_IT:
+            decode = [stage for stage in arguments.stages if stage == "decode"]
+            card = with_slow_ports(card, PORTS_LOSE_IT[device])
+            slow = run_tools(name, card, decode, "-slow-ports", synthesis=False)
+        devices[device] = of_device(device, tools, slow)
     together = {
-        device: of_co_resident(device, run_tools(name, device, arguments.stages))
+        device: of_co_resident(device, run_tools(name, load_device(device), arguments.stages))
         for device, name in CO_RESIDENT.items()
     }
     record.update(

@@ -85,6 +85,17 @@ def _speed(device: str, found: Mapping[str, Any]) -> list[str]:
         "The limit takes all weight ports busy in every cycle at that clock, weights and caches evenly spread."
     )
     lines += [clocks, ""]
+    slow = found["slow_ports"]
+    if slow is not None:
+        lines += [
+            (
+                f"The card's efficiency of {slow['efficiency']:g} is taken off the rate of a channel, which is faster than a port at"
+                f" {slow['port_mhz']:.0f} MHz. No measurement says where it is lost. If it came off the ports' own rate, decode would be"
+                f" {_number(slow['decode_tokens_per_s'], 1)} tokens/s (simulated; model {slow['model_decode_tokens_per_s']:.1f}, limit"
+                f" {slow['decode_limit_tokens_per_s']:.0f})."
+            ),
+            "",
+        ]
     for message in (*found["failures"], *found["violations"]):
         lines += [f"- {message}"]
     return [*lines, ""] if lines[-1].startswith("- ") else lines

@@ -107,7 +107,8 @@ def row_document(request: ExplorationRequest, row: Mapping[str, Any]) -> dict[st
     violations = [*report.violations]
     for limit in report.open_limits:
         if not limit.demand <= limit.bound:
-            violations.append(Violation(**{name: getattr(limit, name) for name in Violation.model_fields}))
+            known = Violation.model_fields.keys() & type(limit).model_fields.keys()
+            violations.append(Violation(**{name: getattr(limit, name) for name in known}))
     missed = []
     for constraint in map(parse_constraint, request.constraints):
         value = constraint.expression.of(report.metrics)

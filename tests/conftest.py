@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -18,6 +19,11 @@ _MISSING = "the program {} is missing"
 
 # What a developer has measured (docs/quality.md) must not change what tests see.
 os.environ["FLEXDSE_QUALITY_TABLES"] = str(Path(__file__).parent / "no-quality-tables")
+
+
+# Started in the background of a script, a process ignores Ctrl-C, and so does all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _find_program(name: str) -> Path:

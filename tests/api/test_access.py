@@ -25,7 +25,7 @@ from db.base import utc_now
 from db.data_folder import database_url
 from db.models import ApiKey
 from db.session import Database
-from flexdse.cli import app
+from flexdse.application import app
 
 Check = Callable[..., Any]
 EXPLORATIONS = "/api/v1/explorations"

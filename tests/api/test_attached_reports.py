@@ -145,7 +145,7 @@ def test_what_a_report_cannot_be_attached_to(client: Any, project: str, tmp_path
 
 def simulated_stage(name: Stage, cycles: int, tokens: int, position: int | None) -> SimulatedStage:
     return SimulatedStage(
-        stage=name, kernel=name, tokens=tokens, position=position, layers=1, layers_simulated=1, clock_mhz=292.0,
+        stage=name, kernel=name, tokens=tokens, position=position, layers=MODEL.n_layers, layers_simulated=1, clock_mhz=292.0,
         cycles=cycles, latency_s=cycles / 292e6, steps=(), modules=(), streams=(), ports=(), loops_missed=(),
         loops_unknown=(), failure=None,
     )  # fmt: skip

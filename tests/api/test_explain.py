@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.access.scopes import Scope, is_change, needed_scope
-from flexdse.cli import app
+from flexdse.application import app
 
 Check = Callable[..., Any]
 V1 = "/api/v1"

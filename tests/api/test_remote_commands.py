@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from flexdse.cli import app
+from flexdse.application import app
 from flexdse.client.connection import ServerEvent
 from flexdse.client.resources import JobFailed
 from flexdse.remote_projects import _print_tool_line, _unpack, run_there

@@ -17,7 +17,7 @@ from db.data_folder import database_url, locked_home
 from db.job_state import JobState
 from db.repositories.job_logs import LogLine
 from db.session import Database
-from flexdse.cli import app
+from flexdse.application import app
 from spec.errors import FlexDSEError, InputError
 
 Flexdse = Callable[..., str]
