@@ -11,15 +11,16 @@ from cost_models.report import evaluate_point
 from dse.arms import Arm
 from dse.objectives import Goals
 from dse.place import Place
-from spec.catalog import PublishedDesign, load_published_design, names
+from spec.catalog import PublishedDesign, load_model, load_published_design, names
 from spec.cost_report import Fit
 from spec.design_batch import FloatArray
-from spec.design_point import DesignPoint
+from spec.design_point import Deployment, DesignPoint
 from spec.device import Device
 from spec.errors import InputError
 from spec.exploration_result import OutsideDesign
 from spec.goals import Constraint
 from spec.model_config import ModelConfig
+from spec.quant_scheme import QuantScheme
 from spec.workload import Workload
 
 LEFT_OUT = (
@@ -35,8 +36,10 @@ def designs_outside(arms: Sequence[Arm], goals: Goals, front: FloatArray) -> tup
     """
     context = arms[0].context
     found = []
+    kinds = {_kind(arm) for arm in arms}
     for published, metrics, fit in _priced(context.model, context.device, context.workload):
-        if any(_has(arm, published.design) for arm in arms):
+        kind = (published.design.quant_scheme, published.design.deployment)
+        if kind not in kinds or any(_has(arm, published.design) for arm in arms):
             continue
         values = [objective.expression.of(metrics) for objective in goals.objectives]
         mine = np.array([np.nan if value is None else value for value in values]) * goals.signs
@@ -66,8 +69,15 @@ def meeting_outside(arm: Arm, constraint: Constraint) -> list[dict[str, object]]
     return [
         {"name": published.name, "title": published.title, "fit": fit, "value": constraint.expression.of(metrics)}
         for published, metrics, fit in _priced(context.model, context.device, context.workload)
-        if not _has(arm, published.design) and _meets(constraint, metrics)
+        if (published.design.quant_scheme, published.design.deployment) == _kind(arm)
+        and not _has(arm, published.design)
+        and _meets(constraint, metrics)
     ]
+
+
+def _kind(arm: Arm) -> tuple[QuantScheme, Deployment]:
+    """What a design must share with those of an arm to be compared with them: the arithmetic, and what is on the card at once."""
+    return arm.context.scheme, arm.context.system.deployment
 
 
 def _has(arm: Arm, design: DesignPoint) -> bool:
@@ -81,12 +91,20 @@ def _meets(constraint: Constraint, metrics: dict[str, float | None]) -> bool:
     return value is not None and (value - constraint.bound) * constraint.sign <= 0
 
 
+def _same_shape(one: ModelConfig, other: ModelConfig) -> bool:
+    """Whether two models are one, whatever they are called: a checkpoint's config.json has the name of its folder."""
+    named = {"name", "title", "ignored_keys", "sources"}
+    return one.model_dump(exclude=named) == other.model_dump(exclude=named)
+
+
 def _priced(
     model: ModelConfig, device: Device, workload: Workload
 ) -> Iterator[tuple[PublishedDesign, dict[str, float | None], Fit]]:
     for name in names("designs"):
         published = load_published_design(name)
-        if (published.model, published.device) != (model.name, device.name) or published.design.hmt is not None:
+        if published.device != device.name or published.design.hmt is not None:
+            continue
+        if not _same_shape(model, load_model(published.model)):
             continue
         try:
             fit = fits([published.design], model, device, workload)[0]

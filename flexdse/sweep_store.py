@@ -71,9 +71,10 @@ class SweepStore:
         store._check_is_for(plan, folder)
         with store.locked():
             store._check_is_for(plan, folder)  # another process may have begun another sweep meanwhile
+            # The plan first: a folder without one is refused.
+            write_document(store.folder / "plan.json", plan.model_dump(mode="json", by_alias=True))
             for name in ("results", "failures", "journals", "reports"):
                 (store.folder / name).mkdir(exist_ok=True)
-            write_document(store.folder / "plan.json", plan.model_dump(mode="json", by_alias=True))
             store._evaluations = plan.budget.evaluations
             yield store
 

@@ -150,7 +150,8 @@ def _samples() -> dict[str, npt.NDArray[np.float64]]:
     """
     random = np.random.default_rng(7)
     found = {name: np.exp(random.uniform(np.log(_LOWEST), np.log(_HIGHEST), _SAMPLES)) for name in METRICS}
-    found |= {name: random.uniform(0.0, 1.0, _SAMPLES) for name in ("max_utilization", "hbm_fraction", "quality")}
+    found |= {name: random.uniform(0.0, 1.0, _SAMPLES) for name in ("max_utilization", "quality")}
+    found["hbm_fraction"] = found["hbm_bytes_per_s"] / found["hbm_bytes_per_s"].max()
     found["e2e_latency_s"] = found["ttft_s"] + (_TOKENS - 1) * found["tpot_s"]
     found["decode_tokens_per_s"] = 1 / found["tpot_s"]
     found["prefill_tokens_per_s"] = _TOKENS / found["prefill_latency_s"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hls_gen.intervals.iterations import Values
 from hls_gen.intervals.memory import Access
 from hls_gen.intervals.recurrence import Edge
-from hls_gen.intervals.storage import MEMORY_MAPPED, Ports
+from hls_gen.intervals.storage import MEMORY_MAPPED, SEVERAL_BUNDLES, Ports
 
 Executed = npt.NDArray[np.bool_]
 
@@ -40,6 +40,8 @@ def port_bound(found: Sequence[Access], n_samples: int) -> tuple[int | None, str
         if interval > worst[0]:
             most = _busiest_bank(moved, n_samples)
             worst = (interval, f"{most} accesses an iteration to one bank of {name}, {_in_words(array.ports)}")
+    if SEVERAL_BUNDLES in by_bundle:
+        by_bundle = {SEVERAL_BUNDLES: [group for groups in by_bundle.values() for group in groups]}
     for bundle, groups in by_bundle.items():
         wide = next((group[0].array.name for group in groups if _side_by_side(group)), None)
         if wide is not None:

@@ -8,7 +8,7 @@ the interval is unknown and the reason is given.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -17,9 +17,10 @@ from hls_gen.intervals.delays import Delays
 from hls_gen.intervals.dependences import dependences
 from hls_gen.intervals.depth import LATENCIES, IterationSchedule, StreamOffset, iteration_schedule
 from hls_gen.intervals.frontend import Translation
-from hls_gen.intervals.ir import Function, Loop, blocks_in_order, parse
+from hls_gen.intervals.ir import Function, Loop, Operand, blocks_in_order, parse
 from hls_gen.intervals.iterations import CountedLoop, Iterations, counted
 from hls_gen.intervals.memory import Declared, accesses, hoisted_loads
+from hls_gen.intervals.paths import paths
 from hls_gen.intervals.recurrence import Cycle, critical_cycle, whole_interval
 from hls_gen.intervals.source import Partition, Source, SourceLoop, function_lines
 from hls_gen.intervals.storage import Memory
@@ -105,25 +106,46 @@ def _unplaced_requests(translation: Translation) -> list[DerivedLoop]:
 def declared_arrays(functions: Sequence[Function], translation: Translation) -> dict[str, Declared]:
     """What pragmas and callers say of the arrays of each function."""
     sources = translation.sources
-    partitions = _inherited(functions, sources, {path: source.partitions for path, source in sources.items()})
-    memories = _inherited(functions, sources, {path: source.memories for path, source in sources.items()})
+    partitions = _inherited(
+        functions, sources, {path: source.partitions for path, source in sources.items()},
+        name=_whole_name, agreed=lambda known, _: known,
+    )  # fmt: skip
+    memories = _inherited(
+        functions, sources, {path: source.memories for path, source in sources.items()},
+        name=_base_name, agreed=lambda known, given: [min(known[0], given[0], key=lambda m: m.ports.together).anywhere()],
+    )  # fmt: skip
+    tables, inlined = _of_others(functions, sources)
     lent = _lent(functions, {name: {**partitions[name], **memories[name]} for name in partitions})
     return {
         f.name: Declared(
-            partitions[f.name], {v: of[0] for v, of in memories[f.name].items()}, _anywhere(sources), lent[f.name]
+            partitions[f.name], {v: of[0] for v, of in memories[f.name].items()}, tables, inlined, lent[f.name]
         )
         for f in functions
     }
 
 
-def _anywhere(sources: Mapping[str, Source]) -> dict[str, Memory]:
-    """What pragmas say of variables of one name wherever they stand, if they agree: of tables, and of functions that are inlined."""
-    found: dict[str, set[Memory]] = defaultdict(set)
-    for source in sources.values():
+def _of_others(
+    functions: Sequence[Function], sources: Mapping[str, Source]
+) -> tuple[dict[str, Memory], dict[str, Memory]]:
+    """What pragmas say of variables of one name, where they agree: wherever they stand, which serves tables, and in functions that
+    are inlined.
+    """
+    kept: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for function in functions:
+        if function.file in sources:
+            kept[function.file].append(function_lines(sources[function.file], function.line))
+    everywhere: dict[str, set[Memory]] = defaultdict(set)
+    inlined: dict[str, set[Memory]] = defaultdict(set)
+    for path, source in sources.items():
         for memory in source.memories:
             if memory.bundle is None:
-                found[memory.variable].add(replace(memory, line=0))
-    return {name: of.pop() for name, of in found.items() if len(of) == 1}
+                everywhere[memory.variable].add(replace(memory, line=0))
+                if not any(first <= memory.line <= last for first, last in kept[path]):
+                    inlined[memory.variable].add(replace(memory, line=0))
+    return (
+        {name: of.pop() for name, of in everywhere.items() if len(of) == 1},
+        {name: of.pop() for name, of in inlined.items() if len(of) == 1},
+    )
 
 
 def _is_sequence(function: Function, loop: Loop, source: Source, names: set[str]) -> bool:
@@ -150,11 +172,16 @@ _Said = TypeVar("_Said", Partition, Memory)
 
 
 def _inherited(
-    functions: Sequence[Function], sources: Mapping[str, Source], said: Mapping[str, Sequence[_Said]]
+    functions: Sequence[Function],
+    sources: Mapping[str, Source],
+    said: Mapping[str, Sequence[_Said]],
+    *,
+    name: Callable[[Function, Operand], str],
+    agreed: Callable[[list[_Said], list[_Said]], list[_Said]],
 ) -> dict[str, dict[str, list[_Said]]]:
     """What pragmas say, by function and variable; a function whose own text says nothing inherits from its callers.
 
-    `said`: by file.
+    `said`: by file. `name`: of what a caller hands on. `agreed`: what holds where two callers say different things.
     """
     found: dict[str, dict[str, list[_Said]]] = {}
     for function in functions:
@@ -174,13 +201,10 @@ def _inherited(
                     continue
                 callee = by_name[call.operands[-1].name]
                 for argument, operand in zip(callee.arguments, call.operands, strict=False):
-                    name = (
-                        operand.name
-                        if operand.kind == "argument"
-                        else _alloca_name(caller, operand.number, operand.kind)
-                    )
-                    if name in found[caller.name]:
-                        found[callee.name].setdefault(argument, found[caller.name][name])
+                    given = found[caller.name].get(name(caller, operand))
+                    if given is not None:
+                        known = found[callee.name].get(argument, given)
+                        found[callee.name][argument] = known if known == given else agreed(known, given)
     return found
 
 
@@ -203,6 +227,18 @@ def _lent(functions: Sequence[Function], partitions: Mapping[str, Mapping[str, o
                     given[callee.name][argument] = is_lent and given[callee.name].get(argument, True)
         found = {name: frozenset(a for a, is_lent in of.items() if is_lent) for name, of in given.items()}
     return found
+
+
+def _whole_name(function: Function, operand: Operand) -> str:
+    """Of an array that is handed on as it is."""
+    return operand.name if operand.kind == "argument" else _alloca_name(function, operand.number, operand.kind)
+
+
+def _base_name(function: Function, operand: Operand) -> str:
+    """Of the array that a pointer points into."""
+    while operand.kind == "instruction" and function.instructions[operand.number].opcode == "getelementptr":
+        operand = function.instructions[operand.number].operands[0]
+    return _whole_name(function, operand)
 
 
 def _alloca_name(function: Function, number: int, kind: str) -> str:
@@ -266,16 +302,18 @@ def _derive_loop(
         return result(None, "none", f"a pointer that is no array element: {function.instructions[lost[0]].opcode}")
     bounds: list[tuple[int, Cause, str]] = [(1, "none", "")]
     hoisted = hoisted_loads(function, loop.blocks, nest[0].loop.blocks, iterations, declared)
-    ports, why_ports = port_bound([*hoisted, *found], len(iterations))
-    if ports is None:
-        return result(None, "memory_ports", why_ports)
-    bounds.append((ports, "memory_ports", why_ports))
-    words, why_words = stream_bound(found)
-    bounds.append((words, "stream_accesses", why_words))
+    for path in paths(function, loop, {function.instructions[access.instruction].block for access in found}):
+        passed = [access for access in found if function.instructions[access.instruction].block in path]
+        ports, why_ports = port_bound([*hoisted, *passed], len(iterations))
+        if ports is None:
+            return result(None, "memory_ports", why_ports)
+        bounds.append((ports, "memory_ports", why_ports))
+        words, why_words = stream_bound(passed)
+        bounds.append((words, "stream_accesses", why_words))
     counters = {c.phi for level in nest for c in level.counters}
     edges = dependences(function, loop, found, iterations, counters, written, delays)
     cycle = critical_cycle(edges)
-    foreign = _foreign_operator(function, cycle)
+    foreign = _foreign_operator(function, cycle, {a.instruction for a in found if a.array.bundle is not None})
     if foreign:
         return result(None, "recurrence", foreign)
     bounds.append(_recurrence_bound(function, cycle, delays, reorders_sums))
@@ -301,10 +339,12 @@ def _sunk(function: Function, nest: Loop, written: SourceLoop | None) -> list[in
     ]
 
 
-def _foreign_operator(function: Function, cycle: Cycle | None) -> str:
-    """What of a recurrence has a latency that is not known here."""
+def _foreign_operator(function: Function, cycle: Cycle | None, memory_mapped: set[int]) -> str:
+    """What of a recurrence has a latency that is not known here. `memory_mapped`: accesses through such ports."""
     for number in cycle.instructions if cycle is not None else ():
         instruction = function.instructions[number]
+        if number in memory_mapped:
+            return "a recurrence through a memory-mapped port: it takes as long as the memory behind it"
         if instruction.opcode in ("fadd", "fsub", "fmul", "fdiv", "frem") and instruction.type != "float":
             return f"a recurrence through {instruction.opcode} of {instruction.type}, whose latency is not known here"
     return ""

@@ -82,12 +82,13 @@ class Access:
 @dataclass(frozen=True, slots=True)
 class Declared:
     """What pragmas and callers say of a function's arrays, by name: partitions, memories, and the arguments that are local
-    arrays of whoever calls. `anywhere`: memories of variables of other functions.
+    arrays of whoever calls. Memories of others: `tables` by parts of their names, `inlined` of functions that are.
     """
 
     partitions: Mapping[str, Sequence[Partition]]
     memories: Mapping[str, Memory]
-    anywhere: Mapping[str, Memory]
+    tables: Mapping[str, Memory]
+    inlined: Mapping[str, Memory]
     lent: frozenset[str]
 
     def variable(self, base: str) -> str:
@@ -102,8 +103,8 @@ class Declared:
         if variable in self.memories or kind == "argument":
             return self.memories.get(variable)
         if kind == "global":  # by a mangled name
-            return next((memory for name, memory in self.anywhere.items() if name in base), None)
-        return self.anywhere.get(variable)
+            return next((memory for name, memory in self.tables.items() if name in base), None)
+        return self.inlined.get(variable)
 
 
 def array_of(function: Function, base: str, kind: str, declared: Declared) -> Array:
@@ -235,17 +236,23 @@ def accesses(
                     array = array_of(function, place.base, place.kind, declared)
                     arrays[key] = replace(array, name=place.base + place.field)
                 array = arrays[key]
+                coordinates = place.coordinates
+                if array.kind == "local":  # the compiler leaves out leading zeros
+                    coordinates = (
+                        *[np.zeros(len(iterations), dtype=np.int64)] * (len(array.dims) - len(coordinates)),
+                        *coordinates,
+                    )
                 found.append(
                     Access(
                         number,
                         array,
                         instruction.opcode == "store",
                         instruction.volatile,
-                        _address(place.coordinates),
-                        _bank(array, place.coordinates, len(iterations)),
+                        _address(coordinates),
+                        _bank(array, coordinates, len(iterations)),
                         iterations.executed.get(block, always),
                         place.word,
-                        _address(_joined(array, place.coordinates)),
+                        _address(_joined(array, coordinates)),
                     )
                 )
     return found, lost

@@ -270,6 +270,8 @@ def read_source(text: str) -> Source:
         around = [head for head in heads if head.body <= pragma.offset <= head.end]
         if around:
             by_loop[max(around, key=lambda head: head.keyword).keyword].append(pragma)
+    for keyword, around_it in _of_functions(plain, pragmas, heads).items():
+        by_loop[keyword] += around_it
     loops = [_loop(text, plain, head, heads, by_loop) for head in heads]
     marked = []
     for loop in loops:
@@ -307,6 +309,29 @@ def _request(loop: SourceLoop) -> str:
     return _KEEP if loop.together == 1 else _UNROLL_SOME.format(loop.together)
 
 
+def _rules_out_iterations(pragma: Pragma) -> bool:
+    """Whether a pragma says that iterations do not depend on each other: DEPENDENCE false, but for one within an iteration."""
+    if pragma.name != "dependence" or "intra" in (*pragma.flags, pragma.options.get("type", "").lower()):
+        return False
+    return "false" in (*pragma.flags, pragma.options.get("dependent", "").lower())
+
+
+def _of_functions(plain: str, pragmas: tuple[Pragma, ...], heads: list[_Head]) -> dict[int, list[Pragma]]:
+    """DEPENDENCE pragmas that stand in no loop, by the loops of the block that they stand in."""
+    found: dict[int, list[Pragma]] = {}
+    for pragma in pragmas:
+        if not _rules_out_iterations(pragma) or any(head.body <= pragma.offset <= head.end for head in heads):
+            continue
+        opening = plain.rfind("{", 0, pragma.offset)
+        while opening >= 0 and matching(plain, opening) < pragma.offset:
+            opening = plain.rfind("{", 0, opening)
+        end = matching(plain, opening) if opening >= 0 else -1
+        for head in heads:
+            if opening < head.keyword <= end:
+                found.setdefault(head.keyword, []).append(pragma)
+    return found
+
+
 def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[int, list[Pragma]]) -> SourceLoop:
     pragmas = by_loop[head.keyword]
     pipeline = next((p for p in pragmas if p.name == "pipeline"), None)
@@ -314,11 +339,7 @@ def _loop(text: str, plain: str, head: _Head, heads: list[_Head], by_loop: dict[
     around = [outer for outer in heads if outer.body <= head.keyword and head.end <= outer.end and outer is not head]
     parent = max(around, key=lambda outer: outer.keyword, default=None)
     perfect = parent is not None and _only_statement(plain, parent, head)
-    independent = frozenset(
-        p.options.get("variable", "*")
-        for p in pragmas
-        if p.name == "dependence" and ("false" in p.flags or p.options.get("dependent", "").lower() == "false")
-    )
+    independent = frozenset(p.options.get("variable", "*") for p in pragmas if _rules_out_iterations(p))
     pipelined = pipeline is not None and "off" not in pipeline.flags
     factor = unroll.options.get("factor", "") if unroll is not None else ""
     together = max(1, int(factor)) if factor.isdigit() else 1

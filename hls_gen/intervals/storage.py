@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _MANY = 1 << 20  # as many as it takes: the memory is copied
 
@@ -37,6 +37,7 @@ _PORTS = {
     "rom_np": Ports(_MANY, 1, _MANY),
     "fifo": Ports(1, 1, 2),
 }
+SEVERAL_BUNDLES = "*"  # of a function that is called with different ports: any of them
 _DEFAULT_BUNDLE = "gmem"  # of an INTERFACE that names none (UG1399)
 
 
@@ -48,6 +49,10 @@ class Memory:
     ports: Ports
     bundle: str | None
     line: int
+
+    def anywhere(self) -> Memory:
+        """Where callers hand on several: through one port with all others that are not known, if it is memory-mapped."""
+        return replace(self, line=0, bundle=None if self.bundle is None else SEVERAL_BUNDLES)
 
 
 def memory_of(name: str, options: Mapping[str, str], flags: frozenset[str], line: int) -> Memory | None:

@@ -248,3 +248,130 @@ def test_the_serial_hadamard_cannot_have_the_interval_of_one_that_it_does_not_as
     missed = [loop for loop in loops if loop.missed]
     assert [loop.loop[-1] for loop in missed] == ["Butterfly_Pipeline"]
     assert missed[0].derived == 2
+
+
+MORE = """
+#include <hls_stream.h>
+void rows(const int seed[640], int y[640], hls::stream<int>& in, hls::stream<int>& out) {
+  int lb[4][640], pair[2][640];
+#pragma HLS array_partition variable=lb complete dim=1
+#pragma HLS array_partition variable=pair complete dim=1
+RowZero: for (int c = 0; c < 600; c++) {
+#pragma HLS pipeline II=1
+    y[c] = lb[0][c] + lb[0][c + 2] + lb[0][c + 4];
+    lb[3][c] = seed[c];
+  }
+RowOne: for (int c = 0; c < 600; c++) {
+#pragma HLS pipeline II=1
+    y[c] = lb[1][c] + lb[1][c + 2] + lb[1][c + 4];
+    lb[3][c] = seed[c];
+  }
+LineBuffer: for (int c = 0; c < 640; c++) {
+#pragma HLS pipeline II=1
+#pragma HLS dependence variable=pair inter false
+    out.write(pair[0][c] + pair[1][c]);
+    pair[0][c] = pair[1][c];
+    pair[1][c] = in.read();
+  }
+}
+void other(const int x[64], int y[64]) {
+  int buffer[64];
+#pragma HLS BIND_STORAGE variable=buffer type=ram_1p
+Fill: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    buffer[i] = x[i];
+  }
+Other: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = buffer[i] + buffer[63 - i];
+  }
+}
+void mine(const int x[64], int y[64]) {
+  int buffer[64];
+MyFill: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    buffer[i] = x[i];
+  }
+Mine: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[i] = buffer[i] + buffer[63 - i];
+  }
+}
+void two(const int* p, int* q, int n) {
+Offset: for (int i = 0; i < n; i++) {
+#pragma HLS pipeline II=1
+    q[i] = p[i] + p[i + 4096];
+  }
+}
+void top(const int* a, int* b, int layer, int n) {
+#pragma HLS INTERFACE m_axi port=a bundle=g0
+#pragma HLS INTERFACE m_axi port=b bundle=g1
+  two(a + layer * 65536, b + layer * 65536, n);
+}
+void add(const int* p, const int* q, int* r, int n) {
+Twice: for (int i = 0; i < n; i++) {
+#pragma HLS pipeline II=1
+    r[i] = p[i] + q[i];
+  }
+}
+void calls(const int* a, const int* b, int* c, int n) {
+#pragma HLS INTERFACE m_axi port=a bundle=g0
+#pragma HLS INTERFACE m_axi port=b bundle=g1
+#pragma HLS INTERFACE m_axi port=c bundle=g2
+  add(a, b, c, n);
+  add(a, a, c, n);
+}
+void histogram(const int* in, int* h, int n) {
+#pragma HLS INTERFACE m_axi port=in bundle=g0
+#pragma HLS INTERFACE m_axi port=h bundle=g1
+Histogram: for (int i = 0; i < n; i++) {
+#pragma HLS pipeline II=1
+    h[in[i]] += 1;
+  }
+}
+void sides(hls::stream<int>& in, hls::stream<int>& out, const int seed[64]) {
+  int t[64];
+#pragma HLS BIND_STORAGE variable=t type=ram_1p
+SideFill: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    t[i] = seed[i];
+  }
+Sides: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    const int x = in.read();
+    if (x & 1) out.write(t[i] * x); else out.write(t[63 - i] - 3);
+  }
+}
+void independent(const int at[64], int y[64]) {
+#pragma HLS dependence variable=y inter false
+Independent: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[at[i]] += 1;
+  }
+Within: for (int i = 0; i < 64; i++) {
+#pragma HLS pipeline II=1
+    y[at[i]] += 2;
+  }
+}
+"""
+
+MORE_EXPECTED = {
+    "RowZero": 2,  # three words of one bank, two ports: as in any other row
+    "RowOne": 2,
+    "LineBuffer": 1,
+    "Other": 2,
+    "Mine": 1,  # another function's `buffer`
+    "Offset": 2,  # a memory-mapped port that is handed on from an offset
+    "Twice": 2,  # once with two ports, once with one
+    "Histogram": None,  # as long as the memory behind the port takes
+    "Sides": 1,  # one of two words, one of two writes
+    "Independent": 1,  # the pragma stands at the top of the function
+    "Within": 1,
+}
+
+
+def test_interval_of_what_stands_in_other_places(tmp_path: Path) -> None:
+    file = tmp_path / "unit.cpp"
+    file.write_text(MORE)
+    found = {loop.loop[-1]: loop for loop in interval_report(file).loops}
+    assert {name: found[name].derived for name in MORE_EXPECTED} == MORE_EXPECTED

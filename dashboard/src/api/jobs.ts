@@ -87,9 +87,10 @@ export function tellChanges(id: string, on: (change: JobChange) => void): () => 
     source.addEventListener("open", waitOn);
     for (const state of STATES) {
       source.addEventListener(`job.${state}`, (message: MessageEvent<string>) => {
-        waitOn();
         const event = JSON.parse(message.data) as { job_id: string; at: string; data: { attempt: number } };
-        if (event.job_id === id) on({ state, at: event.at, attempt: event.data.attempt });
+        if (event.job_id !== id) return;
+        waitOn();
+        on({ state, at: event.at, attempt: event.data.attempt });
       });
     }
     return source;

@@ -1,6 +1,6 @@
 /** The list of explorations, newest first, refreshed while the page is visible. */
 import { computed, signal } from "@preact/signals";
-import { ConnectionError } from "../api/client";
+import { ApiError, ConnectionError } from "../api/client";
 import { getExploration, listExplorations } from "../api/explorations";
 import type { ExplorationSummary } from "../domain/documents";
 import { isFinished } from "../domain/live";
@@ -22,10 +22,22 @@ export const explorations = resource(async () => {
   return [...page.items, ...older.filter((item) => !fresh.has(item.id))] as readonly ExplorationSummary[];
 });
 
-/** Of older ones what runs, and what ran when it was last heard of; what waits keeps waiting or runs by then. */
+/** Of older ones what is not finished: asked for by state, and those that are in neither list any more one by one. */
 async function upToDate(items: readonly ExplorationSummary[]): Promise<readonly ExplorationSummary[]> {
-  const now = new Map<string, ExplorationSummary>((await listExplorations({ state: "running" })).items.map((item) => [item.id, item]));
-  return Promise.all(items.map((item) => now.get(item.id) ?? (item.state === "running" ? getExploration(item.id) : item)));
+  const lists = await Promise.all([listExplorations({ state: "running" }), listExplorations({ state: "queued" })]);
+  const now = new Map(lists.flatMap((list) => list.items).map((item): [string, ExplorationSummary] => [item.id, item]));
+  const found = await Promise.all(items.map(async (item) => (isFinished(item.state) ? item : (now.get(item.id) ?? (await unlessGone(item.id))))));
+  return found.filter((item) => item !== null);
+}
+
+/** One that was deleted meanwhile is no failure of the list. */
+async function unlessGone(id: string): Promise<ExplorationSummary | null> {
+  try {
+    return await getExploration(id);
+  } catch (error) {
+    if (error instanceof ApiError && error.problem.status === 404) return null;
+    throw error;
+  }
 }
 
 export const hasMore = computed(() => nextCursor.value !== null);
