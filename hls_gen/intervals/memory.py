@@ -186,14 +186,25 @@ def _place(function: Function, operand: Operand, iterations: Iterations, declare
     if coordinates:
         last = coordinates[-1]
         coordinates[-1] = last + first if last is not None and first is not None else None
-    elif first is None or np.any(first):
-        coordinates = [first]
+    else:
+        # The compiler leaves out leading zeros: what it steps over are parts of the array, of fewer dimensions.
+        missing = _dimensions(function, instruction.operands[0]) - len(_shape(instruction.element_type)) - 1
+        if missing >= 0 and parent.kind == "local":
+            coordinates = [*[np.zeros(len(iterations), dtype=np.int64)] * missing, first]
+        elif first is None or np.any(first):
+            coordinates = [first]
     field = parent.field
     if members and not whole:
         field += f".{members[0].number}"
         others += [iterations.value(index) for index in members[1:]]
     word = instruction.number if whole else None
     return replace(parent, coordinates=(*coordinates, *others), field=field, whole=whole, word=word)
+
+
+def _dimensions(function: Function, operand: Operand) -> int:
+    """Of the variable that a pointer is the beginning of; 0 where it is none."""
+    instruction = function.instructions[operand.number] if operand.kind == "instruction" else None
+    return len(_shape(instruction.element_type)) if instruction is not None and instruction.opcode == "alloca" else 0
 
 
 def _places(function: Function, pointer: Operand, iterations: Iterations, declared: Declared) -> list[_Place]:
@@ -237,11 +248,9 @@ def accesses(
                     arrays[key] = replace(array, name=place.base + place.field)
                 array = arrays[key]
                 coordinates = place.coordinates
-                if array.kind == "local":  # the compiler leaves out leading zeros
-                    coordinates = (
-                        *[np.zeros(len(iterations), dtype=np.int64)] * (len(array.dims) - len(coordinates)),
-                        *coordinates,
-                    )
+                if array.kind == "local":  # the compiler leaves out trailing zeros
+                    zeros = [np.zeros(len(iterations), dtype=np.int64)] * (len(array.dims) - len(coordinates))
+                    coordinates = (*coordinates, *zeros)
                 found.append(
                     Access(
                         number,
